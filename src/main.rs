@@ -1,0 +1,3 @@
+//! The `faceclique` program.
+
+fn main() {}
