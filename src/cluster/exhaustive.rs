@@ -1,0 +1,128 @@
+//! Every pair, in tiles of the upper triangle.
+//!
+//! **Promises.** Every pair whose cosine reaches the floor is found. Tiles are independent of each other, and small
+//! enough that one takes well under a second.
+//!
+//! **Why tiles.** A block of float32 products runs at the speed of the processor and fits its caches; the whole matrix
+//! of pairs would not fit in memory.
+
+use super::gather::Gather;
+use super::verify::{Candidate, Edge, keep};
+use super::watch::Stage;
+use super::{ClusterError, Run, workers};
+use crate::kernel::{Screen, products};
+
+/// The most rows of a tile, and the most multiplications.
+const MOST_ROWS: usize = 512;
+const MOST_PRODUCTS: usize = 1 << 27;
+
+/// The upper triangle, diagonal included, cut into squares.
+pub(super) struct Tiles {
+    faces: usize,
+    rows: usize,
+}
+
+impl Tiles {
+    pub(super) fn new(faces: usize, dimension: usize) -> Self {
+        let mut rows = MOST_ROWS;
+        while rows * rows * dimension > MOST_PRODUCTS {
+            rows /= 2;
+        }
+        Self { faces, rows }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        let blocks = self.faces.div_ceil(self.rows) as u64;
+        blocks * (blocks + 1) / 2
+    }
+
+    /// The rows and the columns of tile `tile`: column block after column block, in each from the top to the diagonal.
+    fn of(&self, tile: u64) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+        let column = ((8 * tile + 1).isqrt() - 1) / 2;
+        let row = tile - column * (column + 1) / 2;
+        let block = |index: u64| {
+            let start = index as usize * self.rows;
+            start..self.faces.min(start + self.rows)
+        };
+        (block(row), block(column))
+    }
+}
+
+/// What a worker needs again for each tile.
+#[derive(Default)]
+struct Scratch {
+    products: Vec<f32>,
+    row_cuts: Vec<f32>,
+    column_cuts: Vec<f32>,
+    edges: Vec<Edge>,
+}
+
+/// Compares every face with every other.
+pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterError> {
+    let faces = run.faces;
+    let dimension = faces.dimension();
+    let tiles = Tiles::new(faces.len(), dimension);
+    let screen = Screen::new(dimension);
+    workers::for_each(run, Stage::Compare, tiles.len(), Scratch::default, |scratch, tile| {
+        let (rows, columns) = tiles.of(tile);
+        let block = |range: &std::ops::Range<usize>| &faces.values()[range.start * dimension..range.end * dimension];
+        scratch.products.resize(rows.len() * columns.len(), 0.0);
+        products(block(&rows), block(&columns), dimension, &mut scratch.products);
+        gather.cuts(screen, rows.clone(), &mut scratch.row_cuts);
+        gather.cuts(screen, columns.clone(), &mut scratch.column_cuts);
+        let lines = scratch.products.chunks_exact(columns.len());
+        for ((row, line), &row_cut) in rows.zip(lines).zip(&scratch.row_cuts) {
+            for_each_survivor(line, row_cut, &scratch.column_cuts, |at| {
+                let column = columns.start + at;
+                if column > row {
+                    let candidate = Candidate::new(row as u32, column as u32);
+                    scratch.edges.extend(keep(faces, candidate, gather.floor()));
+                }
+            });
+        }
+        gather.take(&mut scratch.edges)
+    })
+}
+
+/// Calls `survivor` with the place of each product that reaches the cut of its row or of its column.
+fn for_each_survivor(line: &[f32], row_cut: f32, column_cuts: &[f32], mut survivor: impl FnMut(usize)) {
+    // Most chunks hold none, and whether one does is found without branches.
+    const CHUNK: usize = 32;
+    for (chunk, (products, cuts)) in line.chunks(CHUNK).zip(column_cuts.chunks(CHUNK)).enumerate() {
+        let passes = |(&product, &cut): (&f32, &f32)| product >= row_cut.min(cut);
+        if products.iter().zip(cuts).fold(false, |any, pair| any | passes(pair)) {
+            for (at, pair) in products.iter().zip(cuts).enumerate() {
+                if passes(pair) {
+                    survivor(chunk * CHUNK + at);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_every_pair_once() {
+        for n in [0, 1, 127, 128, 129, 640] {
+            let tiles = Tiles::new(n, 4096);
+            let mut seen = vec![0; n * n];
+            for (rows, columns) in (0..tiles.len()).map(|t| tiles.of(t)) {
+                for (row, column) in rows.flat_map(|r| columns.clone().map(move |c| (r, c))).filter(|(r, c)| r < c) {
+                    seen[row * n + column] += 1;
+                }
+            }
+            let all_once = (0..n).all(|r| (0..n).all(|c| seen[r * n + c] == i32::from(r < c)));
+            assert!(all_once, "{n} faces");
+        }
+    }
+
+    #[test]
+    fn the_last_of_very_many_tiles_is_the_last_corner() {
+        let tiles = Tiles::new(u32::MAX as usize, 512);
+        let (rows, columns) = tiles.of(tiles.len() - 1);
+        assert_eq!((rows.end, &rows), (u32::MAX as usize, &columns));
+    }
+}

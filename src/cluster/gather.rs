@@ -1,0 +1,103 @@
+//! Where proven pairs go: edges for the linkage, matches for their two faces. And how much that may be.
+//!
+//! **Promises.** What is held does not depend on the order in which pairs come. The bytes held never pass the limit
+//! unsaid: whether they do depends on the pairs only, not on threads.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::matches::Best;
+use super::verify::Edge;
+use super::{ClusterError, MatchScope, Run};
+use crate::kernel::Screen;
+
+/// What an edge costs until the linkage is done: itself (16), a link in the lists of its two faces (32), and a place
+/// in the queue of changed links (16).
+pub(super) const EDGE_BYTES: u64 = 64;
+/// What a match costs: itself (8) in a growing list, and once more in the result.
+pub(super) const MATCH_BYTES: u64 = 24;
+
+/// A count of bytes with a limit.
+#[derive(Debug)]
+pub(super) struct Budget {
+    limit: u64,
+    used: AtomicU64,
+    found: AtomicU64,
+}
+
+impl Budget {
+    pub(super) fn new(limit: u64) -> Self {
+        Self { limit, used: AtomicU64::new(0), found: AtomicU64::new(0) }
+    }
+
+    /// Takes `count` times `each` bytes, or says that they do not fit.
+    pub(super) fn charge(&self, count: u64, each: u64) -> Result<(), ClusterError> {
+        let more = count.saturating_mul(each);
+        let found = self.found.fetch_add(count, Ordering::Relaxed).saturating_add(count);
+        let bytes = self.used.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+        if bytes > self.limit {
+            return Err(ClusterError::TooManyPairs { found, bytes, limit: self.limit });
+        }
+        Ok(())
+    }
+}
+
+/// Takes proven pairs from any number of threads.
+pub(super) struct Gather<'a> {
+    run: Run<'a>,
+    cluster_floor: f64,
+    /// Infinite when no match is ranked before the clusters are known.
+    output_floor: f64,
+    edges: Mutex<Vec<Edge>>,
+    best: Best<'a>,
+    budget: Budget,
+}
+
+impl<'a> Gather<'a> {
+    pub(super) fn new(run: &Run<'a>) -> Self {
+        let parameters = run.parameters;
+        let ranks_now = parameters.scope == MatchScope::All && parameters.max_matches != Some(0);
+        Self {
+            run: *run,
+            cluster_floor: run.scale.lowest_cosine(parameters.cluster_threshold),
+            output_floor: if ranks_now { run.scale.lowest_cosine(parameters.output_threshold) } else { f64::INFINITY },
+            edges: Mutex::new(Vec::new()),
+            best: Best::new(run),
+            budget: Budget::new(run.resources.max_bytes),
+        }
+    }
+
+    /// The least cosine that can matter: for the linkage, or for a match that is shown.
+    pub(super) fn floor(&self) -> f64 {
+        self.cluster_floor.min(self.output_floor)
+    }
+
+    /// For each of `faces`, the least float32 product with which a pair may matter to the linkage or to the matches of
+    /// this face. It rises while the matches of a face improve, which discards nothing that would be kept.
+    pub(super) fn cuts(&self, screen: Screen, faces: std::ops::Range<usize>, cuts: &mut Vec<f32>) {
+        let linkage = screen.cut(self.cluster_floor);
+        let open = screen.cut(self.output_floor);
+        cuts.clear();
+        cuts.extend(faces.map(|face| linkage.min(self.best.floor(face).map_or(open, |floor| screen.cut(floor)))));
+    }
+
+    /// Takes these edges and leaves the list empty.
+    pub(super) fn take(&self, edges: &mut Vec<Edge>) -> Result<(), ClusterError> {
+        let mut matches = 0;
+        for edge in edges.iter().filter(|e| e.cosine() >= self.output_floor) {
+            matches += self.best.offer(edge, self.run.scale.confidence(edge.cosine()));
+        }
+        self.budget.charge(matches, MATCH_BYTES)?;
+        edges.retain(|e| e.cosine() >= self.cluster_floor);
+        self.budget.charge(edges.len() as u64, EDGE_BYTES)?;
+        self.edges.lock().expect("appending does not panic").append(edges);
+        Ok(())
+    }
+
+    /// The edges at or above the cluster threshold, in no order, and the matches so far.
+    pub(super) fn finish(self) -> (Vec<Edge>, Best<'a>) {
+        let mut edges = self.edges.into_inner().expect("appending does not panic");
+        edges.shrink_to_fit();
+        (edges, self.best)
+    }
+}

@@ -1,0 +1,284 @@
+//! Complete linkage over the proven edges.
+//!
+//! The link of two clusters is the lowest cosine between a face of one and a face of the other; as long as a link
+//! reaches the threshold, the two clusters with the highest are merged (contract R111), and of several equally high the
+//! pair with the smallest keys (R112). The key of a cluster is its first face.
+//!
+//! **Promises.** Every pair inside a cluster is proven. If the edges are all there are, no two clusters could be merged.
+//!
+//! **Why it is sparse.** A link exists only if *every* pair across reaches the threshold. So each cluster keeps just its
+//! links, and merging two clusters keeps a link to a third only if both had one, as the lower of the two: links only
+//! vanish and sink. Every entry visited by a merge vanishes with it or is one of two that become one, so all merges
+//! together visit at most twice as many entries as there are edges.
+//!
+//! **When edges may be missing.** Then no link to a cluster says nothing. Where only one of two merged clusters is
+//! linked to a third, the pairs of the other with the third are computed, until one is below the threshold or all are
+//! proven.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use super::verify::{Candidate, Edge, keep};
+use super::watch::{Meter, Stage};
+use super::{ClusterError, Method, Run};
+
+/// How many edges are sorted at once, between two looks at whether to stop.
+const SORTED_RUN: usize = 1 << 18;
+/// How many links are taken from the queue, or pairs computed, between two looks.
+const LOOK: u64 = 1 << 10;
+
+/// A possible merge: two keys, the smaller first, and the link. The greatest is the next to be merged.
+#[derive(Debug, Clone, Copy)]
+struct Merge {
+    cosine: f64,
+    first: u32,
+    second: u32,
+}
+
+impl Ord for Merge {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.cosine.total_cmp(&other.cosine).then_with(|| (other.first, other.second).cmp(&(self.first, self.second)))
+    }
+}
+
+impl PartialOrd for Merge {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Merge {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Merge {}
+
+impl From<&Edge> for Merge {
+    fn from(edge: &Edge) -> Self {
+        Self { cosine: edge.cosine(), first: edge.first(), second: edge.second() }
+    }
+}
+
+/// The merges, highest first: the edges in sorted runs, and the links that sank since.
+struct Queue<'a> {
+    runs: Vec<std::slice::Iter<'a, Edge>>,
+    /// The head of each run.
+    heads: BinaryHeap<(Merge, usize)>,
+    sunk: BinaryHeap<Merge>,
+}
+
+impl<'a> Queue<'a> {
+    fn new(edges: &'a mut [Edge], meter: &Meter<'_>) -> Result<Self, ClusterError> {
+        for run in edges.chunks_mut(SORTED_RUN) {
+            meter.check()?;
+            run.sort_unstable_by(Edge::merge_order);
+            meter.advance(run.len() as u64);
+        }
+        let mut runs: Vec<_> = edges.chunks(SORTED_RUN).map(<[Edge]>::iter).collect();
+        let heads = runs.iter_mut().enumerate().filter_map(|(i, run)| Some((run.next()?.into(), i))).collect();
+        Ok(Self { runs, heads, sunk: BinaryHeap::new() })
+    }
+
+    fn pop(&mut self) -> Option<Merge> {
+        match (self.heads.peek_mut(), self.sunk.peek()) {
+            (Some(mut head), sunk) if sunk.is_none_or(|sunk| head.0 >= *sunk) => {
+                let (next, run) = *head;
+                match self.runs[run].next() {
+                    Some(edge) => head.0 = edge.into(),
+                    None => drop(std::collections::binary_heap::PeekMut::pop(head)),
+                }
+                Some(next)
+            }
+            _ => self.sunk.pop(),
+        }
+    }
+}
+
+/// A link in the list of a cluster.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    cosine: f64,
+    /// The other cluster.
+    key: u32,
+}
+
+/// In place of the cosine once the link is gone. No cosine is infinite.
+const GONE: f64 = f64::NEG_INFINITY;
+
+impl Link {
+    fn is_gone(self) -> bool {
+        self.cosine.to_bits() == GONE.to_bits()
+    }
+}
+
+/// The clusters so far, by key. A cluster that was merged into another is empty.
+struct Forest<'a> {
+    run: &'a Run<'a>,
+    floor: f64,
+    method: Method,
+    members: Vec<Vec<u32>>,
+    /// For each cluster its links, by key; those gone are dropped when it is merged.
+    links: Vec<Vec<Link>>,
+}
+
+/// The partition by complete linkage: each cluster with its faces in image order, the clusters by their first face.
+///
+/// `edges` are the proven pairs at or above the threshold; they are left in another order.
+pub(super) fn cliques(run: &Run<'_>, edges: &mut [Edge], method: Method) -> Result<Vec<Vec<u32>>, ClusterError> {
+    let meter = Meter::new(run.watch, Stage::Link, 2 * edges.len() as u64);
+    let mut forest = Forest::new(run, edges, method, &meter)?;
+    let mut queue = Queue::new(edges, &meter)?;
+    let mut taken = 0;
+    while let Some(merge) = queue.pop() {
+        taken += 1;
+        if taken % LOOK == 0 {
+            meter.check()?;
+        }
+        if forest.is_current(merge) {
+            forest.merge(merge, &mut queue.sunk)?;
+        }
+        if taken % SORTED_RUN as u64 == 0 {
+            meter.advance(0);
+        }
+    }
+    meter.check()?;
+    let mut clusters: Vec<_> = forest.members.into_iter().filter(|members| !members.is_empty()).collect();
+    clusters.iter_mut().for_each(|members| members.sort_unstable());
+    Ok(clusters)
+}
+
+impl<'a> Forest<'a> {
+    fn new(run: &'a Run<'a>, edges: &[Edge], method: Method, meter: &Meter<'_>) -> Result<Self, ClusterError> {
+        let n = run.faces.len();
+        let mut degrees = vec![0usize; n];
+        for chunk in edges.chunks(SORTED_RUN) {
+            meter.check()?;
+            for edge in chunk {
+                degrees[edge.first() as usize] += 1;
+                degrees[edge.second() as usize] += 1;
+            }
+        }
+        let mut links: Vec<Vec<Link>> = degrees.into_iter().map(Vec::with_capacity).collect();
+        for chunk in edges.chunks(SORTED_RUN) {
+            meter.check()?;
+            for edge in chunk {
+                links[edge.first() as usize].push(Link { cosine: edge.cosine(), key: edge.second() });
+                links[edge.second() as usize].push(Link { cosine: edge.cosine(), key: edge.first() });
+            }
+        }
+        for lists in links.chunks_mut(LOOK as usize) {
+            meter.check()?;
+            lists.iter_mut().for_each(|list| list.sort_unstable_by_key(|link| link.key));
+        }
+        let floor = run.scale.lowest_cosine(run.parameters.cluster_threshold);
+        let members = (0..n as u32).map(|face| vec![face]).collect();
+        Ok(Self { run, floor, method, members, links })
+    }
+
+    /// Whether both clusters still exist and are linked by exactly this cosine.
+    fn is_current(&self, merge: Merge) -> bool {
+        let list = &self.links[merge.first as usize];
+        list.binary_search_by_key(&merge.second, |link| link.key)
+            .is_ok_and(|at| list[at].cosine.to_bits() == merge.cosine.to_bits())
+    }
+
+    /// Merges the second cluster into the first, keeps the links of both to a third, and queues those that sank.
+    fn merge(&mut self, merge: Merge, sunk: &mut BinaryHeap<Merge>) -> Result<(), ClusterError> {
+        let (kept, gone) = (merge.first, merge.second);
+        let ours = std::mem::take(&mut self.links[kept as usize]);
+        let theirs = std::mem::take(&mut self.links[gone as usize]);
+        let mut links = Vec::new();
+        for (key, our, their) in Zipped::new(&ours, &theirs) {
+            if key == kept || key == gone {
+                continue;
+            }
+            let link = match (our, their) {
+                (Some(our), Some(their)) if !our.is_gone() && !their.is_gone() => Some(our.cosine.min(their.cosine)),
+                (Some(our), None) if !our.is_gone() => self.extend(our, gone)?,
+                (None, Some(their)) if !their.is_gone() => self.extend(their, kept)?,
+                _ => None,
+            };
+            self.replace(key, gone, kept, link);
+            let Some(cosine) = link else { continue };
+            links.push(Link { cosine, key });
+            if our.is_none_or(|our| our.cosine.to_bits() != cosine.to_bits()) {
+                sunk.push(Merge { cosine, first: kept.min(key), second: kept.max(key) });
+            }
+        }
+        self.links[kept as usize] = links;
+        let mut joining = std::mem::take(&mut self.members[gone as usize]);
+        self.members[kept as usize].append(&mut joining);
+        Ok(())
+    }
+
+    /// A link of one of two merged clusters, extended to the other, `unlinked`: gone where the edges are complete,
+    /// computed where they may not be.
+    fn extend(&self, link: Link, unlinked: u32) -> Result<Option<f64>, ClusterError> {
+        match self.method {
+            Method::Exact => Ok(None),
+            Method::Hnsw => Ok(self.lowest(link.key, unlinked)?.map(|lowest| lowest.min(link.cosine))),
+        }
+    }
+
+    /// The link of two clusters, from the vectors; none as soon as one pair is below the threshold.
+    fn lowest(&self, a: u32, b: u32) -> Result<Option<f64>, ClusterError> {
+        let (ours, theirs) = (&self.members[a as usize], &self.members[b as usize]);
+        let mut lowest = f64::INFINITY;
+        let mut computed = 0;
+        for (&x, &y) in ours.iter().flat_map(|x| theirs.iter().map(move |y| (x, y))) {
+            computed += 1;
+            if computed % LOOK == 0 && self.run.watch.should_stop() {
+                return Err(ClusterError::Stopped);
+            }
+            match keep(self.run.faces, Candidate::new(x, y), self.floor) {
+                Some(edge) => lowest = lowest.min(edge.cosine()),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(lowest))
+    }
+
+    /// In the list of `cluster`: no link to `gone` any more, and this one to `kept`.
+    fn replace(&mut self, cluster: u32, gone: u32, kept: u32, link: Option<f64>) {
+        let list = &mut self.links[cluster as usize];
+        let place = |list: &[Link], key: u32| list.binary_search_by_key(&key, |link| link.key);
+        if let Ok(at) = place(list, gone) {
+            list[at].cosine = GONE;
+        }
+        match (place(list, kept), link) {
+            (Ok(at), link) => list[at].cosine = link.unwrap_or(GONE),
+            (Err(at), Some(cosine)) => list.insert(at, Link { cosine, key: kept }),
+            (Err(_), None) => {}
+        }
+    }
+}
+
+/// Two lists of links side by side, in order of key.
+struct Zipped<'a> {
+    ours: &'a [Link],
+    theirs: &'a [Link],
+}
+
+impl<'a> Zipped<'a> {
+    fn new(ours: &'a [Link], theirs: &'a [Link]) -> Self {
+        Self { ours, theirs }
+    }
+}
+
+impl Iterator for Zipped<'_> {
+    type Item = (u32, Option<Link>, Option<Link>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let key = self.ours.first().into_iter().chain(self.theirs.first()).map(|link| link.key).min()?;
+        let take = |list: &mut &[Link]| {
+            let (first, rest) = list.split_first()?;
+            (first.key == key).then(|| {
+                *list = rest;
+                *first
+            })
+        };
+        Some((key, take(&mut self.ours), take(&mut self.theirs)))
+    }
+}

@@ -1,0 +1,199 @@
+//! The matches of each face: the best others, ranked.
+//!
+//! **Promises.** Ordered by the confidence shown, descending, then by image order; cut after ordering (contract R117).
+//! A face holds at most as many as will be shown, however many reach the threshold.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::gather::{Budget, MATCH_BYTES};
+use super::verify::Edge;
+use super::watch::Stage;
+use super::{ClusterError, MatchScope, Run, workers};
+use crate::confidence::{Confidence, Threshold};
+
+/// Another face, and how sure it is that it shows the same person.
+///
+/// The order is that of a listing: higher confidence first, then the smaller face.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Match {
+    /// The other face.
+    pub face: u32,
+    /// The confidence of the pair.
+    pub confidence: Confidence,
+}
+
+impl Ord for Match {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.confidence.cmp(&self.confidence).then(self.face.cmp(&other.face))
+    }
+}
+
+impl PartialOrd for Match {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The matches of every face, one list after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Matches {
+    /// Where each face's list ends; it begins where the one before ends.
+    ends: Vec<usize>,
+    listed: Vec<Match>,
+}
+
+impl Matches {
+    /// Those of face 0, 1, 2, ..., each list in order.
+    pub fn from_lists(lists: impl IntoIterator<Item = impl IntoIterator<Item = Match>>) -> Self {
+        let mut matches = Self::default();
+        for list in lists {
+            matches.listed.extend(list);
+            matches.ends.push(matches.listed.len());
+        }
+        matches
+    }
+
+    /// How many faces have a list, be it empty.
+    pub fn faces(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// How many matches there are, of all faces.
+    pub fn total(&self) -> usize {
+        self.listed.len()
+    }
+
+    /// The matches of face `face`, best first.
+    ///
+    /// # Panics
+    /// If there is no such face.
+    pub fn of(&self, face: usize) -> &[Match] {
+        let start = if face == 0 { 0 } else { self.ends[face - 1] };
+        &self.listed[start..self.ends[face]]
+    }
+}
+
+/// No floor yet: a face still takes every match that reaches the output threshold.
+const OPEN: u64 = f64::NEG_INFINITY.to_bits();
+
+/// The best matches of each face so far, filled from any number of threads in any order.
+pub(super) struct Best<'a> {
+    run: Run<'a>,
+    most: usize,
+    /// For each face a heap with the worst on top.
+    lists: Vec<Mutex<BinaryHeap<Match>>>,
+    /// For each face with a full list, the bits of the least cosine that could still enter it.
+    floors: Vec<AtomicU64>,
+    /// The least cosine of each confidence, by hundredths; only where lists are limited.
+    cosines: Vec<f64>,
+}
+
+impl<'a> Best<'a> {
+    pub(super) fn new(run: &Run<'a>) -> Self {
+        let most = run.parameters.max_matches.unwrap_or(usize::MAX);
+        let limited = (1..run.faces.len()).contains(&most);
+        let lowest = |h| Confidence::from_hundredths(h).map(|c| run.scale.lowest_cosine(Threshold::at(c)));
+        Self {
+            run: *run,
+            most,
+            lists: (0..run.faces.len()).map(|_| Mutex::default()).collect(),
+            floors: (0..if limited { run.faces.len() } else { 0 }).map(|_| AtomicU64::new(OPEN)).collect(),
+            cosines: if limited { (0..=Confidence::MAX.hundredths()).filter_map(lowest).collect() } else { Vec::new() },
+        }
+    }
+
+    /// The least cosine that could still enter the full list of `face`; none while it is not full.
+    pub(super) fn floor(&self, face: usize) -> Option<f64> {
+        let bits = self.floors.get(face)?.load(Relaxed);
+        (bits != OPEN).then(|| f64::from_bits(bits))
+    }
+
+    /// Offers an edge to both its faces; returns by how many matches the lists grew.
+    pub(super) fn offer(&self, edge: &Edge, confidence: Confidence) -> u64 {
+        let (first, second) = (edge.first(), edge.second());
+        self.insert(first, Match { face: second, confidence }) + self.insert(second, Match { face: first, confidence })
+    }
+
+    fn insert(&self, face: u32, entry: Match) -> u64 {
+        let mut list = self.lists[face as usize].lock().expect("a heap of plain numbers does not panic");
+        let grows = list.len() < self.most;
+        if grows {
+            list.push(entry);
+        } else {
+            match list.peek_mut() {
+                Some(mut worst) if entry < *worst => *worst = entry,
+                _ => return 0,
+            }
+        }
+        if list.len() == self.most
+            && let (Some(worst), Some(floor)) = (list.peek(), self.floors.get(face as usize))
+        {
+            // Equal confidence may still enter with a smaller face, so the floor is that of the worst itself.
+            floor.store(self.cosines[usize::from(worst.confidence.hundredths())].to_bits(), Relaxed);
+        }
+        u64::from(grows)
+    }
+}
+
+/// How many faces' lists make a unit of work.
+const UNIT: usize = 256;
+
+/// Orders what was gathered. With `MatchScope::Cluster` the matches are the edges inside the clusters: all their pairs
+/// reach the cluster threshold, so that none is elsewhere.
+pub(super) fn rank(
+    run: &Run<'_>,
+    best: Best<'_>,
+    edges: &[Edge],
+    clusters: &[Vec<u32>],
+) -> Result<Matches, ClusterError> {
+    if run.parameters.scope == MatchScope::Cluster && best.most > 0 {
+        offer_inside(run, &best, edges, clusters)?;
+    }
+    let lists: Vec<Mutex<Vec<Match>>> = best
+        .lists
+        .into_iter()
+        .map(|list| Mutex::new(list.into_inner().expect("a heap of plain numbers does not panic").into_vec()))
+        .collect();
+    let n = lists.len();
+    workers::for_each(run, Stage::Rank, n.div_ceil(UNIT) as u64, || (), |(), unit| {
+        let start = unit as usize * UNIT;
+        for list in &lists[start..n.min(start + UNIT)] {
+            list.lock().expect("sorting numbers does not panic").sort_unstable();
+        }
+        Ok(())
+    })?;
+    let total = lists.len();
+    let mut matches = Matches { ends: Vec::with_capacity(total), listed: Vec::new() };
+    for list in lists {
+        matches.listed.append(&mut list.into_inner().expect("sorting numbers does not panic"));
+        matches.ends.push(matches.listed.len());
+    }
+    Ok(matches)
+}
+
+/// Offers the edges whose faces share a cluster.
+fn offer_inside(run: &Run<'_>, best: &Best<'_>, edges: &[Edge], clusters: &[Vec<u32>]) -> Result<(), ClusterError> {
+    const EDGES: usize = 1 << 16;
+    let mut of_face = vec![0u32; run.faces.len()];
+    for (cluster, members) in clusters.iter().enumerate() {
+        members.iter().for_each(|&face| of_face[face as usize] = cluster as u32);
+    }
+    // The lists of links are gone by now; their share of the budget is free for matches.
+    let budget = Budget::new(run.resources.max_bytes);
+    budget.charge(edges.len() as u64, size_of::<Edge>() as u64)?;
+    workers::for_each(run, Stage::Rank, edges.len().div_ceil(EDGES) as u64, || (), |(), unit| {
+        let start = unit as usize * EDGES;
+        let mut grown = 0;
+        for edge in &edges[start..edges.len().min(start + EDGES)] {
+            let confidence = run.scale.confidence(edge.cosine());
+            let inside = of_face[edge.first() as usize] == of_face[edge.second() as usize];
+            if inside && run.parameters.output_threshold.is_reached_by(confidence) {
+                grown += best.offer(edge, confidence);
+            }
+        }
+        budget.charge(grown, MATCH_BYTES)
+    })
+}

@@ -1,0 +1,159 @@
+//! The answer: every face in one cluster, every pair in a cluster proven, every face's matches ranked.
+//!
+//! ```text
+//!            exhaustive ----------------------------+
+//! FaceSet <                                         +-> verify -> edges -> link -> clusters
+//!            index -> candidates (audit counts what +        \-> matches of each face
+//!                     it missed) -------------------+
+//! ```
+//!
+//! **Promises.** Same faces, same parameters, same result: on any processor, with any number of threads. A candidate
+//! is proposed, an edge is proven: only `verify` turns the one into the other, so an unproven pair cannot reach a
+//! result. Nothing is cut short: a run ends with a whole answer, or says that it was stopped or how much memory it
+//! would need. [`Clustering::verify`] re-proves a result from the vectors.
+//!
+//! **Not here.** Disk, clock, sockets, logs, names: faces are indices in image order.
+//!
+//! **Why complete linkage.** Linking whatever is similar enough chains people together through a few look-alikes. Here
+//! every pair inside a cluster reaches the threshold (contract R110), and the highest link is merged first (R111).
+
+mod audit;
+mod clustering;
+mod exhaustive;
+mod gather;
+mod index;
+mod link;
+mod matches;
+mod method;
+mod verify;
+mod violation;
+mod watch;
+mod workers;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use audit::RecallAudit;
+pub use clustering::Clustering;
+pub use matches::{Match, Matches};
+pub use method::Method;
+pub use violation::Violation;
+pub use watch::{Stage, Unwatched, Watch};
+
+use crate::confidence::{ConfidenceScale, Threshold};
+use crate::face::FaceSet;
+
+/// Whose faces may be matches of a face.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MatchScope {
+    /// All faces (contract R116).
+    #[default]
+    All,
+    /// Those in its own cluster (contract R167).
+    Cluster,
+}
+
+/// How pairs are found (contract R164).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Search {
+    /// Exactly, unless the cost model expects that to take long and the index to be faster.
+    #[default]
+    Auto,
+    /// Every pair.
+    Exact,
+    /// The pairs an approximate index proposes, each proven.
+    Hnsw,
+}
+
+/// What is asked for (contract R99).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Parameters {
+    /// Every pair inside a cluster has at least this confidence.
+    pub cluster_threshold: Threshold,
+    /// A match is listed only with at least this confidence.
+    pub output_threshold: Threshold,
+    /// At most so many matches of each face, the best; `None` for all.
+    pub max_matches: Option<usize>,
+    /// Whose faces may be matches.
+    pub scope: MatchScope,
+    /// How pairs are found.
+    pub search: Search,
+}
+
+/// What a run may use. None of it changes a result, except that `auto_exact` may change the method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resources {
+    /// How many threads compute.
+    pub threads: NonZeroUsize,
+    /// How many bytes pairs and matches may take, beside the vectors and the index.
+    pub max_bytes: u64,
+    /// `Auto` is exact as long as the cost model expects no more than this.
+    pub auto_exact: Duration,
+}
+
+impl Default for Resources {
+    /// One thread, 4 GiB, 15 minutes.
+    fn default() -> Self {
+        Self { threads: NonZeroUsize::MIN, max_bytes: 4 << 30, auto_exact: Duration::from_secs(15 * 60) }
+    }
+}
+
+/// Why there is no result.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ClusterError {
+    /// The [`Watch`] said so.
+    #[error("stopped")]
+    Stopped,
+    /// More pairs reach the thresholds than fit.
+    #[error(
+        "{found} pairs and matches found so far need {bytes} bytes, the limit is {limit}: higher thresholds or maxresults need less"
+    )]
+    TooManyPairs {
+        /// Pairs and matches held when the limit was passed. There may be more.
+        found: u64,
+        /// The bytes they need.
+        bytes: u64,
+        /// The limit, [`Resources::max_bytes`].
+        limit: u64,
+    },
+}
+
+/// What every step of one run needs to know.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    faces: &'a FaceSet,
+    scale: &'a ConfidenceScale,
+    parameters: &'a Parameters,
+    resources: &'a Resources,
+    watch: &'a dyn Watch,
+}
+
+/// Groups `faces` by complete linkage and ranks the matches of each.
+pub fn cluster(
+    faces: &FaceSet,
+    scale: &ConfidenceScale,
+    parameters: &Parameters,
+    resources: &Resources,
+    watch: &dyn Watch,
+) -> Result<Clustering, ClusterError> {
+    let run = Run { faces, scale, parameters, resources, watch };
+    let gather = gather::Gather::new(&run);
+    let method = method::choose(&run);
+    let audit = match method {
+        Method::Exact => {
+            exhaustive::compare(&run, &gather)?;
+            None
+        }
+        Method::Hnsw => {
+            let candidates = index::propose(&run, gather.floor())?;
+            verify::keep_all(&run, &candidates, &gather)?;
+            Some(audit::recall(&run, gather.floor(), &candidates)?)
+        }
+    };
+    let (mut edges, best) = gather.finish();
+    let clusters = link::cliques(&run, &mut edges, method)?;
+    let matches = matches::rank(&run, best, &edges, &clusters)?;
+    Ok(Clustering::new(clusters, matches, method, audit))
+}

@@ -1,0 +1,78 @@
+//! From proposed to proven: the one place where a pair becomes an edge.
+//!
+//! **Promises.** An [`Edge`] is a pair of different faces whose exact cosine reached the floor. It has no other
+//! constructor than [`keep`].
+
+use std::cmp::Ordering;
+
+use super::gather::Gather;
+use super::index::Proposals;
+use super::watch::Stage;
+use super::{ClusterError, Run, workers};
+use crate::face::FaceSet;
+use crate::kernel;
+
+/// A pair of faces that may reach the floor. Nothing is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Candidate {
+    first: u32,
+    second: u32,
+}
+
+impl Candidate {
+    /// The pair of two different faces, in either order.
+    pub(super) fn new(a: u32, b: u32) -> Self {
+        debug_assert_ne!(a, b, "a face is no pair");
+        Self { first: a.min(b), second: a.max(b) }
+    }
+}
+
+/// A proven pair: two faces, the smaller index first, with their exact cosine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Edge {
+    cosine: f64,
+    first: u32,
+    second: u32,
+}
+
+impl Edge {
+    pub(super) fn first(&self) -> u32 {
+        self.first
+    }
+
+    pub(super) fn second(&self) -> u32 {
+        self.second
+    }
+
+    pub(super) fn cosine(&self) -> f64 {
+        self.cosine
+    }
+
+    /// The order in which clusters of one are merged: highest cosine, then smallest keys (contract R111, R112).
+    pub(super) fn merge_order(&self, other: &Self) -> Ordering {
+        other.cosine.total_cmp(&self.cosine).then_with(|| (self.first, self.second).cmp(&(other.first, other.second)))
+    }
+}
+
+/// The candidate as an edge, if its exact cosine reaches `floor`.
+pub(super) fn keep(faces: &FaceSet, candidate: Candidate, floor: f64) -> Option<Edge> {
+    let Candidate { first, second } = candidate;
+    let cosine = kernel::dot(faces.row(first as usize), faces.row(second as usize));
+    (cosine >= floor).then_some(Edge { cosine, first, second })
+}
+
+/// How many faces' candidates make a unit of work.
+const UNIT: usize = 64;
+
+/// Keeps the proposals that reach the floor.
+pub(super) fn keep_all(run: &Run<'_>, proposals: &Proposals, gather: &Gather<'_>) -> Result<(), ClusterError> {
+    let n = run.faces.len();
+    workers::for_each(run, Stage::Compare, n.div_ceil(UNIT) as u64, Vec::new, |edges, unit| {
+        let start = unit as usize * UNIT;
+        for face in start..n.min(start + UNIT) {
+            edges.extend(proposals.of(face as u32).filter_map(|c| keep(run.faces, c, gather.floor())));
+            gather.take(edges)?;
+        }
+        Ok(())
+    })
+}

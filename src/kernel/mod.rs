@@ -1,0 +1,13 @@
+//! The arithmetic: the one cosine that decides, and the fast products that only discard.
+//!
+//! **Promises.** [`dot`] gives the same bits on every processor. A [`Screen`] never discards a pair whose [`dot`]
+//! reaches the floor, whatever the order of summation of the float32 product it looks at.
+//!
+//! **Why two.** Nearly every pair of faces is far below the threshold. Float32 block products say so at the speed of
+//! the processor, with a proven margin for their rounding; the few pairs that survive are decided by [`dot`].
+
+mod scalar;
+mod screen;
+
+pub use scalar::{dot, product};
+pub use screen::{Screen, products};

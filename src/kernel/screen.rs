@@ -1,0 +1,122 @@
+//! Screening: float32 products of whole blocks, and the proven line below which a pair cannot reach a floor.
+//!
+//! **Promises.** If `dot(a, b) >= floor` then every float32 product of a and b passes the screen for that floor: the
+//! block product, [`product`](super::product), and, for floors up to 1, the distance `max(0, 1 - product)`.
+//!
+//! **Why it holds.** In any order of summation, with or without fused operations, the computed product of d terms
+//! differs from the true one by at most gamma(d) * sum |a_i b_i|, with gamma(d) = d u / (1 - d u) and u the unit
+//! roundoff (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 3.1 and 4.2), and the sum is at
+//! most |a| |b| (Cauchy-Schwarz). That holds for float32 (u = 2^-24) and, far smaller, for the float64 of `dot`
+//! (u = 2^-53). Products that underflow add at most the smallest normal number each.
+
+use crate::face::UNIT_TOLERANCE;
+
+/// Unit roundoff of float32 and float64.
+const U32: f64 = f32::EPSILON as f64 / 2.0;
+const U64: f64 = f64::EPSILON / 2.0;
+
+/// The line in float32 below which no pair reaches a floor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Screen {
+    margin: f64,
+}
+
+impl Screen {
+    /// The screen for stored unit vectors of this dimension.
+    pub fn new(dimension: usize) -> Self {
+        let d = dimension as f64;
+        let gamma = |u: f64| d * u / (1.0 - d * u);
+        // Lengths are 1 within the tolerance; twice that covers the float64 rounding of the check itself.
+        let lengths = (1.0 + 2.0 * UNIT_TOLERANCE).powi(2);
+        let underflow = d * f64::from(f32::MIN_POSITIVE);
+        // The last term: `1 - product` in float32, a distance, is rounded once more and at most 2 in size.
+        Self { margin: (gamma(U32) + gamma(U64)) * lengths + underflow + 4.0 * U32 }
+    }
+
+    /// The least float32 product of a pair that may reach `floor`. Whatever is smaller is discarded with proof.
+    pub fn cut(self, floor: f64) -> f32 {
+        // The conversion may round up by half a step, so one step down is surely at or below.
+        ((floor - self.margin) as f32).next_down()
+    }
+}
+
+/// The float32 products of every row of `a` with every row of `b`, row after row into `out`.
+///
+/// # Panics
+/// If `a` and `b` are not whole rows of `dimension` numbers, or `out` is smaller than the products.
+pub fn products(a: &[f32], b: &[f32], dimension: usize, out: &mut [f32]) {
+    assert!(dimension > 0 && a.len().is_multiple_of(dimension) && b.len().is_multiple_of(dimension), "whole rows");
+    let (rows, columns) = (a.len() / dimension, b.len() / dimension);
+    assert!(out.len() >= rows * columns, "room for every product");
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    let stride = |n: usize| isize::try_from(n).expect("a slice is never longer than isize::MAX");
+    #[allow(unsafe_code, reason = "the block product is called through pointers")]
+    // SAFETY: a holds rows * dimension numbers and is read at r * dimension + k; b holds columns * dimension and is
+    // read, transposed, at c * dimension + k; out holds at least rows * columns and is written at r * columns + c, every
+    // element once and, with beta = 0, without being read. The asserts above are these bounds; out is borrowed alone.
+    unsafe {
+        matrixmultiply::sgemm(
+            rows,
+            dimension,
+            columns,
+            1.0,
+            a.as_ptr(),
+            stride(dimension),
+            1,
+            b.as_ptr(),
+            1,
+            stride(dimension),
+            0.0,
+            out.as_mut_ptr(),
+            stride(columns),
+            1,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::Embedding;
+    use crate::kernel::{dot, product};
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_row_meets_every_row() {
+        let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let b = [1.0, 0.0, 0.0, 1.0];
+        let mut out = [0.0; 6];
+        products(&a, &b, 2, &mut out);
+        assert_eq!(out, a);
+        products(&[], &b, 2, &mut []);
+    }
+
+    #[test]
+    fn a_floor_that_everything_reaches_discards_nothing() {
+        assert!(-1.0 >= Screen::new(512).cut(f64::NEG_INFINITY));
+    }
+
+    fn unit(dimension: usize) -> impl Strategy<Value = Vec<f32>> {
+        proptest::collection::vec(-1.0f32..1.0, dimension)
+            .prop_filter_map("has a direction", |v| Embedding::new(v).ok().map(|e| e.values().to_vec()))
+    }
+
+    proptest! {
+        #[test]
+        fn a_pair_that_reaches_the_floor_passes_every_screen(
+            (a, b) in prop_oneof![Just(1usize), Just(2), 3usize..40, Just(512), Just(4096)]
+                .prop_flat_map(|d| (unit(d), unit(d)))
+        ) {
+            let d = a.len();
+            let mut out = [0.0];
+            products(&a, &b, d, &mut out);
+            // The hardest floor is the cosine itself.
+            let cut = Screen::new(d).cut(dot(&a, &b));
+            prop_assert!(out[0] >= cut);
+            prop_assert!(product(&a, &b) >= cut);
+            prop_assert!(1.0 - (1.0 - product(&a, &b)).max(0.0) >= cut);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Real faces: the partition is SciPy's, except where exact ties leave the choice.
+
+mod support;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use faceclique::cluster::{Clustering, Parameters, Resources, Search, Unwatched, cluster};
+use faceclique::confidence::ConfidenceScale;
+use faceclique::face::FaceSet;
+use support::{data, read_npz};
+
+const THRESHOLDS: [&str; 4] = ["67.5", "71.5", "75", "80"];
+
+fn run(faces: &FaceSet, threshold: &str, search: Search) -> (Clustering, Parameters) {
+    let parameters = Parameters {
+        cluster_threshold: threshold.parse().unwrap(),
+        output_threshold: threshold.parse().unwrap(),
+        search,
+        ..Parameters::default()
+    };
+    let resources = Resources { threads: NonZeroUsize::new(2).unwrap(), ..Resources::default() };
+    let start = std::time::Instant::now();
+    let result = cluster(faces, &ConfidenceScale::cosine(), &parameters, &resources, &Unwatched).unwrap();
+    eprintln!(
+        "threshold {threshold} {search:?}: {} clusters, {} pairs, {:?}, audit {:?}",
+        result.clusters().len(),
+        result.matches().total() / 2,
+        start.elapsed(),
+        result.audit()
+    );
+    (result, parameters)
+}
+
+/// For each column, for each face of the file the smallest face of its cluster.
+fn expected(path: &Path) -> Vec<Vec<usize>> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines: Vec<Vec<usize>> = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').skip(1).map(|number| number.parse().unwrap()).collect())
+        .collect();
+    (0..4).map(|column| lines.iter().map(|line| line[column]).collect()).collect()
+}
+
+fn partition_is_scipys(name: &str, clusters: [usize; 4], pairs: [usize; 4]) {
+    let Some(data) = data() else { return };
+    let (faces, file_number) = read_npz(&data.join(format!("{name}.npz")));
+    let expected = expected(&data.join(format!("expected/{name}.csv")));
+    for (at, threshold) in THRESHOLDS.into_iter().enumerate() {
+        let (result, parameters) = run(&faces, threshold, Search::Exact);
+        let mut ours = vec![0; faces.len()];
+        for members in result.clusters() {
+            let numbers: Vec<usize> = members.iter().map(|&face| file_number[face as usize]).collect();
+            let smallest = *numbers.iter().min().unwrap();
+            numbers.into_iter().for_each(|number| ours[number] = smallest);
+        }
+        let differing: Vec<usize> = (0..ours.len()).filter(|&i| ours[i] != expected[at][i]).collect();
+        assert_eq!(differing, Vec::<usize>::new(), "{name} at {threshold}");
+        assert_eq!(result.clusters().len(), clusters[at]);
+        assert_eq!(result.matches().total(), 2 * pairs[at]);
+        assert_eq!(result.verify(&faces, &ConfidenceScale::cosine(), &parameters), Ok(()));
+    }
+}
+
+#[test]
+fn the_partition_of_128_dimensions_is_scipys() {
+    let pairs = [341_960, 246_981, 231_213, 201_015];
+    partition_is_scipys("lfw_mobilefacenet_y1", [4_304, 5_690, 6_455, 7_482], pairs);
+}
+
+#[test]
+fn the_partition_of_256_dimensions_is_scipys() {
+    let pairs = [358_052, 254_410, 235_160, 200_004];
+    partition_is_scipys("lfw_reid0095", [4_126, 5_448, 6_266, 7_309], pairs);
+}
