@@ -1,5 +1,7 @@
 //! FaceClique: an embeddable, restart-safe face-clustering job server.
 
+#[cfg(feature = "server")]
+pub mod aci;
 pub mod cluster;
 pub mod confidence;
 pub mod face;

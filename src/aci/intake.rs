@@ -1,0 +1,203 @@
+//! Collecting the parts of a request under its limits, whatever form they come in.
+//!
+//! **Promises.** A limit is judged with every piece that arrives, not at the end; what is in memory is bounded by
+//! [`Limits`], whatever the client sends.
+//!
+//! **Not here.** Taking a body apart: `form` for urlencoded text, `http` for multipart.
+
+use std::io;
+use std::sync::Arc;
+
+use super::fault::Fault;
+use super::limits::Limits;
+use super::request::{Kind, Part, Value, canonical};
+use super::text;
+use super::upload::{Receiving, Spool};
+
+/// The parts received so far, and the one being received.
+#[derive(Debug)]
+pub struct Intake {
+    limits: Arc<Limits>,
+    spool: Spool,
+    parts: Vec<Part>,
+    /// Parts begun.
+    count: usize,
+    /// Bytes of all names and texts.
+    text: usize,
+    current: Option<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    name: String,
+    value: Incoming,
+}
+
+#[derive(Debug)]
+enum Incoming {
+    Text { bytes: Vec<u8>, characters: usize },
+    Upload { receiving: Receiving, kind: Kind, content_type: Option<String> },
+}
+
+impl Intake {
+    /// Nothing received yet.
+    pub fn new(limits: Arc<Limits>) -> Self {
+        let spool = Spool::new(Arc::clone(&limits));
+        Self { limits, spool, parts: Vec::new(), count: 0, text: 0, current: None }
+    }
+
+    /// The limits it works under.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Begins a part; the one before it has ended.
+    pub fn begin(&mut self, name: Vec<u8>, content_type: Option<String>) -> Result<(), Fault> {
+        debug_assert!(self.current.is_none(), "the part before has ended");
+        self.count += 1;
+        if self.count > self.limits.max_parts {
+            let what = "the request has more parameters or parts than are taken";
+            return Err(Fault::too_large(what, self.limits.max_parts, "MaxParts"));
+        }
+        self.grow_text(name.len())?;
+        let name = canonical(&text::checked(name, "the name of a parameter")?);
+        let value = match Kind::of(&name) {
+            Kind::Text => Incoming::Text { bytes: Vec::new(), characters: 0 },
+            kind => {
+                let receiving = match kind {
+                    Kind::File => self.spool.file().map_err(|error| storage(&error))?,
+                    Kind::Text | Kind::Picture => Receiving::Memory(Vec::new()),
+                };
+                Incoming::Upload { receiving, kind, content_type }
+            }
+        };
+        self.current = Some(Current { name, value });
+        Ok(())
+    }
+
+    /// Adds decoded bytes to the part being received.
+    ///
+    /// # Panics
+    /// If no part was begun.
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), Fault> {
+        let Current { name, value } = self.current.as_mut().expect("a part was begun");
+        match value {
+            Incoming::Text { bytes, characters } => {
+                bytes.extend_from_slice(piece);
+                *characters += piece.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
+                let limit = self.limits.max_input_string;
+                if *characters > limit || bytes.len() > limit.saturating_mul(4) {
+                    let what = format!("the value of '{}' has too many characters", text::cut(name));
+                    return Err(Fault::too_large(&what, limit, "MaxInputString"));
+                }
+                self.grow_text(piece.len())
+            }
+            Incoming::Upload { receiving, kind, .. } => {
+                let limit = self.limits.max_file_upload_size;
+                if *kind == Kind::Picture && receiving.len() + piece.len() as u64 > limit {
+                    let what = format!("an upload in '{name}' has too many bytes");
+                    return Err(Fault::too_large(&what, limit, "MaxFileUploadSize"));
+                }
+                self.spool.write(receiving, piece).map_err(|error| storage(&error))
+            }
+        }
+    }
+
+    /// Ends the part being received.
+    ///
+    /// # Panics
+    /// If no part was begun.
+    pub fn end(&mut self) -> Result<(), Fault> {
+        let Current { name, value } = self.current.take().expect("a part was begun");
+        let value = match value {
+            Incoming::Text { bytes, .. } => {
+                let what = format!("the value of '{}'", text::cut(&name));
+                Value::Text(text::checked(bytes, &what)?)
+            }
+            Incoming::Upload { receiving, content_type, .. } => {
+                Value::Upload(self.spool.finish(receiving, content_type))
+            }
+        };
+        self.parts.push(Part { name, value });
+        Ok(())
+    }
+
+    /// The action as far as it is known: as given, empty if none was.
+    pub fn action(&self) -> &str {
+        super::request::action(&self.parts)
+    }
+
+    /// Everything received.
+    pub fn finish(self) -> Vec<Part> {
+        self.parts
+    }
+
+    fn grow_text(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.text += bytes;
+        if self.text <= self.limits.max_request_text {
+            return Ok(());
+        }
+        let what = "the names and values of the request have too many bytes together";
+        Err(Fault::too_large(what, self.limits.max_request_text, "MaxRequestText"))
+    }
+}
+
+/// Error 70, with the reason in the log.
+fn storage(error: &io::Error) -> Fault {
+    tracing::error!(%error, "an upload cannot be spooled");
+    Fault::storage()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intake(change: impl FnOnce(&mut Limits)) -> Intake {
+        let mut limits = Limits { max_input_string: 5, max_file_upload_size: 8, max_parts: 3, ..Limits::default() };
+        change(&mut limits);
+        Intake::new(Arc::new(limits))
+    }
+
+    fn part(intake: &mut Intake, name: &str, pieces: &[&[u8]]) -> Result<(), Fault> {
+        intake.begin(name.into(), None)?;
+        pieces.iter().try_for_each(|piece| intake.push(piece))?;
+        intake.end()
+    }
+
+    #[test]
+    fn r156_a_text_is_limited_in_characters_and_an_upload_in_bytes() {
+        assert_eq!(part(&mut intake(|_| ()), "x", &["ééééé".as_bytes()]), Ok(()));
+        let fault = part(&mut intake(|_| ()), "x", &[b"abc", b"def"]).unwrap_err();
+        assert_eq!(
+            fault.description,
+            "the value of 'x' has too many characters, more than the limit of 5 (setting MaxInputString)"
+        );
+        assert_eq!(fault.code.number(), 20);
+        assert!(part(&mut intake(|_| ()), "x", &[&[0x80; 21]]).unwrap_err().description.contains("MaxInputString"));
+        assert_eq!(part(&mut intake(|_| ()), "ImageData", &[&[0; 8]]), Ok(()));
+        let fault = part(&mut intake(|_| ()), "embedding", &[&[0; 8], &[0]]).unwrap_err();
+        assert!(fault.description.ends_with("more than the limit of 8 (setting MaxFileUploadSize)"), "{fault}");
+    }
+
+    #[test]
+    fn r156_parts_are_limited_and_so_is_their_text_together() {
+        let mut some = intake(|_| ());
+        for name in ["a", "b", "c"] {
+            part(&mut some, name, &[b"x"]).unwrap();
+        }
+        assert!(part(&mut some, "d", &[]).unwrap_err().description.contains("MaxParts"));
+        let mut long = intake(|limits| limits.max_request_text = 6);
+        part(&mut long, "aa", &[b"xxx"]).unwrap();
+        assert!(part(&mut long, "b", &[b"x"]).unwrap_err().description.contains("MaxRequestText"));
+    }
+
+    #[test]
+    fn r156_an_import_file_is_not_limited_by_the_upload_size() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut intake = intake(|limits| limits.spool_directory = directory.path().to_owned());
+        part(&mut intake, "DBData", &[&[7; 100]]).unwrap();
+        let parts = intake.finish();
+        let Value::Upload(upload) = &parts[0].value else { panic!("not an upload") };
+        assert_eq!((parts[0].name.as_str(), upload.len()), ("dbdata", 100));
+    }
+}

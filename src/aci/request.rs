@@ -1,0 +1,298 @@
+//! What the parts of a request mean together (contract R4-R10, R27-R30).
+//!
+//! **Promises.** Faults come in the order of R58: [`Request::new`] refuses what concerns the action (error 2); a
+//! contradiction (error 14) waits until [`Parameters::read`] has seen what is missing or malformed.
+//!
+//! **Not here.** Which actions there are, and which parameters they know.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::fault::Fault;
+use super::upload::Upload;
+
+/// One parameter as it was received, decoded.
+#[derive(Debug)]
+pub struct Part {
+    /// Its name, as [`canonical`] writes it.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+}
+
+/// The value of a [`Part`].
+#[derive(Debug)]
+pub enum Value {
+    /// Text, decoded.
+    Text(String),
+    /// Bytes.
+    Upload(Upload),
+}
+
+/// What the value of a parameter is, which its name alone decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// An image or an embedding: bytes, several in order, each limited by MaxFileUploadSize.
+    Picture,
+    /// A file to be imported: bytes, one, limited only by MaxRequestSize.
+    File,
+}
+
+impl Kind {
+    /// The kind of the parameter of this canonical name.
+    pub fn of(name: &str) -> Self {
+        match name {
+            "imagedata" | "embedding" => Self::Picture,
+            "dbdata" | "ids" => Self::File,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// The one name of a parameter: in lower case, short words written out (R5, R6, R30).
+pub(crate) fn canonical(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    match name.as_str() {
+        "a" => "action".to_owned(),
+        "sync" => "synchronous".to_owned(),
+        _ => name,
+    }
+}
+
+/// The first action named among `parts`, or nothing.
+pub(crate) fn action(parts: &[Part]) -> &str {
+    let text = |part: &'_ Part| part.name == "action" && matches!(&part.value, Value::Text(text) if !text.is_empty());
+    match parts.iter().find(|part| text(part)).map(|part| &part.value) {
+        Some(Value::Text(text)) => text,
+        _ => "",
+    }
+}
+
+/// A decoded request.
+#[derive(Debug)]
+pub struct Request {
+    /// The action as it was given; empty when none was.
+    pub action: String,
+    /// Everything else.
+    pub parameters: Parameters,
+}
+
+impl Request {
+    /// The meaning of `parts`, in the order in which they stood; or error 2 for what is not offered whatever the
+    /// action (R28, R29).
+    pub fn new(parts: Vec<Part>) -> Result<Self, Fault> {
+        let action = action(&parts).to_owned();
+        let parameters = Parameters::collect(parts);
+        for name in ["template", "output", "filename"] {
+            if let Some(value) = parameters.text(name) {
+                return Err(Fault::not_offered(
+                    name,
+                    value,
+                    "is not offered: answers are sent as XML, to the client only",
+                ));
+            }
+        }
+        if let Some(value) = parameters.text("encryptresponse").filter(|value| value.eq_ignore_ascii_case("true")) {
+            return Err(Fault::not_offered("encryptresponse", value, "is not offered: answers are not encrypted"));
+        }
+        if let Some(value) = parameters.text("responseformat").filter(|value| is_json(value)) {
+            return Err(Fault::not_offered("responseformat", value, "is not offered yet: only xml so far"));
+        }
+        Ok(Self { action, parameters })
+    }
+}
+
+fn is_json(format: &str) -> bool {
+    ["json", "simplejson"].iter().any(|json| format.eq_ignore_ascii_case(json))
+}
+
+/// The parameters of a request, the action excepted, by canonical name.
+#[derive(Debug, Default)]
+pub struct Parameters {
+    texts: BTreeMap<String, String>,
+    uploads: BTreeMap<String, Vec<Upload>>,
+    /// Given, but with an empty value (R10).
+    empty: BTreeSet<String>,
+    /// The first parameter given with two values (R8).
+    twice: Option<String>,
+}
+
+impl Parameters {
+    fn collect(parts: Vec<Part>) -> Self {
+        let mut parameters = Self::default();
+        for Part { name, value } in parts {
+            if name.is_empty() {
+                continue;
+            }
+            match value {
+                Value::Text(text) => parameters.add_text(name, text),
+                Value::Upload(upload) => parameters.add_upload(name, upload),
+            }
+        }
+        parameters.texts.remove("action");
+        parameters
+    }
+
+    fn add_text(&mut self, name: String, text: String) {
+        if text.is_empty() {
+            self.empty.insert(name);
+            return;
+        }
+        match self.texts.entry(name) {
+            Entry::Vacant(entry) => drop(entry.insert(text)),
+            Entry::Occupied(entry) if *entry.get() == text => {}
+            Entry::Occupied(entry) => drop(self.twice.get_or_insert_with(|| entry.key().clone())),
+        }
+    }
+
+    fn add_upload(&mut self, name: String, upload: Upload) {
+        if upload.is_empty() {
+            self.empty.insert(name);
+            return;
+        }
+        let uploads = self.uploads.entry(name.clone()).or_default();
+        if !uploads.is_empty() && Kind::of(&name) == Kind::File {
+            self.twice.get_or_insert(name);
+            return;
+        }
+        uploads.push(upload);
+    }
+
+    /// Reads an action's parameters, with the faults in the order of R58: what of `required` is missing, then what
+    /// `read` finds malformed, then a parameter given with two values. Every action, also one without parameters of
+    /// its own, goes through this door.
+    ///
+    /// `read` itself checks values (errors 11, 12) before it compares parameters with each other (errors 14, 15).
+    pub fn read<T>(&self, required: &[&str], read: impl FnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        if let Some(name) = required.iter().find(|&&name| !self.is_given(name)) {
+            return Err(Fault::missing(name));
+        }
+        self.choice("responseformat", &[("xml", ()), ("json", ()), ("simplejson", ())])?;
+        self.boolean("encryptresponse")?;
+        let arguments = read(self)?;
+        match &self.twice {
+            Some(name) => Err(Fault::given_twice(name)),
+            None => Ok(arguments),
+        }
+    }
+
+    /// Whether `name` is there with a value.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.texts.contains_key(name) || self.uploads.contains_key(name)
+    }
+
+    /// Whether `name` is there, but only with an empty value, so that it counts as not given (R10).
+    pub fn is_given_empty(&self, name: &str) -> bool {
+        self.empty.contains(name) && !self.is_given(name)
+    }
+
+    /// The text of `name`.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.texts.get(name).map(String::as_str)
+    }
+
+    /// All texts in the order of their names (R97).
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
+    /// The uploads of `name`, in order.
+    pub fn uploads(&self, name: &str) -> &[Upload] {
+        self.uploads.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// All uploads, by name.
+    pub fn all_uploads(&self) -> impl Iterator<Item = (&str, &[Upload])> {
+        self.uploads.iter().map(|(name, uploads)| (name.as_str(), uploads.as_slice()))
+    }
+
+    /// The uploads of `name`, in order, no longer among the parameters.
+    pub fn take_uploads(&mut self, name: &str) -> Vec<Upload> {
+        self.uploads.remove(name).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A request of these texts.
+    pub(crate) fn request(texts: &[(&str, &str)]) -> Result<Request, Fault> {
+        let part = |&(name, text): &(&str, &str)| Part { name: canonical(name), value: Value::Text(text.to_owned()) };
+        Request::new(texts.iter().map(part).collect())
+    }
+
+    fn read(texts: &[(&str, &str)], required: &[&str]) -> Result<(), Fault> {
+        request(texts).unwrap().parameters.read(required, |_| Ok(()))
+    }
+
+    #[test]
+    fn r5_r6_names_are_compared_without_case_and_a_is_action() {
+        let request = request(&[("A", "trainFace"), ("DataBase", "Me"), ("SYNC", "true")]).unwrap();
+        assert_eq!(request.action, "trainFace");
+        let texts: Vec<_> = request.parameters.texts().collect();
+        assert_eq!(texts, [("database", "Me"), ("synchronous", "true")]);
+    }
+
+    #[test]
+    fn r8_a_parameter_given_twice_counts_once_or_contradicts() {
+        assert_eq!(read(&[("x", "1"), ("X", "1"), ("a", "q"), ("action", "q")], &[]), Ok(()));
+        assert_eq!(read(&[("x", "1"), ("x", "2")], &[]), Err(Fault::given_twice("x")));
+        assert_eq!(read(&[("a", "q"), ("action", "r")], &[]), Err(Fault::given_twice("action")));
+        assert_eq!(read(&[("sync", "true"), ("synchronous", "false")], &[]), Err(Fault::given_twice("synchronous")));
+    }
+
+    #[test]
+    fn r8_pictures_are_collected_and_an_import_file_is_one() {
+        let part = |name: &str, byte| Part {
+            name: name.to_owned(),
+            value: Value::Upload(Upload::from_bytes(vec![byte], None)),
+        };
+        let pictures = Request::new(vec![part("imagedata", 1), part("imagedata", 2), part("imagedata", 1)]).unwrap();
+        let bytes: Vec<_> =
+            pictures.parameters.uploads("imagedata").iter().map(|upload| upload.read_all().unwrap()).collect();
+        assert_eq!(bytes, [[1], [2], [1]]);
+        let files = Request::new(vec![part("dbdata", 1), part("dbdata", 1)]).unwrap();
+        assert_eq!(files.parameters.read(&["dbdata"], |_| Ok(())), Err(Fault::given_twice("dbdata")));
+    }
+
+    #[test]
+    fn r10_an_empty_value_counts_as_not_given() {
+        let request = request(&[("database", ""), ("database", "x"), ("imagelabels", "")]).unwrap();
+        assert_eq!(request.parameters.text("database"), Some("x"));
+        assert!(request.parameters.is_given_empty("imagelabels"));
+        assert!(!request.parameters.is_given_empty("database"));
+        assert_eq!(request.parameters.read(&["imagelabels"], |_| Ok(())), Err(Fault::missing("imagelabels")));
+    }
+
+    #[test]
+    fn r28_responseformat() {
+        assert_eq!(read(&[("responseformat", "XML")], &[]), Ok(()));
+        let fault = request(&[("ResponseFormat", "simpleJSON")]).unwrap_err();
+        assert_eq!(fault.description, "'responseformat=simpleJSON' is not offered yet: only xml so far");
+        assert_eq!(fault.code.number(), 2);
+        let fault = read(&[("responseformat", "yaml")], &[]).unwrap_err();
+        assert_eq!(fault.description, "'responseformat=yaml' is not one of xml, json, simplejson");
+    }
+
+    #[test]
+    fn r29_what_would_mislead_is_not_offered() {
+        for (name, value) in [("Template", "x"), ("Output", "f"), ("FileName", "f"), ("EncryptResponse", "TRUE")] {
+            assert_eq!(request(&[(name, value)]).unwrap_err().code.number(), 2, "{name}");
+        }
+        let ignored =
+            [("template", ""), ("encryptresponse", "false"), ("forcetemplaterefresh", "x"), ("actionid", "y")];
+        assert_eq!(read(&ignored, &[]), Ok(()));
+    }
+
+    #[test]
+    fn r58_missing_before_malformed_before_contradictory() {
+        let all = [("x", "1"), ("x", "2"), ("responseformat", "yaml")];
+        assert_eq!(read(&all, &["y"]), Err(Fault::missing("y")));
+        assert_eq!(read(&all, &["x"]).unwrap_err().code.number(), 11);
+        let malformed = request(&all[..2]).unwrap().parameters.read(&[], |p| p.boolean("x")).unwrap_err();
+        assert_eq!(malformed.code.number(), 11);
+    }
+}
