@@ -19,6 +19,29 @@
 //!     labels.rs   labels from the file names of strangers
 //!   array.rs    rows of numbers, texts, integers     header.rs   what an array says of itself
 //! ```
+//!
+//! From one format to another, leaving out what cannot be read:
+//!
+//! ```
+//! use faceclique::exchange::{ExchangeError, Format, Options, Reader, Source, Writer};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! let (from, to) = (folder.path().join("faces.csv"), folder.path().join("faces.npz"));
+//! std::fs::write(&from, "identifier,imagelabel,e0,e1\nAnn,1,0.6,0.8\nAnn,2,0.6\n")?;
+//!
+//! let mut writer = Writer::create(&to, Format::Npz, None)?;
+//! for record in Reader::open(Source::open(&from, Format::Csv, None)?, &Options::default())? {
+//!     match record {
+//!         Ok(record) => writer.push(&record)?,
+//!         Err(ExchangeError::BadRow(bad)) => {
+//!             assert_eq!(bad.to_string(), "line 3: 3 fields, expected 4 as in the header");
+//!         }
+//!         Err(error) => return Err(error.into()),
+//!     }
+//! }
+//! assert_eq!(writer.finish()?, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod archive;
 mod array;

@@ -16,7 +16,8 @@ pub struct Limits {
     pub max_unpacked_bytes: u64,
     /// The text of one array of an NPZ, which is held in memory, as UTF-8. Default: 512 MiB.
     pub max_text_bytes: u64,
-    /// Records. Default: 10,000,000. An NPZ takes up to 64 bytes of memory for each.
+    /// Records. Default: 10,000,000. Of an NPZ the ids are held in memory: with short names about 100 bytes a record,
+    /// 200 where most file names repeat.
     pub max_rows: u64,
     /// One line of JSON or CSV, which is held in memory. Default: 32 MiB.
     pub max_line_bytes: u64,

@@ -18,6 +18,14 @@ pub struct Writer {
     output: Output,
     files: Vec<WholeFile>,
     written: u64,
+    state: State,
+}
+
+/// Whether what was written so far is whole records.
+#[derive(Debug, PartialEq)]
+enum State {
+    Whole,
+    Torn,
 }
 
 enum Output {
@@ -50,26 +58,35 @@ impl Writer {
             }
             Format::Npz => Output::Npz(NpzFile::new(handle, directory(path))?),
         };
-        Ok(Self { output, files, written: 0 })
+        Ok(Self { output, files, written: 0, state: State::Whole })
     }
 
     /// Writes a record. The formats other than JSON lines carry only trained images and of these only the embedding:
     /// records without one are left out there.
+    ///
+    /// A record that is refused leaves the file as it was; after a failure of the disk it can only be given up.
     pub fn push(&mut self, record: &Record) -> Result<(), ExchangeError> {
-        match (&mut self.output, &record.embedding) {
-            (Output::Jsonl(output), _) => jsonl::write_line(output, record)?,
+        let pushed = match (&mut self.output, &record.embedding) {
+            (Output::Jsonl(output), _) => jsonl::write_line(output, record),
             (_, None) => return Ok(()),
-            (Output::Csv { rows, dimension }, Some(embedding)) => push_csv(rows, dimension, record, embedding)?,
-            (Output::Npy(files), Some(embedding)) => files.push(record, embedding)?,
-            (Output::Npz(file), Some(embedding)) => file.push(record, embedding)?,
+            (Output::Csv { rows, dimension }, Some(embedding)) => push_csv(rows, dimension, record, embedding),
+            (Output::Npy(files), Some(embedding)) => files.push(record, embedding),
+            (Output::Npz(file), Some(embedding)) => file.push(record, embedding),
+        };
+        match &pushed {
+            Ok(()) => self.written += 1,
+            Err(ExchangeError::Unwritable { .. }) => {}
+            Err(_) => self.state = State::Torn,
         }
-        self.written += 1;
-        Ok(())
+        pushed
     }
 
     /// Lets the file appear; how many records are in it.
     pub fn finish(self) -> Result<u64, ExchangeError> {
         let failed = |error| ExchangeError::io("write the file")(error);
+        if self.state == State::Torn {
+            return Err(failed(std::io::Error::other("a record before could not be written")));
+        }
         match self.output {
             Output::Jsonl(mut output) => output.flush().map_err(failed)?,
             Output::Csv { mut rows, dimension } => {
@@ -100,4 +117,23 @@ fn push_csv(
     let expected = *dimension.get_or_insert(embedding.dimension());
     csv::check_dimension(record, Format::Csv, embedding.dimension(), expected)?;
     csv::write_row(rows, record, embedding.values())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_a_full_disk_has_torn_never_appears() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("faces.jsonl");
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut writer = Writer::create(&path, Format::Jsonl, None).unwrap();
+        writer.output = Output::Jsonl(BufWriter::with_capacity(0, full));
+        let record = Record::trained(0, "a", "b", vec![0.6, 0.8]).unwrap();
+        let error = writer.push(&record).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write the file: "), "{error}");
+        assert!(writer.finish().is_err());
+        assert!(!path.exists());
+    }
 }
