@@ -6,6 +6,7 @@
 //! **Not here.** Where faces come from (`exchange`, `store`) and what is computed from them (`cluster`).
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -46,7 +47,8 @@ fn is_allowed(character: char) -> bool {
     !character.is_control() && !matches!(character, '\u{FFFE}' | '\u{FFFF}')
 }
 
-fn check_name(text: &str) -> Result<(), NameError> {
+/// Whether `text` may be a name of any kind; for those without a type of their own, such as metadata keys and values.
+pub fn check_name(text: &str) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }
@@ -121,6 +123,50 @@ pub struct FaceId {
 impl fmt::Display for FaceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.database, self.identifier, self.label)
+    }
+}
+
+/// How far an image has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ImageStatus {
+    /// Not yet tried.
+    Untrained,
+    /// Has an embedding.
+    Trained,
+    /// Tried, no usable face.
+    Failed,
+}
+
+impl ImageStatus {
+    /// The word of the ACI for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Untrained => "untrained",
+            Self::Trained => "trained",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for ImageStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that is none of the words for an image status.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("an image status is 'untrained', 'trained' or 'failed', not '{}'", .0.escape_debug())]
+pub struct ImageStatusError(String);
+
+impl FromStr for ImageStatus {
+    type Err = ImageStatusError;
+
+    /// Reads the word without regard to ASCII letter case (contract R6).
+    fn from_str(text: &str) -> Result<Self, ImageStatusError> {
+        let all = [Self::Untrained, Self::Trained, Self::Failed];
+        let found = all.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| ImageStatusError(text.to_owned()))
     }
 }
 
@@ -343,6 +389,15 @@ mod tests {
         assert_eq!(tiny.values(), [1.0, 0.0]);
         let huge = Embedding::new(vec![f32::MAX, f32::MAX]).unwrap();
         assert!((huge.values()[0] - 0.5f32.sqrt()).abs() < 1e-7);
+    }
+
+    #[test]
+    fn a_status_reads_back_from_its_word_in_any_case() {
+        for status in [ImageStatus::Untrained, ImageStatus::Trained, ImageStatus::Failed] {
+            assert_eq!(status.as_str().parse(), Ok(status));
+            assert_eq!(status.to_string().to_ascii_uppercase().parse(), Ok(status));
+        }
+        assert!("train".parse::<ImageStatus>().is_err());
     }
 
     #[test]

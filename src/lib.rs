@@ -4,5 +4,7 @@
 pub mod aci;
 pub mod cluster;
 pub mod confidence;
+#[cfg(feature = "server")]
+pub mod exchange;
 pub mod face;
 pub mod kernel;
