@@ -1,0 +1,16 @@
+//! The promise: what a job is, what may happen to it, and which one is next. Pure: no clock, no store, no thread.
+//!
+//! **Promises.** One table, [`transition`], says what every event does in every state. A job ends once. *Running* is
+//! known only in memory: what is stored of a job ([`Life`]) says waiting or ended, so that a crash needs no repair.
+//!
+//! **Not here.** What a job computes (`engine`) and where it is kept (`store`).
+
+mod life;
+mod queue;
+mod state;
+mod token;
+
+pub use life::{Life, Run, Timestamp};
+pub use queue::{DEFAULT_PRIORITY, Queue, Retention, Waiting, expired, next};
+pub use state::{Event, Refused, State, transition};
+pub use token::Token;

@@ -1,0 +1,127 @@
+//! The queues: their names, which job is next, and which ended jobs are forgotten.
+
+use std::cmp::Reverse;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::life::Timestamp;
+use super::token::Token;
+
+/// The priority of a job that names none (contract R68).
+pub const DEFAULT_PRIORITY: u8 = 50;
+
+/// The jobs of one asynchronous action (contract R60). Queues do not wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Queue {
+    /// Clusterings.
+    FaceClustering,
+    /// Imports.
+    ImportFaceDatabase,
+}
+
+impl Queue {
+    /// Every queue.
+    pub const ALL: [Self; 2] = [Self::FaceClustering, Self::ImportFaceDatabase];
+
+    /// Its name, which is the name of its action.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FaceClustering => "FaceClustering",
+            Self::ImportFaceDatabase => "ImportFaceDatabase",
+        }
+    }
+
+    /// The queue of that name, in any letter case.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|queue| queue.name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A job that waits for a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// The job.
+    pub token: Token,
+    /// 0 to 100; a higher number starts earlier.
+    pub priority: u8,
+    /// Its number in the order of acceptance.
+    pub order: u64,
+}
+
+/// The job to start next: the highest priority, among equals the one accepted first (contract R68).
+pub fn next(waiting: impl IntoIterator<Item = Waiting>) -> Option<Token> {
+    waiting.into_iter().min_by_key(|job| (Reverse(job.priority), job.order)).map(|job| job.token)
+}
+
+/// How long ended jobs are kept: whichever limit comes first (contract R79).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// How long after its end a job can still be asked for.
+    pub age: Duration,
+    /// How many ended jobs of one queue are kept, the latest.
+    pub count: usize,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { age: Duration::from_hours(7 * 24), count: 1_000 }
+    }
+}
+
+/// Of the ended jobs of one queue, with the moment each ended, those to forget at `now`.
+pub fn expired(
+    ended: impl IntoIterator<Item = (Token, Timestamp)>,
+    now: Timestamp,
+    retention: Retention,
+) -> Vec<Token> {
+    let mut ended: Vec<_> = ended.into_iter().collect();
+    ended.sort_by_key(|&(token, at)| Reverse((at, token)));
+    let age = i64::try_from(retention.age.as_micros()).unwrap_or(i64::MAX);
+    let is_old = |at: Timestamp| now.0.saturating_sub(at.0) > age;
+    ended
+        .into_iter()
+        .enumerate()
+        .filter(|&(place, (_, at))| place >= retention.count || is_old(at))
+        .map(|(_, (token, _))| token)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r68_priority_first_then_the_order_of_acceptance() {
+        let tokens: Vec<Token> = (0..4).map(|_| Token::generate()).collect();
+        let job = |at: usize, priority, order| Waiting { token: tokens[at], priority, order };
+        assert_eq!(next([job(0, 50, 7), job(1, 50, 3), job(2, 49, 1), job(3, 51, 9)]), Some(tokens[3]));
+        assert_eq!(next([job(0, 50, 7), job(1, 50, 3), job(2, 49, 1)]), Some(tokens[1]));
+        assert_eq!(next([]), None);
+    }
+
+    #[test]
+    fn r79_ended_jobs_are_forgotten_by_age_or_by_number() {
+        let tokens: Vec<Token> = (0..4).map(|_| Token::generate()).collect();
+        let ended = || tokens.iter().zip([10, 40, 20, 30]).map(|(&t, s)| (t, Timestamp(s * 1_000_000)));
+        let now = Timestamp(50_000_000);
+        let keep = |seconds, count| Retention { age: Duration::from_secs(seconds), count };
+        assert_eq!(expired(ended(), now, keep(100, 10)), []);
+        assert_eq!(expired(ended(), now, keep(100, 2)), [tokens[2], tokens[0]]);
+        assert_eq!(expired(ended(), now, keep(25, 10)), [tokens[2], tokens[0]]);
+        assert_eq!(expired(ended(), now, keep(0, 0)).len(), 4);
+    }
+
+    #[test]
+    fn a_queue_is_found_by_its_name_in_any_letter_case() {
+        assert_eq!(Queue::parse("FACECLUSTERING"), Some(Queue::FaceClustering));
+        assert_eq!(Queue::parse("Face Clustering"), None);
+    }
+}

@@ -1,0 +1,167 @@
+//! The states of a job, and the one table of what leads from one to the other (contract R72).
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Accepted, waiting for a thread.
+    Queued,
+    /// At work.
+    Processing,
+    /// At work and told to stop; clients see it as Processing until it has noticed.
+    Stopping,
+    /// Ended with a result.
+    Finished,
+    /// Ended with a fault.
+    Error,
+    /// Ended before it started, because a client said so.
+    Cancelled,
+    /// Ended after it started, because a client said so.
+    Stopped,
+}
+
+impl State {
+    /// Every state, in the order of a job's life.
+    pub const ALL: [Self; 7] =
+        [Self::Queued, Self::Processing, Self::Stopping, Self::Finished, Self::Error, Self::Cancelled, Self::Stopped];
+
+    /// Whether nothing can happen to the job any more.
+    pub fn is_ended(self) -> bool {
+        matches!(self, Self::Finished | Self::Error | Self::Cancelled | Self::Stopped)
+    }
+
+    /// The status word that clients see (contract R71).
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "Queued",
+            Self::Processing | Self::Stopping => "Processing",
+            Self::Finished => "Finished",
+            Self::Error => "Error",
+            Self::Cancelled => "Cancelled",
+            Self::Stopped => "Stopped",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What can happen to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A thread took it up.
+    Start,
+    /// Its work is done.
+    Finish,
+    /// Its work met a fault.
+    Fail,
+    /// A client cancels it.
+    Cancel,
+    /// A client stops it.
+    Stop,
+    /// The work noticed that it was told to stop.
+    Halt,
+    /// The server shuts down in order and the work was put down unfinished.
+    Release,
+    /// The process ended while it was at work.
+    Crash,
+    /// The process ended while it was at work, once too often.
+    Condemn,
+}
+
+impl Event {
+    /// Every event.
+    pub const ALL: [Self; 9] = [
+        Self::Start,
+        Self::Finish,
+        Self::Fail,
+        Self::Cancel,
+        Self::Stop,
+        Self::Halt,
+        Self::Release,
+        Self::Crash,
+        Self::Condemn,
+    ];
+}
+
+/// An event that is not possible in a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{event:?} is not possible in the state {state}")]
+pub struct Refused {
+    /// The state.
+    pub state: State,
+    /// The event.
+    pub event: Event,
+}
+
+/// The state that `event` leads to from `state`. Total: whatever is not written here is refused.
+///
+/// An acknowledged stop wins over work that was done meanwhile, so that a client who was told "it will stop" never
+/// finds its effect.
+pub fn transition(state: State, event: Event) -> Result<State, Refused> {
+    use {Event as E, State as S};
+    match (state, event) {
+        (S::Queued, E::Start) => Ok(S::Processing),
+        (S::Queued, E::Cancel | E::Stop) => Ok(S::Cancelled),
+
+        (S::Processing, E::Finish) => Ok(S::Finished),
+        (S::Processing, E::Fail | E::Condemn) => Ok(S::Error),
+        (S::Processing, E::Stop) => Ok(S::Stopping),
+        (S::Processing, E::Release | E::Crash) => Ok(S::Queued),
+
+        (S::Stopping, E::Stop) => Ok(S::Stopping),
+        (S::Stopping, E::Halt | E::Finish | E::Fail | E::Release | E::Crash | E::Condemn) => Ok(S::Stopped),
+
+        (state, event) => Err(Refused { state, event }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The whole table as text: a row a state, a column an event.
+    fn table() -> String {
+        let mut text = String::from("            ");
+        for event in Event::ALL {
+            text += &format!("{:<11}", format!("{event:?}"));
+        }
+        for state in State::ALL {
+            text = text.trim_end().to_owned() + &format!("\n{:<12}", format!("{state:?}"));
+            for event in Event::ALL {
+                let cell = transition(state, event).map_or("-".to_owned(), |to| format!("{to:?}"));
+                text += &format!("{cell:<11}");
+            }
+        }
+        text.trim_end().to_owned()
+    }
+
+    #[test]
+    fn r72_every_event_in_every_state_does_what_the_table_says() {
+        let expected = "\
+            Start      Finish     Fail       Cancel     Stop       Halt       Release    Crash      Condemn
+Queued      Processing -          -          Cancelled  Cancelled  -          -          -          -
+Processing  -          Finished   Error      -          Stopping   -          Queued     Queued     Error
+Stopping    -          Stopped    Stopped    -          Stopping   Stopped    Stopped    Stopped    Stopped
+Finished    -          -          -          -          -          -          -          -          -
+Error       -          -          -          -          -          -          -          -          -
+Cancelled   -          -          -          -          -          -          -          -          -
+Stopped     -          -          -          -          -          -          -          -          -";
+        assert_eq!(table(), expected);
+    }
+
+    #[test]
+    fn r73_a_job_ends_once() {
+        for state in State::ALL.into_iter().filter(|s| s.is_ended()) {
+            for event in Event::ALL {
+                assert_eq!(transition(state, event), Err(Refused { state, event }));
+            }
+        }
+    }
+}
