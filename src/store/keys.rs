@@ -1,0 +1,237 @@
+//! Where each kind of record is: the first byte says the kind, then the names. The order of keys is image order.
+//!
+//! | first byte | key | record |
+//! |---|---|---|
+//! | `v` | nothing | format version |
+//! | `d` | database name | `DatabaseRecord` |
+//! | `f` | database number, identifier | `FaceRecord` |
+//! | `i` | database number, identifier, 0, label | `ImageRecord` |
+//! | `j` | token | `JobRecord` |
+//! | `r` | token, chunk number | a piece of a job's result |
+//! | `s` | token, identifier, 0, label | an image of an import that is not committed yet |
+//! | `m` | token, identifier | metadata of an identity of such an import |
+//! | `a` | token | database number: an import is committed and to be applied |
+//! | `g` | database number | a database is removed and its rows are to be cleared |
+//! | `x` | token | a job is forgotten and its result is to be cleared |
+//!
+//! Numbers are big-endian, names are as they are: they hold no byte 0 (contract R13), so that the separator sorts
+//! before every continuation and the order is that of (identifier, label), each byte by byte.
+
+use std::fmt::Write as _;
+
+use crate::face::{DatabaseName, Identifier, ImageLabel};
+use crate::job::Token;
+
+fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
+    key.push(kind);
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+/// The format version.
+pub fn version() -> Vec<u8> {
+    key(b'v', &[])
+}
+
+/// All databases.
+pub fn databases() -> Vec<u8> {
+    key(b'd', &[])
+}
+
+/// One database.
+pub fn database(name: &DatabaseName) -> Vec<u8> {
+    key(b'd', &[name.as_str().as_bytes()])
+}
+
+/// The name in the key of a database.
+pub fn database_name(key: &[u8]) -> Option<DatabaseName> {
+    DatabaseName::new(std::str::from_utf8(key.get(1..)?).ok()?).ok()
+}
+
+/// All faces of a database.
+pub fn faces(database: u64) -> Vec<u8> {
+    key(b'f', &[&database.to_be_bytes()])
+}
+
+/// One face.
+pub fn face(database: u64, identifier: &Identifier) -> Vec<u8> {
+    key(b'f', &[&database.to_be_bytes(), identifier.as_str().as_bytes()])
+}
+
+/// The identifier in the key of a face.
+pub fn face_identifier(key: &[u8]) -> Option<Identifier> {
+    Identifier::new(std::str::from_utf8(key.get(9..)?).ok()?).ok()
+}
+
+/// All images of a database.
+pub fn images(database: u64) -> Vec<u8> {
+    key(b'i', &[&database.to_be_bytes()])
+}
+
+/// All images of a face.
+pub fn images_of(database: u64, identifier: &Identifier) -> Vec<u8> {
+    key(b'i', &[&database.to_be_bytes(), identifier.as_str().as_bytes(), b"\0"])
+}
+
+/// One image.
+pub fn image(database: u64, identifier: &Identifier, label: &ImageLabel) -> Vec<u8> {
+    key(b'i', &[&database.to_be_bytes(), identifier.as_str().as_bytes(), b"\0", label.as_str().as_bytes()])
+}
+
+/// The identifier and label in the key of an image.
+pub fn image_names(key: &[u8]) -> Option<(Identifier, ImageLabel)> {
+    names(key.get(9..)?)
+}
+
+fn names(bytes: &[u8]) -> Option<(Identifier, ImageLabel)> {
+    let (identifier, label) = std::str::from_utf8(bytes).ok()?.split_once('\0')?;
+    Some((Identifier::new(identifier).ok()?, ImageLabel::new(label).ok()?))
+}
+
+/// All jobs.
+pub fn jobs() -> Vec<u8> {
+    key(b'j', &[])
+}
+
+/// One job.
+pub fn job(token: Token) -> Vec<u8> {
+    key(b'j', &[&token.to_bytes()])
+}
+
+/// The result of a job, all its chunks.
+pub fn result(token: Token) -> Vec<u8> {
+    key(b'r', &[&token.to_bytes()])
+}
+
+/// One chunk of a result.
+pub fn result_chunk(token: Token, number: u32) -> Vec<u8> {
+    key(b'r', &[&token.to_bytes(), &number.to_be_bytes()])
+}
+
+/// All staged images of an import.
+pub fn staged(token: Token) -> Vec<u8> {
+    key(b's', &[&token.to_bytes()])
+}
+
+/// All staged images of all imports.
+pub fn all_staged() -> Vec<u8> {
+    key(b's', &[])
+}
+
+/// One staged image.
+pub fn staged_image(token: Token, identifier: &Identifier, label: &ImageLabel) -> Vec<u8> {
+    key(b's', &[&token.to_bytes(), identifier.as_str().as_bytes(), b"\0", label.as_str().as_bytes()])
+}
+
+/// The identifier and label in the key of a staged image.
+pub fn staged_names(key: &[u8]) -> Option<(Identifier, ImageLabel)> {
+    names(key.get(17..)?)
+}
+
+/// All staged metadata of an import.
+pub fn staged_metadata(token: Token) -> Vec<u8> {
+    key(b'm', &[&token.to_bytes()])
+}
+
+/// All staged metadata of all imports.
+pub fn all_staged_metadata() -> Vec<u8> {
+    key(b'm', &[])
+}
+
+/// The staged metadata of one identity.
+pub fn staged_metadata_of(token: Token, identifier: &Identifier) -> Vec<u8> {
+    key(b'm', &[&token.to_bytes(), identifier.as_str().as_bytes()])
+}
+
+/// The identifier in the key of staged metadata.
+pub fn staged_metadata_identifier(key: &[u8]) -> Option<Identifier> {
+    Identifier::new(std::str::from_utf8(key.get(17..)?).ok()?).ok()
+}
+
+/// All imports to be applied.
+pub fn applications() -> Vec<u8> {
+    key(b'a', &[])
+}
+
+/// The import to be applied.
+pub fn application(token: Token) -> Vec<u8> {
+    key(b'a', &[&token.to_bytes()])
+}
+
+/// All removed databases whose rows are to be cleared.
+pub fn clearances() -> Vec<u8> {
+    key(b'g', &[])
+}
+
+/// A removed database.
+pub fn clearance(database: u64) -> Vec<u8> {
+    key(b'g', &[&database.to_be_bytes()])
+}
+
+/// All results to be cleared.
+pub fn forgotten() -> Vec<u8> {
+    key(b'x', &[])
+}
+
+/// The result to be cleared.
+pub fn forgotten_job(token: Token) -> Vec<u8> {
+    key(b'x', &[&token.to_bytes()])
+}
+
+/// The token in the key of a job, result or staged record.
+pub fn token(key: &[u8]) -> Option<Token> {
+    key.get(1..17)?.try_into().ok().map(Token::from_bytes)
+}
+
+/// The number in the key of a database's row or clearance.
+pub fn database_number(key: &[u8]) -> Option<u64> {
+    key.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// A key for a message: its kind, then printable bytes as they are and others in hexadecimal.
+pub fn printable(key: &[u8]) -> String {
+    key.iter().fold(String::new(), |mut text, &byte| {
+        if byte.is_ascii_graphic() {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "\\x{byte:02x}"); // writing to a String cannot fail
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn identifier() -> impl Strategy<Value = Identifier> {
+        "[ -~é]{1,4}".prop_map(|text| Identifier::new(&text).unwrap())
+    }
+
+    fn label() -> impl Strategy<Value = ImageLabel> {
+        "[ -~é]{1,4}".prop_map(|text| ImageLabel::new(&text).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_keys_is_image_order(a in (identifier(), label()), b in (identifier(), label())) {
+            prop_assert_eq!(image(7, &a.0, &a.1).cmp(&image(7, &b.0, &b.1)), a.cmp(&b));
+            prop_assert_eq!(image_names(&image(7, &a.0, &a.1)), Some(a.clone()));
+            let token = Token::generate();
+            prop_assert_eq!(staged_names(&staged_image(token, &a.0, &a.1)), Some(a.clone()));
+            prop_assert!(image(7, &a.0, &a.1).starts_with(&images_of(7, &a.0)));
+            if a.0 != b.0 {
+                prop_assert!(!image(7, &b.0, &b.1).starts_with(&images_of(7, &a.0)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_in_a_message_is_printable() {
+        assert_eq!(printable(b"ia\0\xffb"), "ia\\x00\\xffb");
+    }
+}

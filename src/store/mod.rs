@@ -1,0 +1,123 @@
+//! What is kept: one ordered map of bytes, written atomically and made durable on request.
+//!
+//! **Promises.** A [`Batch`] is written whole or not at all, also across a crash. After [`Store::sync`] returns,
+//! everything written before it survives a killed process and a power cut. Every record carries its format version
+//! and a checksum over itself and its key; a damaged one is an error that names the key, never a wrong answer.
+//!
+//! **Why one map.** sled's batches are atomic within one tree. With everything in one tree (and the kind of record in
+//! the first byte of the key) any set of records changes in one step, without a transaction to retry.
+//!
+//! **Not here.** What the records hold and what they mean together (`engine`).
+
+mod codec;
+mod disk;
+pub mod keys;
+mod memory;
+
+use thiserror::Error;
+
+pub use codec::{decode, encode};
+pub use disk::Disk;
+pub use memory::Memory;
+
+/// The version of the records' format; written into each, and once into the store itself.
+pub const FORMAT_VERSION: u8 = 1;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The database underneath failed: disk full, input or output error.
+    #[error("the store failed: {0}")]
+    Backend(String),
+    /// A record is not what was written.
+    #[error("the record {key} is damaged: {why}")]
+    Damaged {
+        /// Its key, printable.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The store was written by another version of the program.
+    #[error("the store has format {found}, this program reads format {FORMAT_VERSION}")]
+    Format {
+        /// The version found.
+        found: u8,
+    },
+    /// Another process has the data directory.
+    #[error("the data directory is in use by another process{0}")]
+    Locked(String),
+    /// A file or folder beside the database could not be read or written.
+    #[error("{what}: {source}")]
+    File {
+        /// What was tried.
+        what: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+}
+
+/// Changes that happen together: each key is given a value or loses it. The last word about a key counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Batch {
+    /// No changes yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives `key` the value.
+    pub fn put(&mut self, key: impl Into<Vec<u8>>, value: Vec<u8>) {
+        self.changes.push((key.into(), Some(value)));
+    }
+
+    /// Takes `key` away.
+    pub fn remove(&mut self, key: impl Into<Vec<u8>>) {
+        self.changes.push((key.into(), None));
+    }
+
+    /// How many changes.
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// Entries in key order, read as they are asked for.
+pub type Scan<'a> = Box<dyn Iterator<Item = Result<Entry, StoreError>> + 'a>;
+
+/// An ordered map of bytes that lasts.
+pub trait Store: Send + Sync + 'static {
+    /// The value of `key`.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The entries whose key begins with `prefix`, in key order.
+    fn scan(&self, prefix: &[u8]) -> Scan<'_>;
+
+    /// Those of them that are behind the key `after`, which begins with `prefix` too.
+    fn scan_behind(&self, prefix: &[u8], after: &[u8]) -> Scan<'_>;
+
+    /// Makes all changes of `batch`, or none; visible at once, durable after the next [`Store::sync`].
+    fn write(&self, batch: Batch) -> Result<(), StoreError>;
+
+    /// Returns when everything written before is on the disk.
+    fn sync(&self) -> Result<(), StoreError>;
+
+    /// Bytes used on the disk.
+    fn bytes(&self) -> Result<u64, StoreError>;
+
+    /// Makes all changes of `batch`, or none, durably.
+    fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.write(batch)?;
+        self.sync()
+    }
+}
