@@ -128,6 +128,7 @@ impl fmt::Display for FaceId {
 
 /// How far an image has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub enum ImageStatus {
     /// Not yet tried.
     Untrained,

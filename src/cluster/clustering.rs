@@ -20,12 +20,7 @@ pub struct Clustering {
 impl Clustering {
     /// A result of these parts. The clusters are brought into the order of output: most faces first, then by first face
     /// (contract R119).
-    pub fn new(
-        mut clusters: Vec<Vec<u32>>,
-        matches: Matches,
-        method: Method,
-        audit: Option<RecallAudit>,
-    ) -> Self {
+    pub fn new(mut clusters: Vec<Vec<u32>>, matches: Matches, method: Method, audit: Option<RecallAudit>) -> Self {
         clusters.sort_by_key(|members| (std::cmp::Reverse(members.len()), members.first().copied()));
         Self { clusters, matches, method, audit }
     }
@@ -68,12 +63,7 @@ impl Clustering {
     /// pair was compared also that no match is missing and no two clusters could be merged.
     ///
     /// Computes the exact cosine of every pair (n = 13,233, d = 128: a few seconds).
-    pub fn verify(
-        &self,
-        faces: &FaceSet,
-        scale: &ConfidenceScale,
-        parameters: &Parameters,
-    ) -> Result<(), Violation> {
+    pub fn verify(&self, faces: &FaceSet, scale: &ConfidenceScale, parameters: &Parameters) -> Result<(), Violation> {
         violation::find(self, faces, scale, parameters)
     }
 }

@@ -158,13 +158,19 @@ pub(super) fn rank(
         .map(|list| Mutex::new(list.into_inner().expect("a heap of plain numbers does not panic").into_vec()))
         .collect();
     let n = lists.len();
-    workers::for_each(run, Stage::Rank, n.div_ceil(UNIT) as u64, || (), |(), unit| {
-        let start = unit as usize * UNIT;
-        for list in &lists[start..n.min(start + UNIT)] {
-            list.lock().expect("sorting numbers does not panic").sort_unstable();
-        }
-        Ok(())
-    })?;
+    workers::for_each(
+        run,
+        Stage::Rank,
+        n.div_ceil(UNIT) as u64,
+        || (),
+        |(), unit| {
+            let start = unit as usize * UNIT;
+            for list in &lists[start..n.min(start + UNIT)] {
+                list.lock().expect("sorting numbers does not panic").sort_unstable();
+            }
+            Ok(())
+        },
+    )?;
     let total = lists.len();
     let mut matches = Matches { ends: Vec::with_capacity(total), listed: Vec::new() };
     for list in lists {
@@ -184,16 +190,22 @@ fn offer_inside(run: &Run<'_>, best: &Best<'_>, edges: &[Edge], clusters: &[Vec<
     // The lists of links are gone by now; their share of the budget is free for matches.
     let budget = Budget::new(run.resources.max_bytes);
     budget.charge(edges.len() as u64, size_of::<Edge>() as u64)?;
-    workers::for_each(run, Stage::Rank, edges.len().div_ceil(EDGES) as u64, || (), |(), unit| {
-        let start = unit as usize * EDGES;
-        let mut grown = 0;
-        for edge in &edges[start..edges.len().min(start + EDGES)] {
-            let confidence = run.scale.confidence(edge.cosine());
-            let inside = of_face[edge.first() as usize] == of_face[edge.second() as usize];
-            if inside && run.parameters.output_threshold.is_reached_by(confidence) {
-                grown += best.offer(edge, confidence);
+    workers::for_each(
+        run,
+        Stage::Rank,
+        edges.len().div_ceil(EDGES) as u64,
+        || (),
+        |(), unit| {
+            let start = unit as usize * EDGES;
+            let mut grown = 0;
+            for edge in &edges[start..edges.len().min(start + EDGES)] {
+                let confidence = run.scale.confidence(edge.cosine());
+                let inside = of_face[edge.first() as usize] == of_face[edge.second() as usize];
+                if inside && run.parameters.output_threshold.is_reached_by(confidence) {
+                    grown += best.offer(edge, confidence);
+                }
             }
-        }
-        budget.charge(grown, MATCH_BYTES)
-    })
+            budget.charge(grown, MATCH_BYTES)
+        },
+    )
 }

@@ -9,6 +9,7 @@ use super::{Run, Search};
 
 /// How pairs were found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub enum Method {
     /// Every pair was compared.
     Exact,

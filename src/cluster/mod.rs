@@ -47,6 +47,7 @@ use crate::face::FaceSet;
 
 /// Whose faces may be matches of a face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub enum MatchScope {
     /// All faces (contract R116).
     #[default]
@@ -57,6 +58,7 @@ pub enum MatchScope {
 
 /// How pairs are found (contract R164).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub enum Search {
     /// Exactly, unless the cost model expects that to take long and the index to be faster.
     #[default]

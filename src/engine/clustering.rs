@@ -1,0 +1,184 @@
+//! FaceClustering: a snapshot of the trained images, clustered, the result kept in chunks and made visible at the end.
+
+use tracing::info;
+
+use super::error::{EngineError, ErrorKind};
+use super::faces::{Faces, embedding};
+use super::progress::Control;
+use super::records::{ClusterTask, ClusteringOutcome, DatabaseRecord, ImageRecord, JobResult, ModelRecord};
+use super::worker::Unfinished;
+use super::{COSINE, Engine};
+use crate::cluster::{self, ClusterError, Parameters, Resources};
+use crate::confidence::ConfidenceScale;
+use crate::face::{DatabaseName, Embedding, FaceId, FaceSet, ImageStatus};
+use crate::job::{Event, State, Timestamp, Token};
+use crate::store::{Batch, Scan, StoreError, decode, keys};
+
+/// What one job works on (contract R69).
+#[derive(Debug)]
+struct Snapshot {
+    faces: FaceSet,
+    scale: ConfidenceScale,
+    /// The oldest synchronisation seen.
+    synced: Timestamp,
+}
+
+impl Engine {
+    /// Works a clustering to its end, which it commits itself together with its result.
+    pub(super) fn run_clustering(
+        &self,
+        token: Token,
+        task: &ClusterTask,
+        control: &Control,
+    ) -> Result<State, Unfinished> {
+        control.loading();
+        let snapshot = self.snapshot(task)?;
+        let parameters = Parameters {
+            cluster_threshold: task.cluster_threshold(),
+            output_threshold: task.output_threshold(),
+            max_matches: task.max_results.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            scope: task.scope,
+            search: task.search.unwrap_or_default(),
+        };
+        let resources = Resources {
+            threads: self.settings.threads,
+            max_bytes: self.settings.memory,
+            auto_exact: self.settings.auto_exact,
+        };
+        let clustering =
+            cluster::cluster(&snapshot.faces, &snapshot.scale, &parameters, &resources, control).map_err(|error| {
+                match error {
+                    ClusterError::Stopped => Unfinished::Told,
+                    ClusterError::TooManyPairs { .. } => EngineError::new(ErrorKind::Limit, limit_text(&error)).into(),
+                }
+            })?;
+        let n_chunks = match self.keep_result(token, &snapshot.faces, &clustering, control) {
+            Ok(n_chunks) => n_chunks,
+            Err(unfinished) => {
+                self.clear_rows(&[keys::result(token)])?;
+                return Err(unfinished);
+            }
+        };
+        let outcome = ClusteringOutcome {
+            n_faces: snapshot.faces.len() as u64,
+            n_clusters: clustering.clusters().len() as u64,
+            n_chunks,
+            method: clustering.method(),
+            missed: clustering.missed_hundredths(),
+            synced: (!task.sync).then_some(snapshot.synced.0),
+        };
+        info!(%token, faces = outcome.n_faces, clusters = outcome.n_clusters, "clustering done");
+        let state = self.end(token, Event::Finish, Some(JobResult::Clustering(outcome)), Batch::new())?;
+        if state != State::Finished {
+            self.clear_rows(&[keys::result(token)])?;
+        }
+        Ok(state)
+    }
+
+    /// The trained images that take part, under one lock.
+    fn snapshot(&self, task: &ClusterTask) -> Result<Snapshot, EngineError> {
+        let mut faces = self.write_faces();
+        let databases = match &task.database {
+            Some(name) => {
+                let name = DatabaseName::new(name).expect("checked when the job was accepted");
+                let record = self.database(&name)?;
+                vec![(name, record)]
+            }
+            None => self.databases()?,
+        };
+        if task.sync {
+            let now = self.clock.now();
+            for (_, record) in &databases {
+                faces.view(record.number).sync(now);
+            }
+        }
+        let model = self.common_model(&faces, &databases, task)?;
+        let synced = databases.iter().map(|(_, record)| synced(&faces, record)).min().unwrap_or(faces.opened);
+        let scale = ConfidenceScale::new(model.knots).map_err(|error| {
+            EngineError::new(ErrorKind::Model, format!("the model '{}' cannot be used: {error}", model.name))
+        })?;
+        let mut failure = None;
+        let images = databases.iter().flat_map(|(name, record)| self.trained(&faces, task, name, record));
+        let images = images.map_while(|image| image.map_err(|error| failure = Some(error)).ok());
+        let set = FaceSet::new(images);
+        if let Some(error) = failure {
+            return Err(error.into());
+        }
+        let set =
+            set.map_err(|error| EngineError::caused(ErrorKind::Internal, "the images do not fit together", error))?;
+        Ok(Snapshot { faces: set, scale, synced })
+    }
+
+    /// The rows of a database that the job sees.
+    fn rows<'a>(&'a self, faces: &'a Faces, task: &ClusterTask, record: &DatabaseRecord) -> Scan<'a> {
+        let present = self.store.scan(&keys::images(record.number));
+        match faces.views.get(&record.number) {
+            Some(view) if !task.sync => view.past(present),
+            _ => present,
+        }
+    }
+
+    /// Its trained images among them, in image order.
+    fn trained<'a>(
+        &'a self,
+        faces: &'a Faces,
+        task: &ClusterTask,
+        name: &'a DatabaseName,
+        record: &DatabaseRecord,
+    ) -> impl Iterator<Item = Result<(FaceId, Embedding), StoreError>> + use<'a> {
+        self.rows(faces, task, record).filter_map(move |entry| trained_image(name, entry).transpose())
+    }
+
+    /// The one model of all databases that have a trained image (contract R101); `cosine` if none has.
+    fn common_model(
+        &self,
+        faces: &Faces,
+        databases: &[(DatabaseName, DatabaseRecord)],
+        task: &ClusterTask,
+    ) -> Result<ModelRecord, EngineError> {
+        let mut models: Vec<(&DatabaseName, &ModelRecord)> = Vec::new();
+        for (name, record) in databases {
+            if let (Some(first), Some(model)) = (self.trained(faces, task, name, record).next(), &record.model) {
+                first?;
+                models.push((name, model));
+            }
+        }
+        let Some(&(_, first)) = models.first() else {
+            return self.settings.model(COSINE);
+        };
+        if models.iter().all(|&(_, model)| model == first) {
+            return Ok(first.clone());
+        }
+        let named: Vec<String> = models
+            .iter()
+            .map(|(name, model)| {
+                format!("'database={name}' has '{}' of dimension {}", model.name, model.dimension.unwrap_or(0))
+            })
+            .collect();
+        let text = format!("the databases have different embedding models: {}", named.join(", "));
+        Err(EngineError::new(ErrorKind::MixedModels, text))
+    }
+}
+
+fn synced(faces: &Faces, record: &DatabaseRecord) -> Timestamp {
+    faces.views.get(&record.number).map_or(faces.opened, |view| view.synced)
+}
+
+fn trained_image(
+    database: &DatabaseName,
+    entry: Result<(Vec<u8>, Vec<u8>), StoreError>,
+) -> Result<Option<(FaceId, Embedding)>, StoreError> {
+    let (key, value) = entry?;
+    let image: ImageRecord = decode(&key, &value)?;
+    let (ImageStatus::Trained, Some(values)) = (image.status, image.embedding) else {
+        return Ok(None);
+    };
+    let (identifier, label) = keys::image_names(&key)
+        .ok_or_else(|| StoreError::Damaged { key: keys::printable(&key), why: "its key holds no names".to_owned() })?;
+    Ok(Some((FaceId { database: database.clone(), identifier, label }, embedding(&key, values)?)))
+}
+
+/// The figure and the limit, and what helps (contract R121).
+fn limit_text(error: &ClusterError) -> String {
+    format!("{error} (setting max_job_memory)")
+}

@@ -1,0 +1,145 @@
+//! What the engine cannot do, said twice: a sentence for the client, and the cause for the log.
+
+use std::error::Error;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::face::{DatabaseName, Identifier, ImageLabel};
+use crate::job::{Queue, State};
+use crate::store::StoreError;
+
+/// The kinds of failure. Part of the record format: new kinds are added at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ErrorKind {
+    /// No such database.
+    DatabaseNotFound,
+    /// No such face.
+    FaceNotFound,
+    /// No such image.
+    ImageNotFound,
+    /// The database is there already.
+    DatabaseExists,
+    /// The face is there already.
+    FaceExists,
+    /// The image label is there already.
+    ImageExists,
+    /// No such job in this queue.
+    UnknownToken,
+    /// The job's state does not allow it.
+    State,
+    /// The queue takes no more jobs.
+    QueueFull,
+    /// The databases of one job have different models.
+    MixedModels,
+    /// The embedding model cannot be used.
+    Model,
+    /// A configured limit.
+    Limit,
+    /// The job ended the process again and again.
+    Crashed,
+    /// The content of a file.
+    Content,
+    /// The store.
+    Storage,
+    /// The server is stopping.
+    Stopping,
+    /// A defect of the program.
+    Internal,
+    /// A path outside the folders from which files are read.
+    PathNotAllowed,
+    /// A file that cannot be read.
+    FileNotAccessible,
+}
+
+/// A failure: its kind, the sentence for the client, and the cause for the log.
+#[derive(Debug)]
+pub struct EngineError {
+    kind: ErrorKind,
+    text: String,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for EngineError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        let text = match &error {
+            StoreError::Damaged { key, .. } => format!("the stored record {key} is damaged"),
+            _ => "the store could not be read or written; the server's log says why".to_owned(),
+        };
+        Self { kind: ErrorKind::Storage, text, cause: Some(Box::new(error)) }
+    }
+}
+
+impl EngineError {
+    /// A failure of this kind with this sentence for the client.
+    pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), cause: None }
+    }
+
+    /// The same, with a cause for the log.
+    pub fn caused(kind: ErrorKind, text: impl Into<String>, cause: impl Error + Send + Sync + 'static) -> Self {
+        Self { kind, text: text.into(), cause: Some(Box::new(cause)) }
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// There is no such database (the text is contract R54's, like those below).
+    pub fn database_not_found(name: &DatabaseName) -> Self {
+        Self::new(ErrorKind::DatabaseNotFound, format!("'database={name}' does not exist"))
+    }
+
+    /// There is no such face.
+    pub fn face_not_found(database: &DatabaseName, identifier: &Identifier) -> Self {
+        let text = format!("'identifier={identifier}' does not exist in 'database={database}'");
+        Self::new(ErrorKind::FaceNotFound, text)
+    }
+
+    /// There is a database of that name.
+    pub fn database_exists(name: &DatabaseName) -> Self {
+        Self::new(ErrorKind::DatabaseExists, format!("'database={name}' exists already"))
+    }
+
+    /// There is a face of that name.
+    pub fn face_exists(database: &DatabaseName, identifier: &Identifier) -> Self {
+        let text = format!("'identifier={identifier}' exists already in 'database={database}'");
+        Self::new(ErrorKind::FaceExists, text)
+    }
+
+    /// There is an image of that name.
+    pub fn image_exists(database: &DatabaseName, identifier: &Identifier, label: &ImageLabel) -> Self {
+        let text = format!("'imagelabel={label}' exists already in 'identifier={identifier}' of 'database={database}'");
+        Self::new(ErrorKind::ImageExists, text)
+    }
+
+    /// There is no such job in the queue.
+    pub fn unknown_token(queue: Queue, token: &str) -> Self {
+        Self::new(ErrorKind::UnknownToken, format!("'token={token}' is not known to queue '{queue}'"))
+    }
+
+    /// What was asked of a job is not possible where it stands.
+    pub fn wrong_state(asked: &str, state: State) -> Self {
+        Self::new(ErrorKind::State, format!("'{asked}' is not possible: the job's status is {state}"))
+    }
+
+    /// The queue is full.
+    pub fn queue_full(queue: Queue, limit: usize) -> Self {
+        let text =
+            format!("queue '{queue}' holds {limit} jobs that have not ended, the most it takes (max_queue_size)");
+        Self::new(ErrorKind::QueueFull, text)
+    }
+}

@@ -1,0 +1,130 @@
+//! The marriage: the one place that knows faces, jobs, clusters and the store. This is what an appliance embeds.
+//!
+//! An [`Engine`] owns a data directory. Its methods block (they wait for the disk) and may be called from any thread;
+//! [`worker::run`] works the queues until it is told to shut down.
+//!
+//! **Promises.** A change is on the disk before the method that makes it returns, and is there whole or not at all.
+//! A token is returned only after its job is on the disk. What a crash interrupted is finished or undone by
+//! [`Engine::open`], and jobs that were at work are queued again.
+//!
+//! **Not here.** The language in which clients ask (`aci`) and sockets (`http`).
+//!
+//! Large changes, an import or the removal of a database, are *redo logs*: one durable batch decides, then the rows
+//! follow, and a marker that stands until they are all there lets [`Engine::open`] do it again after a crash.
+
+mod clustering;
+mod error;
+mod export;
+mod faces;
+mod import;
+mod jobs;
+mod progress;
+mod records;
+mod recovery;
+mod result;
+mod settings;
+mod view;
+pub mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Notify;
+
+pub use error::{EngineError, ErrorKind};
+pub use faces::{DatabaseInfo, FaceInfo, ImageInfo, ListFrom};
+pub use import::{ImportRequest, Input, Place};
+pub use jobs::JobView;
+pub use progress::Progress;
+pub use records::{
+    ClusterTask, ClusteringOutcome, ImportOutcome, ImportTask, JobResult, OnError, SkippedRow, Task, Upload,
+};
+pub use result::{ResultFace, ResultReader};
+pub use settings::{COSINE, Model, Settings};
+
+use crate::job::Timestamp;
+use crate::store::{Disk, Store};
+use faces::Faces;
+use jobs::Jobs;
+
+/// Where the engine takes the time from.
+pub trait Clock: Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Face databases and the jobs on them, kept in one data directory.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    /// Taken before `jobs` where both are needed.
+    faces: RwLock<Faces>,
+    jobs: Mutex<Jobs>,
+    /// Told when there may be a job to start.
+    wake: Notify,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("data", &self.settings.data).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens the data directory of `settings`, making it if it is not there, and mends what a crash left.
+    pub fn open(settings: Settings) -> Result<Arc<Self>, EngineError> {
+        let store = Disk::open(&settings.data, settings.cache)?;
+        Self::with(Arc::new(store), Arc::new(SystemClock), settings)
+    }
+
+    /// The same over any store and clock; the data directory holds only uploads then.
+    pub fn with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Result<Arc<Self>, EngineError> {
+        let engine = Self {
+            faces: RwLock::new(Faces { views: BTreeMap::new(), opened: clock.now() }),
+            jobs: Mutex::new(Jobs::default()),
+            wake: Notify::new(),
+            store,
+            clock,
+            settings,
+        };
+        engine.recover()?;
+        Ok(Arc::new(engine))
+    }
+
+    /// What it was told at its start.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Bytes of the store on the disk.
+    pub fn store_bytes(&self) -> Result<u64, EngineError> {
+        Ok(self.store.bytes()?)
+    }
+
+    // A panic while a lock was held changed nothing in memory: memory is changed after the store, in one statement.
+
+    fn read_faces(&self) -> RwLockReadGuard<'_, Faces> {
+        self.faces.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_faces(&self) -> RwLockWriteGuard<'_, Faces> {
+        self.faces.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

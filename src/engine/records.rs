@@ -1,0 +1,215 @@
+//! The records: the shape of what is kept, version 1. A change of shape is a new version of the format.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::ErrorKind;
+use crate::cluster::{MatchScope, Method, Search};
+use crate::confidence::{Confidence, Threshold};
+use crate::face::ImageStatus;
+use crate::job::{Life, Queue};
+
+/// The embedding model a database is bound to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ModelRecord {
+    /// Its name.
+    pub name: String,
+    /// The dimension of its embeddings; none while the database has no embedding and the model takes any.
+    pub dimension: Option<u32>,
+    /// The knots of its confidence scale, pairs of (cosine, confidence).
+    pub knots: Vec<(f64, f64)>,
+}
+
+/// A database. Its rows are found by its number, so that renaming and removing it is one write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct DatabaseRecord {
+    /// Never used for another database.
+    pub number: u64,
+    /// The model it is bound to, from its creation or its first embedding on.
+    pub model: Option<ModelRecord>,
+}
+
+/// A face: an identity of a database.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FaceRecord {
+    /// Pairs of key and value, in key order, one value a key.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// An image of a face.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ImageRecord {
+    /// Its training.
+    pub status: ImageStatus,
+    /// The embedding of a trained image, of unit length.
+    pub embedding: Option<Vec<f32>>,
+}
+
+/// What a job is to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Task {
+    /// Cluster face images.
+    Cluster(ClusterTask),
+    /// Take a file of faces into a database.
+    Import(ImportTask),
+}
+
+/// A FaceClustering job (contract R99).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterTask {
+    /// The database; none means all, clustered together.
+    pub database: Option<String>,
+    /// In hundredths, as a [`Threshold`] keeps it.
+    pub cluster_threshold: u16,
+    /// In hundredths.
+    pub output_threshold: u16,
+    /// At most so many matches for each image.
+    pub max_results: Option<u64>,
+    /// Whether changes since the last synchronisation are seen (contract R103).
+    pub sync: bool,
+    /// How pairs are looked for; none if the request did not say.
+    pub search: Option<Search>,
+    /// Which matches are listed.
+    pub scope: MatchScope,
+}
+
+impl Default for ClusterTask {
+    fn default() -> Self {
+        let threshold = Threshold::default().least().hundredths();
+        Self {
+            database: None,
+            cluster_threshold: threshold,
+            output_threshold: threshold,
+            max_results: None,
+            sync: true,
+            search: None,
+            scope: MatchScope::All,
+        }
+    }
+}
+
+/// What to do about a row that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnError {
+    /// End the import; nothing changes.
+    Stop,
+    /// Leave the row out and say so.
+    Skip,
+}
+
+/// A file that came with a request and is kept with its job, in the data directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Its name in the folder of uploads.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// An ImportFaceDatabase job (contract R174).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportTask {
+    /// The database; created if absent.
+    pub database: String,
+    /// The format, by its name.
+    pub format: String,
+    /// The file of faces.
+    pub data: Upload,
+    /// The file of names of an NPY array.
+    pub ids: Option<Upload>,
+    /// The model of the embeddings, if named.
+    pub model: Option<String>,
+    /// What to do about a row that cannot be read.
+    pub on_error: OnError,
+    /// Whether metadata in the file is taken.
+    pub include_metadata: bool,
+    /// Whether pictures in the file are taken; without, they are left out silently.
+    pub include_image_data: bool,
+}
+
+/// A job: everything that must outlive the process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct JobRecord {
+    /// Its queue.
+    pub queue: Queue,
+    /// Its number in the order of acceptance.
+    pub order: u64,
+    /// 0 to 100.
+    pub priority: u8,
+    /// Its life.
+    pub life: Life,
+    /// What it is to do.
+    pub task: Task,
+    /// What came of it, once it has Finished or ended in Error.
+    pub result: Option<JobResult>,
+}
+
+/// What came of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum JobResult {
+    /// A clustering; the clusters themselves are in result chunks.
+    Clustering(ClusteringOutcome),
+    /// An import.
+    Import(ImportOutcome),
+    /// A fault.
+    Fault {
+        /// Its kind.
+        kind: ErrorKind,
+        /// The sentence for the client.
+        text: String,
+    },
+}
+
+/// The figures of a finished clustering.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusteringOutcome {
+    /// How many images took part.
+    pub n_faces: u64,
+    /// How many clusters there are.
+    pub n_clusters: u64,
+    /// How many result chunks hold them.
+    pub n_chunks: u32,
+    /// How pairs were looked for.
+    pub method: Method,
+    /// The estimated share of pairs missed, in hundredths of a percent.
+    pub missed: u16,
+    /// The oldest synchronisation seen, in microseconds since 1970, when the job asked for no synchronisation.
+    pub synced: Option<i64>,
+}
+
+/// The figures of a finished import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportOutcome {
+    /// Faces added.
+    pub n_faces: u64,
+    /// Images added.
+    pub n_images: u64,
+    /// Rows left out.
+    pub n_skipped: u64,
+    /// The first of the rows left out.
+    pub skipped: Vec<SkippedRow>,
+}
+
+/// A row that an import left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedRow {
+    /// Its line in a text file, its row in an array; from 1.
+    pub row: u64,
+    /// Why.
+    pub reason: String,
+}
+
+impl ClusterTask {
+    /// The cluster threshold.
+    pub fn cluster_threshold(&self) -> Threshold {
+        threshold(self.cluster_threshold)
+    }
+
+    /// The output threshold.
+    pub fn output_threshold(&self) -> Threshold {
+        threshold(self.output_threshold)
+    }
+}
+
+fn threshold(hundredths: u16) -> Threshold {
+    Threshold::at(Confidence::from_hundredths(hundredths).unwrap_or(Confidence::MAX))
+}

@@ -1,0 +1,123 @@
+//! What is done at every start: finish what was decided, undo what was not, queue again what was at work.
+//!
+//! Every step is idempotent, and each marker is removed after what it stands for, so that a crash during recovery is
+//! just another crash.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+
+use tracing::{info, warn};
+
+use super::Engine;
+use super::error::{EngineError, ErrorKind};
+use super::jobs::{Entry, put};
+use super::records::{JobRecord, JobResult};
+use crate::job::{Event, Queue, Run, Token};
+use crate::store::{self, StoreError, decode, keys};
+
+impl Engine {
+    /// Brings the store, the table of jobs and the uploads to where a clean shutdown would have left them.
+    pub(super) fn recover(&self) -> Result<(), EngineError> {
+        for entry in self.collect(&keys::applications())? {
+            let (token, number) = (token_of(&entry.0)?, decode(&entry.0, &entry.1)?);
+            info!(%token, "an import that was committed is applied again");
+            self.apply(&mut self.write_faces(), token, number)?;
+        }
+        self.clear_rows(&[keys::all_staged(), keys::all_staged_metadata()])?;
+        for (key, _) in self.collect(&keys::clearances())? {
+            if let Some(number) = keys::database_number(&key) {
+                self.clear_database(number)?;
+            }
+        }
+        for (key, _) in self.collect(&keys::forgotten())? {
+            self.clear_result(token_of(&key)?)?;
+        }
+        self.load_jobs()?;
+        self.clear_uploads()
+    }
+
+    fn collect(&self, prefix: &[u8]) -> Result<Vec<store::Entry>, EngineError> {
+        Ok(self.store.scan(prefix).collect::<Result<_, _>>()?)
+    }
+
+    /// Reads all jobs; one that was at work is queued again, or ended if that happened too often (contract R75, R77).
+    fn load_jobs(&self) -> Result<(), EngineError> {
+        let mut jobs = self.lock_jobs();
+        for (key, value) in self.collect(&keys::jobs())? {
+            let token = token_of(&key)?;
+            let mut record: JobRecord = decode(&key, &value)?;
+            if record.life.was_at_work() {
+                self.crashed(token, &mut record)?;
+                if !record.life.state(Run::Idle).is_ended() {
+                    jobs.suspects.insert(token);
+                }
+            }
+            jobs.table.insert(token, Entry { record, control: None });
+        }
+        for queue in Queue::ALL {
+            self.forget_expired(&mut jobs, queue)?;
+        }
+        let n_waiting = jobs.table.values().filter(|entry| !entry.record.life.state(Run::Idle).is_ended()).count();
+        info!(jobs = jobs.table.len(), waiting = n_waiting, killed = jobs.suspects.len(), "queues loaded");
+        Ok(())
+    }
+
+    fn crashed(&self, token: Token, record: &mut JobRecord) -> Result<(), EngineError> {
+        let attempts = record.life.attempts;
+        let is_given_up = attempts >= self.settings.max_attempts;
+        let event = if is_given_up { Event::Condemn } else { Event::Crash };
+        let (life, run) = record.life.after(Run::Running, event, self.clock.now()).expect("a job at work can crash");
+        record.life = life;
+        if record.life.state(run).is_ended() {
+            if is_given_up {
+                let text = format!("the process ended {attempts} times in a row while this job was at work");
+                record.result = Some(JobResult::Fault { kind: ErrorKind::Crashed, text });
+            }
+            self.clear_rows(&[keys::result(token)])?;
+        }
+        warn!(%token, attempts, state = %record.life.state(run), "a job was at work when the process ended");
+        Ok(self.store.commit(put(token, record))?)
+    }
+
+    /// Removes uploads that no waiting job needs, and whatever was half received.
+    fn clear_uploads(&self) -> Result<(), EngineError> {
+        let needed: BTreeSet<String> = {
+            let jobs = self.lock_jobs();
+            let waiting = jobs.table.values().filter(|entry| !entry.record.life.state(Run::Idle).is_ended());
+            waiting.flat_map(|entry| Self::uploads(&entry.record.task)).map(|upload| upload.file.clone()).collect()
+        };
+        for (folder, keep) in [(self.uploads_folder(), &needed), (self.spool_folder(), &BTreeSet::new())] {
+            clear_folder(&folder, keep)
+                .map_err(|source| StoreError::File { what: "cannot clear the folder of uploads".to_owned(), source })?;
+        }
+        Ok(())
+    }
+
+    /// Where requests spool what is too large for memory; on the same file system as the uploads.
+    pub fn spool_folder(&self) -> std::path::PathBuf {
+        self.settings.data.join("spool")
+    }
+
+    pub(super) fn uploads_folder(&self) -> std::path::PathBuf {
+        self.settings.data.join("uploads")
+    }
+}
+
+fn clear_folder(folder: &std::path::Path, keep: &BTreeSet<String>) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_name().to_str().is_some_and(|name| keep.contains(name)) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn token_of(key: &[u8]) -> Result<Token, EngineError> {
+    keys::token(key).ok_or_else(|| {
+        let why = "its key holds no token".to_owned();
+        StoreError::Damaged { key: keys::printable(key), why }.into()
+    })
+}

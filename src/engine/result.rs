@@ -1,0 +1,190 @@
+//! Clusterings on the disk: compact, in chunks, written once and read as a stream.
+//!
+//! First the names of all images that took part (contract R120), then the images cluster by cluster with their matches,
+//! which speak of the names by number. A reader keeps the names in memory and nothing else.
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use super::error::{EngineError, ErrorKind};
+use super::progress::{Control, KEEP};
+use super::worker::Unfinished;
+use crate::cluster::Clustering;
+use crate::confidence::Confidence;
+use crate::face::{DatabaseName, FaceId, FaceSet, Identifier, ImageLabel};
+use crate::job::Token;
+use crate::store::{Batch, Scan, StoreError, decode, encode, keys};
+
+/// A chunk is closed when it holds so many names or matches.
+const ITEMS_PER_CHUNK: usize = 8_192;
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Chunk {
+    /// Names by their number, from where the last chunk ended: database, identifier, label.
+    Names(Vec<(String, String, String)>),
+    /// Images, cluster by cluster.
+    Images(Vec<Image>),
+}
+
+/// One image of a cluster.
+#[derive(Debug, Serialize, Deserialize)]
+struct Image {
+    /// The number of its cluster, from 0, in output order.
+    cluster: u64,
+    /// Its name.
+    face: u32,
+    /// Names and hundredths of confidence.
+    matches: Vec<(u32, u16)>,
+}
+
+/// One image of a result: its cluster's number from 0, its name, and its matches in output order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResultFace {
+    /// The number of its cluster, from 0, in output order.
+    pub cluster: u64,
+    /// Its index among the names.
+    pub face: u32,
+    /// Indices among the names, with the confidence.
+    pub matches: Vec<(u32, Confidence)>,
+}
+
+/// Writes chunks in batches and counts them.
+struct ChunkWriter<'a> {
+    engine: &'a Engine,
+    token: Token,
+    n_chunks: u32,
+    n_bytes: u64,
+}
+
+impl ChunkWriter<'_> {
+    fn write(&mut self, chunk: &Chunk) -> Result<(), EngineError> {
+        let key = keys::result_chunk(self.token, self.n_chunks);
+        let value = encode(&key, chunk);
+        self.n_chunks += 1;
+        self.n_bytes += value.len() as u64;
+        let limit = self.engine.settings.max_result;
+        if self.n_bytes > limit {
+            let text = format!(
+                "the result takes more than {limit} bytes (max_result_size); maxresults or a higher outputthreshold makes it smaller"
+            );
+            return Err(EngineError::new(ErrorKind::Limit, text));
+        }
+        let mut batch = Batch::new();
+        batch.put(key, value);
+        Ok(self.engine.store.write(batch)?)
+    }
+}
+
+impl Engine {
+    /// Writes the chunks of a clustering, which nobody sees before its job says so; returns their number.
+    pub(super) fn keep_result(
+        &self,
+        token: Token,
+        faces: &FaceSet,
+        clustering: &Clustering,
+        control: &Control,
+    ) -> Result<u32, Unfinished> {
+        self.clear_rows(&[keys::result(token)])?; // of an earlier run
+        let mut writer = ChunkWriter { engine: self, token, n_chunks: 0, n_bytes: 0 };
+        for ids in faces.ids().chunks(ITEMS_PER_CHUNK) {
+            let names = ids.iter().map(|id| (id.database.to_string(), id.identifier.to_string(), id.label.to_string()));
+            writer.write(&Chunk::Names(names.collect()))?;
+        }
+        let (mut images, mut n_items, mut done) = (Vec::new(), 0, 0u64);
+        for (cluster, members) in clustering.clusters().iter().enumerate() {
+            for &face in members {
+                let matches = clustering.matches_of(face);
+                n_items += 1 + matches.len();
+                let matches = matches.iter().map(|m| (m.face, m.confidence.hundredths())).collect();
+                images.push(Image { cluster: cluster as u64, face, matches });
+                done += 1;
+                if n_items >= ITEMS_PER_CHUNK {
+                    if control.order().is_some() {
+                        return Err(Unfinished::Told);
+                    }
+                    control.note(KEEP, done, faces.len() as u64);
+                    writer.write(&Chunk::Images(std::mem::take(&mut images)))?;
+                    n_items = 0;
+                }
+            }
+        }
+        if !images.is_empty() {
+            writer.write(&Chunk::Images(images))?;
+        }
+        Ok(writer.n_chunks)
+    }
+
+    /// Reads the result of a finished clustering, from its first image on.
+    pub fn read_result(&self, token: Token) -> Result<ResultReader<'_>, EngineError> {
+        let mut reader = ResultReader {
+            chunks: self.store.scan(&keys::result(token)),
+            names: Vec::new(),
+            images: Vec::new().into_iter(),
+        };
+        reader.images = loop {
+            match reader.next_chunk()? {
+                Some(Chunk::Names(names)) => {
+                    for name in names {
+                        reader.names.push(face_id(&name)?);
+                    }
+                }
+                Some(Chunk::Images(images)) => break images.into_iter(),
+                None => break Vec::new().into_iter(),
+            }
+        };
+        Ok(reader)
+    }
+}
+
+fn face_id((database, identifier, label): &(String, String, String)) -> Result<FaceId, EngineError> {
+    let damaged = |_| EngineError::new(ErrorKind::Storage, "a name in the result is damaged");
+    Ok(FaceId {
+        database: DatabaseName::new(database).map_err(damaged)?,
+        identifier: Identifier::new(identifier).map_err(damaged)?,
+        label: ImageLabel::new(label).map_err(damaged)?,
+    })
+}
+
+/// The images of a result, in output order, read as they are asked for.
+pub struct ResultReader<'a> {
+    chunks: Scan<'a>,
+    names: Vec<FaceId>,
+    images: std::vec::IntoIter<Image>,
+}
+
+impl std::fmt::Debug for ResultReader<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResultReader").field("names", &self.names.len()).finish_non_exhaustive()
+    }
+}
+
+impl ResultReader<'_> {
+    /// The names of all images that took part, in image order; empty when they were taken before.
+    pub fn take_names(&mut self) -> Vec<FaceId> {
+        std::mem::take(&mut self.names)
+    }
+
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, StoreError> {
+        let Some(entry) = self.chunks.next() else { return Ok(None) };
+        let (key, value) = entry?;
+        decode(&key, &value).map(Some)
+    }
+
+    /// The next image; none at the end.
+    pub fn next_face(&mut self) -> Result<Option<ResultFace>, EngineError> {
+        loop {
+            if let Some(Image { cluster, face, matches }) = self.images.next() {
+                let confidence = |hundredths| Confidence::from_hundredths(hundredths).unwrap_or(Confidence::MAX);
+                let matches = matches.into_iter().map(|(face, hundredths)| (face, confidence(hundredths))).collect();
+                return Ok(Some(ResultFace { cluster, face, matches }));
+            }
+            match self.next_chunk()? {
+                Some(Chunk::Images(images)) => self.images = images.into_iter(),
+                Some(Chunk::Names(_)) => {
+                    return Err(EngineError::new(ErrorKind::Storage, "the chunks of the result are out of order"));
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What the engine is told at its start: places, limits, models.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use super::error::{EngineError, ErrorKind};
+use super::records::{DatabaseRecord, ModelRecord};
+use crate::confidence::ConfidenceScale;
+use crate::exchange;
+use crate::face::DatabaseName;
+use crate::job::Retention;
+
+/// The name of the model that takes embeddings of any dimension (contract R108).
+pub const COSINE: &str = "cosine";
+
+/// An embedding model that databases can be bound to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// Its name.
+    pub name: String,
+    /// The dimension of its embeddings; none if a database's first embedding decides.
+    pub dimension: Option<usize>,
+    /// From cosine to confidence.
+    pub scale: ConfidenceScale,
+}
+
+/// What the engine is told at its start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Threads of one clustering.
+    pub threads: NonZeroUsize,
+    /// Bytes that the pairs and matches of one job may take in memory.
+    pub memory: u64,
+    /// Bytes that the stored result of one job may take.
+    pub max_result: u64,
+    /// `search=auto` takes the exact way whenever it is expected to take no longer than this.
+    pub auto_exact: Duration,
+    /// Bytes of the store's page cache.
+    pub cache: u64,
+    /// Jobs of one queue that have not ended.
+    pub max_queue: usize,
+    /// How long ended jobs are kept.
+    pub retention: Retention,
+    /// Starts in a row without an orderly end after which a job is given up.
+    pub max_attempts: u32,
+    /// The configured models, besides `cosine`.
+    pub models: Vec<Model>,
+    /// Folders below which clients may name files to read; by default none (contract R158).
+    pub allowed_input: Vec<PathBuf>,
+    /// Limits on imported files.
+    pub exchange: exchange::Limits,
+}
+
+impl Settings {
+    /// The defaults, for a data directory.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            memory: default_memory(),
+            max_result: 4 << 30,
+            auto_exact: Duration::from_mins(15),
+            cache: 64 << 20,
+            max_queue: 1_000,
+            retention: Retention::default(),
+            max_attempts: 3,
+            models: Vec::new(),
+            allowed_input: Vec::new(),
+            exchange: exchange::Limits::default(),
+        }
+    }
+
+    /// The model that an embedding of `dimension` binds `database` to, or is checked against (contract R108, R125).
+    pub(super) fn bind(
+        &self,
+        name: &DatabaseName,
+        database: &DatabaseRecord,
+        wanted: Option<&str>,
+        dimension: usize,
+    ) -> Result<ModelRecord, EngineError> {
+        let mut model = match (&database.model, wanted) {
+            (Some(bound), Some(wanted)) if bound.name != wanted => {
+                let text = format!("'database={name}' is bound to the model '{}', not to 'model={wanted}'", bound.name);
+                return Err(EngineError::new(ErrorKind::Model, text));
+            }
+            (Some(bound), _) => bound.clone(),
+            (None, wanted) => self.model(wanted.unwrap_or(COSINE))?,
+        };
+        let dimension = u32::try_from(dimension).expect("an embedding has at most 4096 numbers");
+        match model.dimension {
+            Some(expected) if expected != dimension => {
+                let text = format!(
+                    "an embedding of dimension {dimension} does not fit 'database={name}': its model '{}' has dimension {expected}",
+                    model.name
+                );
+                Err(EngineError::new(ErrorKind::Model, text))
+            }
+            _ => {
+                model.dimension = Some(dimension);
+                Ok(model)
+            }
+        }
+    }
+
+    /// The record of a model by its name.
+    pub(super) fn model(&self, name: &str) -> Result<ModelRecord, EngineError> {
+        if name == COSINE {
+            let knots = ConfidenceScale::cosine().knots().to_vec();
+            return Ok(ModelRecord { name: COSINE.to_owned(), dimension: None, knots });
+        }
+        let Some(model) = self.models.iter().find(|model| model.name == name) else {
+            let known: Vec<&str> =
+                std::iter::once(COSINE).chain(self.models.iter().map(|model| model.name.as_str())).collect();
+            let text = format!("'model={name}' is not configured; known are: {}", known.join(", "));
+            return Err(EngineError::new(ErrorKind::Model, text));
+        };
+        Ok(ModelRecord {
+            name: model.name.clone(),
+            dimension: model.dimension.and_then(|d| u32::try_from(d).ok()),
+            knots: model.scale.knots().to_vec(),
+        })
+    }
+}
+
+/// Half of the machine's memory, or 1 GiB where that cannot be found out.
+fn default_memory() -> u64 {
+    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    });
+    total.map_or(1 << 30, |kib| kib * 1024 / 2)
+}
