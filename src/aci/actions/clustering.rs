@@ -1,0 +1,144 @@
+//! FaceClustering, and how its result is shown (contract chapter 6, R94, R164-R167).
+
+use std::io;
+
+use super::{Actions, Write, cut, fault};
+use crate::aci::{Answer, Code, Fault, Parameters};
+use crate::cluster::{MatchScope, Method, Search};
+use crate::engine::{ClusterTask, ClusteringOutcome, ResultFace, Task};
+use crate::face::{DatabaseName, FaceId};
+use crate::job::{Timestamp, Token};
+
+pub(super) fn face_clustering<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let task = parameters.read(&[], |p| {
+        refuse_unbuilt(p)?;
+        let default = ClusterTask::default();
+        let hundredths = |name: &str| Ok(p.threshold(name)?.map(|threshold| threshold.least().hundredths()));
+        Ok(ClusterTask {
+            database: p.name("database", DatabaseName::new)?.map(|name| name.as_str().to_owned()),
+            cluster_threshold: hundredths("clusterthreshold")?.unwrap_or(default.cluster_threshold),
+            output_threshold: hundredths("outputthreshold")?.unwrap_or(default.output_threshold),
+            max_results: p.integer("maxresults", 0..=u64::MAX)?,
+            sync: p.boolean("syncdatabase")?.unwrap_or(default.sync),
+            search: p.choice("search", &[("auto", Search::Auto), ("exact", Search::Exact), ("hnsw", Search::Hnsw)])?,
+            scope: p
+                .choice("matchscope", &[("all", MatchScope::All), ("cluster", MatchScope::Cluster)])?
+                .unwrap_or(default.scope),
+        })
+    })?;
+    let token = actions.engine.submit(Task::Cluster(task)).map_err(|error| fault(&error))?;
+    Ok(Box::new(move |answer| answer.value("token", token)))
+}
+
+/// Refuses what the contract has and this version does not: answering as if it had not been given would mislead.
+pub(super) fn refuse_unbuilt(parameters: &Parameters) -> Result<(), Fault> {
+    for name in ["audit", "synchronous"] {
+        if parameters.boolean(name)? == Some(true) {
+            return Err(Fault::new(Code::NotOffered, format!("'{name}=true' is not offered yet")));
+        }
+    }
+    Ok(())
+}
+
+/// Which clusters of a result are shown (R94).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// The first, from 1.
+    pub first: u64,
+    /// At most so many.
+    pub max: u64,
+}
+
+impl Page {
+    /// All clusters.
+    pub const ALL: Self = Self { first: 1, max: u64::MAX };
+
+    fn shows(self, cluster: u64) -> bool {
+        (cluster + 1).checked_sub(self.first).is_some_and(|place| place < self.max)
+    }
+
+    fn is_behind(self, cluster: u64) -> bool {
+        (cluster + 1).checked_sub(self.first).is_some_and(|place| place >= self.max)
+    }
+}
+
+/// The elements of a finished clustering (R118), read from the store as they are written.
+pub(super) fn write_outcome(
+    actions: &Actions,
+    answer: &mut Answer<'_>,
+    token: Token,
+    task: &ClusterTask,
+    outcome: &ClusteringOutcome,
+    page: Option<Page>,
+) -> io::Result<()> {
+    let shown = page.unwrap_or(Page::ALL);
+    let mut reader = actions.engine.read_result(token).map_err(cut)?;
+    let names = reader.take_names();
+    let faces = std::iter::from_fn(|| reader.next_face().map_err(cut).transpose());
+    write_clusters(answer, &names, faces, shown)?;
+    if let Some(page) = page {
+        answer.open("resultclusters")?;
+        answer.value("first", page.first)?;
+        let behind = outcome.n_clusters.saturating_sub(page.first - 1);
+        answer.value("count", behind.min(page.max))?;
+        answer.value("total", outcome.n_clusters)?;
+        answer.close("resultclusters")?;
+    }
+    if let Some(synced) = outcome.synced {
+        answer.text("syncdatabase", "false")?;
+        answer.text("synctime", &actions.date(Timestamp(synced)))?;
+    }
+    if outcome.method == Method::Hnsw || task.search.is_some() {
+        answer.open("search")?;
+        answer.text("method", outcome.method.name())?;
+        answer.value("estimatedmissed", format_args!("{}.{:02}", outcome.missed / 100, outcome.missed % 100))?;
+        answer.close("search")?;
+    }
+    Ok(())
+}
+
+/// The element `clusters`: images in output order, cluster by cluster.
+pub fn write_clusters(
+    answer: &mut Answer<'_>,
+    names: &[FaceId],
+    faces: impl Iterator<Item = io::Result<ResultFace>>,
+    page: Page,
+) -> io::Result<()> {
+    answer.open("clusters")?;
+    let mut open = None;
+    for face in faces {
+        let face = face?;
+        if page.is_behind(face.cluster) {
+            break;
+        }
+        if !page.shows(face.cluster) {
+            continue;
+        }
+        if open != Some(face.cluster) {
+            if open.is_some() {
+                answer.close("cluster")?;
+            }
+            answer.open("cluster")?;
+            open = Some(face.cluster);
+        }
+        answer.open("face")?;
+        write_id(answer, &names[face.face as usize])?;
+        for (other, confidence) in face.matches {
+            answer.open("match")?;
+            answer.value("confidence", confidence)?;
+            write_id(answer, &names[other as usize])?;
+            answer.close("match")?;
+        }
+        answer.close("face")?;
+    }
+    if open.is_some() {
+        answer.close("cluster")?;
+    }
+    answer.close("clusters")
+}
+
+fn write_id(answer: &mut Answer<'_>, id: &FaceId) -> io::Result<()> {
+    answer.text("database", id.database.as_str())?;
+    answer.text("identifier", id.identifier.as_str())?;
+    answer.text("imagelabel", id.label.as_str())
+}

@@ -1,0 +1,222 @@
+//! Databases, faces and images (contract chapter 7, R173).
+
+use std::collections::BTreeSet;
+
+use super::{Actions, Write, cut, fault, nothing};
+use crate::aci::{Answer, Code, Fault, Parameters, Upload};
+use crate::engine::{FaceInfo, ListFrom};
+use crate::face::{DatabaseName, Embedding, Identifier, ImageLabel, ImageStatus};
+
+/// Faces read from the store at a time while a list is written.
+const FACES_PER_PAGE: usize = 256;
+
+pub(super) fn create_database<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let (database, model) = parameters.read(&["database"], |p| {
+        Ok((p.required_name("database", DatabaseName::new)?, p.text("model").map(str::to_owned)))
+    })?;
+    actions.engine.create_database(&database, model.as_deref()).map_err(|error| fault(&error))?;
+    Ok(nothing())
+}
+
+pub(super) fn list_databases<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    parameters.read(&[], |_| Ok(()))?;
+    let databases = actions.engine.list_databases().map_err(|error| fault(&error))?;
+    Ok(Box::new(move |answer| {
+        for database in databases {
+            answer.open("database")?;
+            answer.value("database", database.name)?;
+            answer.value("numentries", database.n_faces)?;
+            answer.close("database")?;
+        }
+        Ok(())
+    }))
+}
+
+pub(super) fn remove_database<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let database = parameters.read(&["database"], |p| p.required_name("database", DatabaseName::new))?;
+    actions.engine.remove_database(&database).map_err(|error| fault(&error))?;
+    Ok(nothing())
+}
+
+pub(super) fn sync_faces<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let database = parameters.read(&[], |p| p.name("database", DatabaseName::new))?;
+    actions.engine.sync_faces(database.as_ref()).map_err(|error| fault(&error))?;
+    Ok(nothing())
+}
+
+pub(super) fn new_face<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let (database, identifier) = parameters.read(&["database"], |p| {
+        Ok((p.required_name("database", DatabaseName::new)?, p.name("identifier", Identifier::new)?))
+    })?;
+    let identifier = actions.engine.new_face(&database, identifier.as_ref()).map_err(|error| fault(&error))?;
+    Ok(Box::new(move |answer| answer.value("identifier", identifier)))
+}
+
+pub(super) fn remove_face<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let (database, identifier) = parameters.read(&["database", "identifier"], face_names)?;
+    actions.engine.remove_face(&database, &identifier).map_err(|error| fault(&error))?;
+    Ok(nothing())
+}
+
+fn face_names(parameters: &Parameters) -> Result<(DatabaseName, Identifier), Fault> {
+    let database = parameters.required_name("database", DatabaseName::new)?;
+    Ok((database, parameters.required_name("identifier", Identifier::new)?))
+}
+
+/// AddFaceImages with embeddings; pictures are not offered yet.
+pub(super) fn add_images<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    for name in ["imagedata", "imagepath"] {
+        if parameters.is_given(name) {
+            return Err(Fault::new(Code::NotOffered, format!("'{name}' is not offered yet: give 'embedding'")));
+        }
+    }
+    let required = ["database", "identifier", "embedding"];
+    let (database, identifier, labels, embeddings, model) = parameters.read(&required, |p| {
+        let (database, identifier) = face_names(p)?;
+        let labels = p.names("imagelabels", ImageLabel::new)?;
+        let embeddings = p.uploads("embedding").iter().map(embedding).collect::<Result<Vec<_>, _>>()?;
+        Ok((database, identifier, labels, embeddings, p.text("model").map(str::to_owned)))
+    })?;
+    let images = with_labels(labels, embeddings)?;
+    let labels = actions.engine.add_embeddings(&database, &identifier, images, model.as_deref());
+    let labels = labels.map_err(|error| fault(&error))?;
+    Ok(Box::new(move |answer| {
+        answer.open("images")?;
+        for (index, label) in labels.into_iter().enumerate() {
+            answer.open("image")?;
+            answer.value("index", index + 1)?;
+            answer.value("label", label)?;
+            answer.close("image")?;
+        }
+        answer.close("images")
+    }))
+}
+
+/// Labels go with images one to one, or not at all (R132).
+fn with_labels(
+    labels: Option<Vec<ImageLabel>>,
+    embeddings: Vec<Embedding>,
+) -> Result<Vec<(Option<ImageLabel>, Embedding)>, Fault> {
+    let Some(labels) = labels else {
+        return Ok(embeddings.into_iter().map(|embedding| (None, embedding)).collect());
+    };
+    if labels.len() != embeddings.len() {
+        let text = format!("'imagelabels' names {} labels for {} embeddings", labels.len(), embeddings.len());
+        return Err(Fault::new(Code::CountsDisagree, text));
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(label) = labels.iter().find(|&label| !seen.insert(label)) {
+        return Err(Fault::new(Code::CountsDisagree, format!("'imagelabels' names '{label}' twice")));
+    }
+    Ok(labels.into_iter().map(Some).zip(embeddings).collect())
+}
+
+/// The embedding in an upload: little-endian 32-bit floats, or numbers as text (R173).
+fn embedding(upload: &Upload) -> Result<Embedding, Fault> {
+    let refused = |reason: String| Fault::new(Code::ValueNotValid, format!("'embedding' {reason}"));
+    let bytes = upload.read_all().map_err(|_| Fault::storage())?;
+    let kind = upload.content_type.as_deref().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let is_text = ["text/plain", "application/json"].iter().any(|text| kind.eq_ignore_ascii_case(text));
+    let numbers: Vec<f32> = if is_text {
+        let text = std::str::from_utf8(&bytes).map_err(|_| refused("is not UTF-8 text".to_owned()))?.trim();
+        let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        let number = |(index, text): (usize, &str)| {
+            let text = text.trim();
+            let shown: String = text.chars().take(60).collect();
+            text.parse::<f32>().map_err(|_| refused(format!("has '{shown}' as number {}, not a number", index + 1)))
+        };
+        inner.split(',').enumerate().map(number).collect::<Result<_, _>>()?
+    } else {
+        let (chunks, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(refused(format!("has {} bytes, not a multiple of 4", bytes.len())));
+        }
+        chunks.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect()
+    };
+    Embedding::new(numbers).map_err(|error| refused(format!("is not valid: {error}")))
+}
+
+/// What ListFaces was asked for.
+struct Listing {
+    database: DatabaseName,
+    identifiers: Option<Vec<Identifier>>,
+    with_images: bool,
+    with_metadata: bool,
+    skip: u64,
+    max: u64,
+}
+
+pub(super) fn list_faces<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let listing = parameters.read(&["database"], |p| {
+        Ok(Listing {
+            database: p.required_name("database", DatabaseName::new)?,
+            identifiers: p.names("identifier", Identifier::new)?,
+            with_images: p.boolean("imagestatus")?.unwrap_or(false),
+            with_metadata: p.boolean("metadata")?.unwrap_or(false),
+            skip: p.integer("start", 1..=u64::MAX)?.unwrap_or(1) - 1,
+            max: p.integer("maxresults", 0..=u64::MAX)?.unwrap_or(u64::MAX),
+        })
+    })?;
+    if let Some(mut identifiers) = listing.identifiers.clone() {
+        identifiers.sort();
+        identifiers.dedup();
+        let shown = identifiers.iter().map(|identifier| actions.engine.show_face(&listing.database, identifier));
+        let faces = shown.collect::<Result<Vec<_>, _>>().map_err(|error| fault(&error))?;
+        let skip = usize::try_from(listing.skip).unwrap_or(usize::MAX);
+        let max = usize::try_from(listing.max).unwrap_or(usize::MAX);
+        return Ok(Box::new(move |answer| {
+            faces.iter().skip(skip).take(max).try_for_each(|face| write_face(answer, &listing, face))
+        }));
+    }
+    let page = |from, max: u64| {
+        let limit = FACES_PER_PAGE.min(usize::try_from(max).unwrap_or(usize::MAX));
+        actions.engine.list_faces(&listing.database, from, limit)
+    };
+    let mut faces = page(ListFrom::Skip(listing.skip), listing.max).map_err(|error| fault(&error))?;
+    Ok(Box::new(move |answer| {
+        let mut left = listing.max;
+        while let Some(last) = faces.last() {
+            let last = last.identifier.clone();
+            for face in &faces {
+                write_face(answer, &listing, face)?;
+            }
+            left -= faces.len() as u64;
+            let limit = FACES_PER_PAGE.min(usize::try_from(left).unwrap_or(usize::MAX));
+            faces = actions.engine.list_faces(&listing.database, ListFrom::After(&last), limit).map_err(cut)?;
+        }
+        Ok(())
+    }))
+}
+
+/// One face (R129).
+fn write_face(answer: &mut Answer<'_>, listing: &Listing, face: &FaceInfo) -> std::io::Result<()> {
+    answer.open("entry")?;
+    answer.value("identifier", &face.identifier)?;
+    answer.value("numimages", face.images.len())?;
+    answer.value("numtrained", face.count(ImageStatus::Trained))?;
+    answer.value("numfailed", face.count(ImageStatus::Failed))?;
+    answer.value("numuntrained", face.count(ImageStatus::Untrained))?;
+    if listing.with_images {
+        answer.open("images")?;
+        for image in &face.images {
+            answer.open("image")?;
+            answer.value("label", &image.label)?;
+            answer.text("status", image.status.as_str())?;
+            answer.text("hasimagedata", "false")?;
+            answer.close("image")?;
+        }
+        answer.close("images")?;
+    }
+    if listing.with_metadata {
+        answer.open("metadata")?;
+        for (key, value) in &face.metadata {
+            answer.open("item")?;
+            answer.text("key", key)?;
+            answer.text("value", value)?;
+            answer.close("item")?;
+        }
+        answer.close("metadata")?;
+    }
+    answer.close("entry")
+}

@@ -1,0 +1,346 @@
+//! `faceclique cluster`: a file of faces clustered without a server or a database, with a summary for people.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufWriter, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, ProgressBar};
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use super::{Failure, percent_bar};
+use crate::aci::Answer;
+use crate::aci::actions::{Page, write_clusters};
+use crate::cluster::{self, Clustering, MatchScope, Parameters, Resources, Search, Stage, Watch};
+use crate::confidence::{ConfidenceScale, Threshold};
+use crate::engine::{ResultFace, Settings};
+use crate::exchange::{ExchangeError, Format, Options, Reader, Source};
+use crate::face::{DatabaseName, FaceId, FaceSet};
+
+/// Cluster a file of faces, without a server or a database.
+#[derive(Debug, clap::Args)]
+pub struct Cluster {
+    /// The file of faces.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The least confidence of every pair inside a cluster, 0 to 100.
+    #[arg(long, value_name = "CONFIDENCE", default_value = "50")]
+    threshold: Threshold,
+    /// The least confidence of a listed match, 0 to 100.
+    #[arg(long, value_name = "CONFIDENCE", default_value = "50")]
+    output_threshold: Threshold,
+    /// At most so many matches of each image, the best; by default all.
+    #[arg(long, value_name = "N")]
+    max_results: Option<usize>,
+    /// How pairs are looked for: auto, exact or hnsw.
+    #[arg(long, value_name = "METHOD", default_value = "auto", value_parser = search)]
+    search: Search,
+    /// Which matches are listed: all, or those in the image's own cluster.
+    #[arg(long, value_name = "SCOPE", default_value = "all", value_parser = scope)]
+    match_scope: MatchScope,
+    /// The model's confidence scale as cosine:confidence pairs, such as -1:0,0.43:50,1:100; by default 50*(1+cosine).
+    #[arg(long, value_name = "KNOTS", value_parser = scale, allow_hyphen_values = true)]
+    knots: Option<ConfidenceScale>,
+    /// Threads; by default as many as there are processors.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Bytes that pairs and matches may take; by default half of the machine's memory.
+    #[arg(long, value_name = "BYTES")]
+    memory: Option<u64>,
+    /// Prove the result once more from the vectors: partition, every pair, no two clusters mergeable, every match.
+    #[arg(long)]
+    verify: bool,
+    /// Where the clusters are written: .csv, .json or .xml by the ending; by default only a summary is printed.
+    #[arg(long, value_name = "OUT")]
+    out: Option<PathBuf>,
+    /// The format of FILE: jsonl, csv, npy or npz; by default its ending says.
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// The ids file of an NPY array; by default FILE with the ending .ids.csv.
+    #[arg(long, value_name = "FILE")]
+    ids: Option<PathBuf>,
+    /// Leave out rows that cannot be read, and list them.
+    #[arg(long)]
+    skip_bad_rows: bool,
+}
+
+fn search(text: &str) -> Result<Search, String> {
+    match text {
+        "auto" => Ok(Search::Auto),
+        "exact" => Ok(Search::Exact),
+        "hnsw" => Ok(Search::Hnsw),
+        _ => Err("it is one of auto, exact, hnsw".to_owned()),
+    }
+}
+
+fn scope(text: &str) -> Result<MatchScope, String> {
+    match text {
+        "all" => Ok(MatchScope::All),
+        "cluster" => Ok(MatchScope::Cluster),
+        _ => Err("it is one of all, cluster".to_owned()),
+    }
+}
+
+fn scale(text: &str) -> Result<ConfidenceScale, String> {
+    let number = |text: &str| text.trim().parse::<f64>().map_err(|_| format!("'{text}' is not a number"));
+    let knots = text.split(',').map(|knot| {
+        let (cosine, confidence) = knot.split_once(':').ok_or(format!("'{knot}' is not cosine:confidence"))?;
+        Ok((number(cosine)?, number(confidence)?))
+    });
+    let knots = knots.collect::<Result<Vec<_>, String>>()?;
+    ConfidenceScale::new(knots).map_err(|error| error.to_string())
+}
+
+/// What the result is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Csv,
+    Json,
+    Xml,
+}
+
+impl Output {
+    fn of(path: &Path) -> Result<Self, Failure> {
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("csv") => Ok(Self::Csv),
+            Some("json") => Ok(Self::Json),
+            Some("xml") => Ok(Self::Xml),
+            _ => Err(format!("--out {}: the ending must be .csv, .json or .xml", path.display()).into()),
+        }
+    }
+}
+
+impl Cluster {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let output = self.out.as_deref().map(|path| Ok::<_, Failure>((path, Output::of(path)?))).transpose()?;
+        let begun = Instant::now();
+        let faces = self.read()?;
+        let read_in = begun.elapsed();
+        let scale = self.knots.clone().unwrap_or_else(ConfidenceScale::cosine);
+        let parameters = Parameters {
+            cluster_threshold: self.threshold,
+            output_threshold: self.output_threshold,
+            max_matches: self.max_results,
+            scope: self.match_scope,
+            search: self.search,
+        };
+        let defaults = Settings::new("");
+        let resources = Resources {
+            threads: self.threads.unwrap_or(defaults.threads),
+            max_bytes: self.memory.unwrap_or(defaults.memory),
+            auto_exact: defaults.auto_exact,
+        };
+        let begun = Instant::now();
+        let bar = Bar(percent_bar("clustering"));
+        let clustering = cluster::cluster(&faces, &scale, &parameters, &resources, &bar)?;
+        bar.0.finish_and_clear();
+        let clustered_in = begun.elapsed();
+        if self.verify {
+            clustering.verify(&faces, &scale, &parameters).map_err(|violation| {
+                format!("the result does not hold, which is a defect of this program: {violation}")
+            })?;
+        }
+        if let Some((path, output)) = output {
+            write_whole(path, |out| write(out, output, &faces, &clustering))?;
+        }
+        let mut out = io::stdout().lock();
+        summary(&mut out, &self, &faces, &clustering, [read_in, clustered_in])?;
+        if let Some((path, _)) = output {
+            writeln!(out, "written      {}", path.display())?;
+        }
+        Ok(())
+    }
+
+    /// The trained faces of the file; its name stands for the database.
+    fn read(&self) -> Result<FaceSet, Failure> {
+        let shown = self.file.display();
+        let format = self
+            .format
+            .or_else(|| Format::from_path(&self.file))
+            .ok_or_else(|| format!("{shown}: its ending names no format; say --format jsonl, csv, npy or npz"))?;
+        let stem = self.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("faces");
+        let database = DatabaseName::new(stem).map_err(|error| format!("{shown}: {error}"))?;
+        let at = |error: ExchangeError| format!("{shown}: {error}");
+        let source = Source::open(&self.file, format, self.ids.as_deref()).map_err(at)?;
+        let reader = Reader::open(source, &Options::default()).map_err(at)?;
+        let (mut failure, mut skipped) = (None, Vec::new());
+        let faces = reader.filter_map(|record| match record {
+            Ok(record) => {
+                let id = FaceId { database: database.clone(), identifier: record.identifier, label: record.label };
+                record.embedding.map(|embedding| Some((id, embedding)))
+            }
+            Err(ExchangeError::BadRow(bad)) if self.skip_bad_rows => {
+                skipped.push(bad);
+                None
+            }
+            Err(error) => {
+                failure.get_or_insert(error);
+                Some(None)
+            }
+        });
+        let set = FaceSet::new(faces.map_while(|face| face));
+        if let Some(error) = failure {
+            return Err(at(error).into());
+        }
+        let mut messages = io::stderr().lock();
+        for bad in skipped {
+            writeln!(messages, "left out: {bad}")?;
+        }
+        set.map_err(|error| format!("{shown}: {error}").into())
+    }
+}
+
+/// Shows the stage and how much of it is done.
+struct Bar(ProgressBar);
+
+impl Watch for Bar {
+    fn should_stop(&self) -> bool {
+        false
+    }
+
+    fn report(&self, stage: Stage, done: u64, total: u64) {
+        self.0.set_message(stage.name());
+        self.0.set_position(done * 100_000 / total.max(1));
+    }
+}
+
+/// Writes a file that appears whole or not at all.
+fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let at = |error: io::Error| format!("cannot write {}: {error}", path.display());
+    let file = NamedTempFile::new_in(folder).map_err(at)?;
+    let mut out = BufWriter::new(file);
+    write(&mut out)?;
+    let file = out.into_inner().map_err(|error| at(error.into_error()))?;
+    file.as_file().sync_all().map_err(at)?;
+    file.persist(path).map_err(|error| at(error.error))?;
+    Ok(())
+}
+
+/// The images in output order, as a stored result has them.
+fn result_faces(clustering: &Clustering) -> impl Iterator<Item = ResultFace> {
+    clustering.clusters().iter().enumerate().flat_map(move |(cluster, members)| {
+        members.iter().map(move |&face| ResultFace {
+            cluster: cluster as u64,
+            face,
+            matches: clustering.matches_of(face).iter().map(|m| (m.face, m.confidence)).collect(),
+        })
+    })
+}
+
+#[derive(Serialize)]
+struct JsonFace<'a> {
+    cluster: u64,
+    identifier: &'a str,
+    imagelabel: &'a str,
+    matches: Vec<JsonMatch<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonMatch<'a> {
+    confidence: f64,
+    identifier: &'a str,
+    imagelabel: &'a str,
+}
+
+fn write(out: &mut dyn Write, output: Output, faces: &FaceSet, clustering: &Clustering) -> Result<(), Failure> {
+    match output {
+        Output::Csv => {
+            let mut csv = csv::Writer::from_writer(out);
+            csv.write_record(["cluster", "identifier", "imagelabel"])?;
+            for face in result_faces(clustering) {
+                let id = faces.id(face.face as usize);
+                csv.write_record([&(face.cluster + 1).to_string(), id.identifier.as_str(), id.label.as_str()])?;
+            }
+            csv.flush()?;
+        }
+        Output::Json => {
+            for face in result_faces(clustering) {
+                serde_json::to_writer(&mut *out, &json(faces, &face))?;
+                out.write_all(b"\n")?;
+            }
+        }
+        Output::Xml => {
+            let mut out = out;
+            let mut answer = Answer::begin(&mut out, "FaceClustering")?;
+            write_clusters(&mut answer, faces.ids(), result_faces(clustering).map(Ok), Page::ALL)?;
+            answer.finish()?;
+        }
+    }
+    Ok(())
+}
+
+fn json<'a>(faces: &'a FaceSet, face: &ResultFace) -> JsonFace<'a> {
+    let id = faces.id(face.face as usize);
+    let matches = face.matches.iter().map(|&(other, confidence)| {
+        let other = faces.id(other as usize);
+        JsonMatch {
+            confidence: f64::from(confidence.hundredths()) / 100.0,
+            identifier: other.identifier.as_str(),
+            imagelabel: other.label.as_str(),
+        }
+    });
+    JsonFace {
+        cluster: face.cluster + 1,
+        identifier: id.identifier.as_str(),
+        imagelabel: id.label.as_str(),
+        matches: matches.collect(),
+    }
+}
+
+/// What a person wants to know first.
+fn summary(
+    out: &mut dyn Write,
+    asked: &Cluster,
+    faces: &FaceSet,
+    clustering: &Clustering,
+    [read_in, clustered_in]: [Duration; 2],
+) -> io::Result<()> {
+    let clusters = clustering.clusters();
+    let identity = |face: u32| &faces.id(face as usize).identifier;
+    let mut clusters_of: BTreeMap<_, usize> = BTreeMap::new();
+    let mut mixed = 0;
+    for members in clusters {
+        let identities: BTreeSet<_> = members.iter().map(|&face| identity(face)).collect();
+        mixed += usize::from(identities.len() > 1);
+        for identifier in identities {
+            *clusters_of.entry(identifier).or_default() += 1;
+        }
+    }
+    let split = clusters_of.values().filter(|&&n| n > 1).count();
+    let singletons = clusters.iter().filter(|members| members.len() == 1).count();
+    let largest = clusters.first().map_or(0, Vec::len);
+    let (n, d) = (faces.len(), faces.dimension());
+    let bytes = HumanBytes((n * d * 4) as u64);
+    writeln!(
+        out,
+        "faces        {n} x {d} of {} identities ({bytes}), read in {:.2} s",
+        clusters_of.len(),
+        read_in.as_secs_f64()
+    )?;
+    writeln!(
+        out,
+        "clusters     {} at confidence {} ({singletons} of one image, the largest of {largest})",
+        clusters.len(),
+        asked.threshold,
+    )?;
+    writeln!(out, "to look at   {mixed} clusters hold several identities, {split} identities are in several clusters")?;
+    writeln!(
+        out,
+        "matches      {} listed, at confidence {} or more",
+        clustering.matches().total(),
+        asked.output_threshold
+    )?;
+    write!(out, "method       {} in {:.2} s", clustering.method().name(), clustered_in.as_secs_f64())?;
+    if clustering.audit().is_some() {
+        let missed = clustering.missed_hundredths();
+        write!(out, ", an estimated {}.{:02} % of the pairs missed", missed / 100, missed % 100)?;
+    }
+    writeln!(out)?;
+    if asked.verify {
+        writeln!(out, "verified     every promise proven again from the vectors")?;
+    }
+    Ok(())
+}

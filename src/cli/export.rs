@@ -1,0 +1,48 @@
+//! `faceclique export`: a database into a file.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use indicatif::ProgressBar;
+
+use super::serve::with_cause;
+use super::{DataArguments, Failure};
+use crate::engine::Engine;
+use crate::exchange::Format;
+use crate::face::DatabaseName;
+
+/// Write a database into a file, without a server.
+#[derive(Debug, clap::Args)]
+pub struct Export {
+    #[command(flatten)]
+    data: DataArguments,
+    /// The database.
+    #[arg(long, value_name = "NAME")]
+    database: String,
+    /// The format: jsonl carries everything, csv, npy and npz only the embeddings of trained images; by default the
+    /// ending of FILE says.
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// The file; it appears whole or not at all.
+    #[arg(value_name = "FILE")]
+    to: PathBuf,
+}
+
+impl Export {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let database = DatabaseName::new(&self.database).map_err(|error| format!("--database: {error}"))?;
+        let format = self.format.or_else(|| Format::from_path(&self.to)).ok_or_else(|| {
+            format!("{}: its ending names no format; say --format jsonl, csv, npy or npz", self.to.display())
+        })?;
+        if self.to.exists() {
+            return Err(format!("{} is there already and is not overwritten", self.to.display()).into());
+        }
+        let engine = Engine::open(self.data.config()?.engine).map_err(with_cause)?;
+        let bar = ProgressBar::new_spinner();
+        let written = engine.export(&database, &self.to, format, &mut |n| bar.set_message(format!("{n} images")));
+        bar.finish_and_clear();
+        let written = written.map_err(with_cause)?;
+        writeln!(std::io::stdout().lock(), "{}: {written} images of '{database}'", self.to.display())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! `faceclique import`: a file, or every file of a folder, into a database, by the same durable job as over the ACI.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::serve::with_cause;
+use super::{DataArguments, Failure, percent_bar};
+use crate::engine::{Engine, ImportOutcome, ImportRequest, Input, JobResult, OnError, worker};
+use crate::exchange::{Format, ids_path_beside};
+use crate::face::DatabaseName;
+use crate::job::{Queue, Token};
+
+/// Take a file of faces into a database, without a server.
+#[derive(Debug, clap::Args)]
+pub struct Import {
+    #[command(flatten)]
+    data: DataArguments,
+    /// The database; made if it is not there.
+    #[arg(long, value_name = "NAME")]
+    database: String,
+    /// The embedding model; by default the database's, or `cosine`.
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// The format of the file: jsonl, csv, npy or npz; by default its ending says.
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// The ids file of an NPY array; by default FILE with the ending .ids.csv.
+    #[arg(long, value_name = "FILE")]
+    ids: Option<PathBuf>,
+    /// Leave out rows that cannot be read, and list them, instead of importing nothing.
+    #[arg(long)]
+    skip_bad_rows: bool,
+    /// The file, or a folder whose files (.jsonl, .csv, .npy, .npz) are imported one after the other.
+    #[arg(value_name = "FILE|DIR")]
+    from: PathBuf,
+}
+
+impl Import {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let database = DatabaseName::new(&self.database).map_err(|error| format!("--database: {error}"))?;
+        let files = self.files()?;
+        let engine = Engine::open(self.data.config()?.engine).map_err(|error| {
+            format!("{}; a running server takes files by the action ImportFaceDatabase", with_cause(error))
+        })?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let (stop, stopped) = oneshot::channel::<()>();
+            let worker = tokio::spawn(worker::run(Arc::clone(&engine), async {
+                let _ = stopped.await; // also when the sender is gone
+            }));
+            let mut outcome = Ok(());
+            for (path, format) in files {
+                outcome = self.import(&engine, &database, &path, format).await;
+                if outcome.is_err() {
+                    break;
+                }
+            }
+            let _ = stop.send(()); // the worker may have ended already
+            worker.await?;
+            outcome
+        })
+    }
+
+    /// The files to import, with their formats.
+    fn files(&self) -> Result<Vec<(PathBuf, Format)>, Failure> {
+        let format = |path: &Path| self.format.or_else(|| Format::from_path(path));
+        if !self.from.is_dir() {
+            let format = format(&self.from).ok_or_else(|| {
+                format!("{}: its ending names no format; say --format jsonl, csv, npy or npz", self.from.display())
+            })?;
+            return Ok(vec![(self.from.clone(), format)]);
+        }
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.from)? {
+            let path = entry?.path();
+            let is_ids = path.to_string_lossy().ends_with(".ids.csv");
+            if let Some(format) = format(&path).filter(|_| path.is_file() && !is_ids) {
+                files.push((path, format));
+            }
+        }
+        files.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if files.is_empty() {
+            return Err(format!("{}: no file with the ending .jsonl, .csv, .npy or .npz", self.from.display()).into());
+        }
+        Ok(files)
+    }
+
+    async fn import(
+        &self,
+        engine: &Engine,
+        database: &DatabaseName,
+        path: &Path,
+        format: Format,
+    ) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let ids = self.ids.clone().or_else(|| (format == Format::Npy).then(|| ids_path_beside(path)));
+        let token = engine.submit_import(ImportRequest {
+            database: database.clone(),
+            data: Input::Path(path.to_owned()),
+            ids: ids.map(Input::Path),
+            format,
+            model: self.model.clone(),
+            on_error: if self.skip_bad_rows { OnError::Skip } else { OnError::Stop },
+            include_metadata: true,
+            include_image_data: true,
+        });
+        let token = token.map_err(|error| format!("{}: {}", path.display(), with_cause(error)))?;
+        match finished(engine, token).await {
+            Ok(outcome) => Ok(report(database, path, &outcome, begun.elapsed())?),
+            Err(text) => Err(format!("{}: {text}; nothing was imported", path.display()).into()),
+        }
+    }
+}
+
+/// Waits for the job to end, showing how far it is.
+async fn finished(engine: &Engine, token: Token) -> Result<ImportOutcome, String> {
+    let bar = percent_bar("importing");
+    loop {
+        let job = engine.job(Queue::ImportFaceDatabase, token).ok_or("the job is gone")?;
+        bar.set_position((job.progress.percent * 1000.0) as u64);
+        if job.state.is_ended() {
+            bar.finish_and_clear();
+            return match job.result {
+                Some(JobResult::Import(outcome)) => Ok(outcome),
+                Some(JobResult::Fault { text, .. }) => Err(text),
+                _ => Err(format!("the job ended as {}", job.state)),
+            };
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn report(database: &DatabaseName, path: &Path, outcome: &ImportOutcome, took: Duration) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let rate = outcome.n_images as f64 / took.as_secs_f64().max(1e-9);
+    writeln!(
+        out,
+        "{}: {} images of {} new identities into '{database}' in {:.2} s ({rate:.0} images/s)",
+        path.display(),
+        outcome.n_images,
+        outcome.n_faces,
+        took.as_secs_f64(),
+    )?;
+    if outcome.n_skipped > 0 {
+        writeln!(out, "left out: {} rows", outcome.n_skipped)?;
+        for row in &outcome.skipped {
+            writeln!(out, "  {:>8}  {}", row.row, row.reason)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The command line: one file a subcommand.
+//!
+//! Results go to the standard output, progress and messages to the standard error, so that a result can be piped.
+
+mod cluster;
+mod export;
+mod import;
+mod serve;
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+
+/// Face clustering: every pair compared, every cluster proven.
+#[derive(Debug, Parser)]
+#[command(name = "faceclique", version, about, long_about = None, max_term_width = 100)]
+pub struct Arguments {
+    /// How the log on the standard error is written.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true)]
+    pub log_format: LogFormat,
+    /// What is logged, such as `info` or `faceclique=debug`; by default `info` when serving, else `warn`.
+    #[arg(long, env = "FACECLIQUE_LOG", global = true)]
+    pub log: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the ACI over HTTP and work the queues.
+    Serve(serve::Serve),
+    /// Take a file of faces into a database, without a server.
+    Import(import::Import),
+    /// Write a database into a file, without a server.
+    Export(export::Export),
+    /// Cluster a file of faces, without a server or a database.
+    Cluster(cluster::Cluster),
+}
+
+/// Where the data are.
+#[derive(Debug, clap::Args)]
+pub struct DataArguments {
+    /// The configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data directory; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// Why a command failed; its text is for the person who typed it.
+pub type Failure = Box<dyn std::error::Error>;
+
+impl DataArguments {
+    /// The configuration file with the flags over it.
+    fn config(&self) -> Result<crate::config::Config, Failure> {
+        let mut raw = crate::config::Raw::read(self.config.as_deref())?;
+        if let Some(data) = &self.data {
+            raw.paths.data = Some(data.clone());
+        }
+        Ok(raw.config()?)
+    }
+}
+
+impl Arguments {
+    /// Does it.
+    pub fn run(self) -> Result<(), Failure> {
+        let default = if matches!(self.command, Command::Serve(_)) { "info" } else { "warn" };
+        start_log(self.log_format, self.log.as_deref().unwrap_or(default))?;
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::Import(import) => import.run(),
+            Command::Export(export) => export.run(),
+            Command::Cluster(cluster) => cluster.run(),
+        }
+    }
+}
+
+fn start_log(format: LogFormat, filter: &str) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| format!("--log {filter}: {error}"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+/// A progress bar in percent, on the standard error if that is a terminal.
+fn percent_bar(what: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(100_000), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{prefix} [{bar:40}] {percent_precise}% {msg} {eta_precise} left");
+    bar.set_style(style.expect("the template is right").progress_chars("=> "));
+    bar.set_prefix(what.to_owned());
+    bar
+}
