@@ -4,3 +4,5 @@
 pub mod aci;
 pub mod confidence;
 pub mod face;
+#[cfg(feature = "server")]
+pub mod http;
