@@ -45,7 +45,10 @@ pub struct Form {
 #[derive(Debug)]
 enum Place {
     Name,
-    Text,
+    /// Inside the text of the parameter `name`.
+    Text {
+        name: String,
+    },
     /// Inside a base64 value of the parameter `name`.
     Base64 {
         name: String,
@@ -112,7 +115,7 @@ impl Form {
         let readable = canonical(&String::from_utf8_lossy(&name));
         intake.begin(name, None)?;
         self.place = match Kind::of(&readable) {
-            Kind::Text => Place::Text,
+            Kind::Text => Place::Text { name: readable },
             Kind::Picture | Kind::File => Place::Base64 { name: readable, decoder: Base64::new(Alphabet::Form) },
         };
         Ok(())
@@ -147,7 +150,7 @@ impl Form {
     fn hand_on(&mut self, intake: &mut Intake) -> Result<(), Fault> {
         match &mut self.place {
             Place::Name => return Ok(()),
-            Place::Text => intake.push(&self.run)?,
+            Place::Text { .. } => intake.push(&self.run)?,
             Place::Base64 { name, decoder } => {
                 intake.push(&decoder.push(&self.run).map_err(|error| not_base64(name, error))?)?;
             }
@@ -163,9 +166,8 @@ impl Form {
 
     fn bad_escape(&self) -> Fault {
         let place = match &self.place {
-            Place::Name => format!("in the name after '{}'", cut(&String::from_utf8_lossy(&self.run))),
-            Place::Text => format!("in the value after '{}'", cut(&String::from_utf8_lossy(&self.run))),
-            Place::Base64 { name, .. } => format!("in the value of '{name}'"),
+            Place::Name => format!("in the name of a parameter, after '{}',", cut(&String::from_utf8_lossy(&self.run))),
+            Place::Text { name } | Place::Base64 { name, .. } => format!("in the value of '{}'", cut(name)),
         };
         Fault::undecodable(format!("a percent sign {place} is not followed by two hexadecimal digits"))
     }
@@ -246,7 +248,7 @@ mod tests {
             assert_eq!(target(text).unwrap_err().code.number(), 13, "{text}");
         }
         let fault = target("/?database=ab%4g").unwrap_err();
-        let text = "a percent sign in the value after 'ab' is not followed by two hexadecimal digits";
+        let text = "a percent sign in the value of 'database' is not followed by two hexadecimal digits";
         assert_eq!(fault.description, text);
     }
 

@@ -65,7 +65,11 @@ impl Intake {
             Kind::Text => Incoming::Text { bytes: Vec::new(), characters: 0 },
             kind => {
                 let receiving = match kind {
-                    Kind::File => self.spool.file().map_err(|error| storage(&error))?,
+                    Kind::File if self.parts.iter().any(|part| part.name == name) => {
+                        // Refused here, not in its turn: each would be a file on disk.
+                        return Err(Fault::given_twice(&name));
+                    }
+                    Kind::File => Receiving::File { file: None, len: 0 },
                     Kind::Text | Kind::Picture => Receiving::Memory(Vec::new()),
                 };
                 Incoming::Upload { receiving, kind, content_type }
@@ -120,6 +124,16 @@ impl Intake {
         };
         self.parts.push(Part { name, value });
         Ok(())
+    }
+
+    /// Whether the part being received is written to disk, so that adding to it may take its time.
+    pub fn is_on_disk(&self) -> bool {
+        match &self.current {
+            Some(Current { value: Incoming::Upload { receiving, .. }, .. }) => {
+                !matches!(receiving, Receiving::Memory(_))
+            }
+            _ => false,
+        }
     }
 
     /// The action as far as it is known: as given, empty if none was.
@@ -199,5 +213,14 @@ mod tests {
         let parts = intake.finish();
         let Value::Upload(upload) = &parts[0].value else { panic!("not an upload") };
         assert_eq!((parts[0].name.as_str(), upload.len()), ("dbdata", 100));
+    }
+
+    #[test]
+    fn r8_a_second_import_file_is_refused_before_it_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut intake = intake(|limits| limits.spool_directory = directory.path().to_owned());
+        part(&mut intake, "ids", &[b"x"]).unwrap();
+        assert_eq!(part(&mut intake, "IDs", &[b"x"]), Err(Fault::given_twice("ids")));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

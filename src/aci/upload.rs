@@ -133,11 +133,20 @@ pub(crate) struct Spool {
 #[derive(Debug)]
 pub(crate) enum Receiving {
     Memory(Vec<u8>),
-    Spooled { file: Arc<Mutex<File>>, at: u64, len: u64 },
-    File { file: NamedTempFile, len: u64 },
+    Spooled {
+        file: Arc<Mutex<File>>,
+        at: u64,
+        len: u64,
+    },
+    /// A file of its own, made when the first byte arrives.
+    File {
+        file: Option<NamedTempFile>,
+        len: u64,
+    },
 }
 
 impl Receiving {
+    /// Bytes so far.
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
@@ -149,12 +158,6 @@ impl Receiving {
 impl Spool {
     pub(crate) fn new(limits: Arc<Limits>) -> Self {
         Self { limits, in_memory: 0, shared: None, end: 0 }
-    }
-
-    /// An upload that gets a file of its own.
-    pub(crate) fn file(&self) -> io::Result<Receiving> {
-        let file = tempfile::Builder::new().prefix("upload-").tempfile_in(&self.limits.spool_directory)?;
-        Ok(Receiving::File { file, len: 0 })
     }
 
     /// Adds `bytes` to `receiving`.
@@ -180,6 +183,10 @@ impl Spool {
                 Ok(())
             }
             Receiving::File { file, len } => {
+                let file = match file {
+                    Some(file) => file,
+                    None => file.insert(self.own_file()?),
+                };
                 file.as_file_mut().write_all(bytes)?;
                 *len += bytes.len() as u64;
                 Ok(())
@@ -195,9 +202,14 @@ impl Spool {
                 Content::Memory(bytes)
             }
             Receiving::Spooled { file, at, len } => Content::Spooled(Stretch { file, at, len }),
-            Receiving::File { file, len } => Content::File { path: file.into_temp_path(), len },
+            Receiving::File { file: Some(file), len } => Content::File { path: file.into_temp_path(), len },
+            Receiving::File { file: None, .. } => Content::Memory(Vec::new()),
         };
         Upload { content_type, content }
+    }
+
+    fn own_file(&self) -> io::Result<NamedTempFile> {
+        tempfile::Builder::new().prefix("upload-").tempfile_in(&self.limits.spool_directory)
     }
 
     fn shared(&mut self) -> io::Result<Arc<Mutex<File>>> {
@@ -251,9 +263,9 @@ mod tests {
     fn an_import_file_is_moved_and_everything_else_vanishes() {
         let directory = tempfile::tempdir().unwrap();
         let mut spool = spool(directory.path());
-        let receiving = spool.file().unwrap();
+        let receiving = Receiving::File { file: None, len: 0 };
         let upload = receive(&mut spool, receiving, &[b"line 1\n", b"line 2\n"]);
-        let receiving = spool.file().unwrap();
+        let receiving = Receiving::File { file: None, len: 0 };
         drop(receive(&mut spool, receiving, &[b"gone"]));
         let spooled = receive(&mut spool, Receiving::Memory(Vec::new()), &[b"a picture of some size"]);
         assert_eq!(upload.len(), 14);

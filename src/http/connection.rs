@@ -1,0 +1,129 @@
+//! One connection: requests in turn, until either side has enough.
+//!
+//! **Promises.** Whatever ends it, an answer that was written is not lost: what the client still sends is read for a
+//! while, because closing a socket with unread input makes the system discard what it has not yet delivered.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::Settings;
+use super::exchange;
+use super::origin::Trust;
+use super::wire::{Overdue, Pulse, Wire};
+use crate::aci::{Limits, Service};
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) service: Arc<dyn Service>,
+    pub(crate) settings: Settings,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) trust: Trust,
+}
+
+impl Shared {
+    pub(crate) fn new(service: Arc<dyn Service>, settings: Settings) -> Self {
+        let limits = Arc::new(settings.limits.clone());
+        let trust = Trust::new(&settings.host_names, &settings.origins);
+        Self { service, settings, limits, trust }
+    }
+}
+
+const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const NOT_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// hyper reads at most so much at once, besides the headers.
+const READ_AHEAD: usize = 64 << 10;
+
+/// While lingering, a client that sends nothing for so long has read its answer.
+const LINGER_PAUSE: Duration = Duration::from_secs(2);
+
+/// How a connection ended.
+enum End {
+    /// By the protocol: closed by either side.
+    Closed,
+    /// By something that is not HTTP/1, to which hyper itself says nothing.
+    NotHttp,
+    Overdue(Overdue),
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, mut stopping: watch::Receiver<()>) {
+    let Ok(peer) = stream.peer_addr() else { return };
+    // Without it small answers wait for the client's acknowledgement of the piece before.
+    let _ = stream.set_nodelay(true);
+    let pulse = Arc::new(Pulse::new());
+    let wire = TokioIo::new(Wire { stream, pulse: Arc::clone(&pulse) });
+    let service = service_fn(|request| exchange::answer(request, peer, Arc::clone(&shared), Arc::clone(&pulse)));
+    let settings = &shared.settings;
+    let mut builder = http1::Builder::new();
+    builder
+        .half_close(true) // a client may close its sending side and still wait for the answer
+        .header_read_timeout(None) // the pulse sees to it
+        .max_header_size(settings.max_header_size)
+        .max_buf_size(settings.max_header_size.saturating_add(READ_AHEAD));
+    let mut connection = builder.serve_connection(wire, service);
+    let mut told = false;
+    let end = loop {
+        tokio::select! {
+            result = &mut connection => break judge(result, peer, &pulse),
+            overdue = pulse.overdue(settings) => break End::Overdue(overdue),
+            _ = stopping.changed(), if !told => {
+                told = true;
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    };
+    let unanswered = pulse.is_unanswered();
+    let mut stream = connection.into_parts().io.into_inner().stream;
+    match end {
+        End::Closed => linger(stream, settings.linger_timeout).await,
+        End::NotHttp => close_with(&mut stream, NOT_HTTP, settings).await,
+        End::Overdue(Overdue::Head) if unanswered => close_with(&mut stream, TOO_SLOW, settings).await,
+        End::Overdue(overdue) => tracing::debug!(client = %peer, ?overdue, "a connection is closed"),
+    }
+}
+
+fn judge(result: hyper::Result<()>, peer: SocketAddr, pulse: &Pulse) -> End {
+    match result {
+        Ok(()) => End::Closed,
+        Err(error) => {
+            tracing::debug!(client = %peer, %error, "a connection has failed");
+            if error.is_parse() && pulse.is_unanswered() { End::NotHttp } else { End::Closed }
+        }
+    }
+}
+
+async fn close_with(stream: &mut TcpStream, answer: &[u8], settings: &Settings) {
+    let answered = timeout(settings.header_timeout, stream.write_all(answer)).await;
+    if matches!(answered, Ok(Ok(()))) {
+        discard(stream, settings.linger_timeout).await;
+    }
+}
+
+/// Closes a connection whose last answer was written, giving the client time to read it.
+pub(crate) async fn linger(mut stream: TcpStream, at_most: Duration) {
+    discard(&mut stream, at_most).await;
+}
+
+async fn discard(stream: &mut TcpStream, at_most: Duration) {
+    // Fails if the client has gone, or if hyper has done it already: then there is nothing to be said.
+    let _ = stream.shutdown().await;
+    let deadline = Instant::now() + at_most;
+    let mut waste = vec![0; 16 << 10];
+    loop {
+        let until = deadline.min(Instant::now() + LINGER_PAUSE);
+        match timeout_at(until, stream.read(&mut waste)).await {
+            Ok(Ok(read)) if read > 0 && Instant::now() < deadline => {}
+            _ => return,
+        }
+    }
+}

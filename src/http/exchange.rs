@@ -1,0 +1,256 @@
+//! One request and its answer (contract R3, R4, R39-R42, R58, R180).
+//!
+//! **Promises.** Faults are found in the order of R58: who asks, then sizes and decoding; the rest is the service's.
+//! The service runs on a thread that may block; if it panics its client gets error 79, or sees its answer broken off.
+
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::http::request;
+use hyper::{Method, Response, StatusCode};
+use tracing::{Instrument as _, Span};
+
+use super::body::{self, BodyError, Source};
+use super::connection::Shared;
+use super::reply::{AnswerBody, Content, Outlet, Start};
+use super::wire::{Busy, Pulse};
+use crate::aci::form::read_target;
+use crate::aci::intake::Intake;
+use crate::aci::{Client, Fault, Health, Outcome, Refused, Request, Service};
+
+type Answered = io::Result<Response<AnswerBody>>;
+
+/// Answers one request. An error closes the connection without an answer.
+pub(crate) async fn answer(
+    request: hyper::Request<Incoming>,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    pulse: Arc<Pulse>,
+) -> Answered {
+    let busy = pulse.busy();
+    let (head, body) = request.into_parts();
+    let unread = Unread::of(&body);
+    if !matches!(head.method, Method::GET | Method::POST) {
+        let mut response = below_aci(StatusCode::METHOD_NOT_ALLOWED, "", busy, unread);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+        return Ok(response);
+    }
+    let client = Client { address: peer };
+    if let Some(path) = Path::of(head.uri.path()) {
+        return Ok(answer_path(path, &head, client, &shared, busy, unread).await);
+    }
+    let span = tracing::info_span!(
+        "request",
+        method = %head.method,
+        client = %peer,
+        action = tracing::field::Empty,
+        outcome = tracing::field::Empty,
+        bytes = tracing::field::Empty,
+        milliseconds = tracing::field::Empty,
+    );
+    let (request, unread) = match decode(&head, body, &client, &shared).instrument(span.clone()).await {
+        Ok(decoded) => decoded,
+        Err(BodyError::TimedOut) => {
+            tracing::debug!(parent: &span, "the body did not come in time");
+            return Ok(below_aci(StatusCode::REQUEST_TIMEOUT, "", busy, Unread::Yes));
+        }
+        Err(error) => {
+            tracing::debug!(parent: &span, %error, "the body cannot be read");
+            return Ok(below_aci(StatusCode::BAD_REQUEST, "", busy, Unread::Yes));
+        }
+    };
+    let started = serve(Arc::clone(&shared.service), request, client, span);
+    let Some(Start { media, content }) = started.await else {
+        return Err(io::Error::other("the service gave no answer"));
+    };
+    let mut response = Response::new(AnswerBody::new(content, busy));
+    let headers = response.headers_mut();
+    let media = HeaderValue::from_str(&media.to_string()).map_err(io::Error::other)?;
+    headers.insert(CONTENT_TYPE, media);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    close_if(unread, headers);
+    Ok(response)
+}
+
+/// Whether some of the body was left unread: then the connection ends with the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    Yes,
+    No,
+}
+
+impl Unread {
+    fn of(body: &impl Body) -> Self {
+        if body.is_end_stream() { Self::No } else { Self::Yes }
+    }
+}
+
+fn close_if(unread: Unread, headers: &mut HeaderMap) {
+    if unread == Unread::Yes {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// An answer that is not ACI.
+fn below_aci(status: StatusCode, text: &str, busy: Busy, unread: Unread) -> Response<AnswerBody> {
+    let content = Content::Whole(Bytes::copy_from_slice(text.as_bytes()));
+    let mut response = Response::new(AnswerBody::new(content, busy));
+    *response.status_mut() = status;
+    if !text.is_empty() {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
+    }
+    close_if(unread, response.headers_mut());
+    response
+}
+
+/// A path that is not ACI (R3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Path {
+    Health,
+    /// Not offered yet.
+    Metrics,
+    /// Not offered yet.
+    Review,
+}
+
+impl Path {
+    fn of(path: &str) -> Option<Self> {
+        match path {
+            "/health" => Some(Self::Health),
+            "/metrics" => Some(Self::Metrics),
+            _ if path == "/review" || path.starts_with("/review/") => Some(Self::Review),
+            _ => None,
+        }
+    }
+}
+
+async fn answer_path(
+    path: Path,
+    head: &request::Parts,
+    client: Client,
+    shared: &Shared,
+    busy: Busy,
+    unread: Unread,
+) -> Response<AnswerBody> {
+    if foreign(head, shared).is_err() {
+        return below_aci(StatusCode::FORBIDDEN, "", busy, unread);
+    }
+    if path != Path::Health {
+        return below_aci(StatusCode::NOT_FOUND, "", busy, unread);
+    }
+    let service = Arc::clone(&shared.service);
+    let health = tokio::task::spawn_blocking(move || service.health(&client)).await;
+    let health = health.unwrap_or_else(|_| Health::Unwell("the check itself has failed".to_owned()));
+    match health {
+        Health::Well => below_aci(StatusCode::OK, "ok", busy, unread),
+        Health::NotAuthorised => below_aci(StatusCode::FORBIDDEN, "", busy, unread),
+        Health::Unwell(line) => below_aci(StatusCode::SERVICE_UNAVAILABLE, &line, busy, unread),
+    }
+}
+
+fn foreign(head: &request::Parts, shared: &Shared) -> Result<(), Fault> {
+    shared.trust.check(&head.headers, head.uri.authority().map(hyper::http::uri::Authority::as_str))
+}
+
+/// Decodes the request, or says how it is refused. An error is not for ACI to answer.
+async fn decode<B: Body<Data = Bytes> + Send + Unpin>(
+    head: &request::Parts,
+    body: B,
+    client: &Client,
+    shared: &Shared,
+) -> Result<(Result<Request, Refused>, Unread), BodyError> {
+    let unread = Unread::of(&body);
+    let mut intake = Intake::new(Arc::clone(&shared.limits));
+    let target = head.uri.path_and_query().map_or("", hyper::http::uri::PathAndQuery::as_str);
+    let target = read_target(target, &mut intake);
+    let admitted = foreign(head, shared).and_then(|()| shared.service.admit(client));
+    let source = admitted.and_then(|()| Source::new(body, &shared.limits, shared.settings.body_timeout));
+    let (mut source, received) = match (source, target) {
+        (Ok(mut source), Ok(())) => {
+            let received = body::receive(&head.method, &head.headers, &mut source, &mut intake).await;
+            (Some(source), received)
+        }
+        (Err(fault), _) | (_, Err(fault)) => (None, Err(fault.into())),
+    };
+    let unread = match &mut source {
+        Some(source) if source.is_at_end() => Unread::No,
+        Some(_) => Unread::Yes,
+        None => unread,
+    };
+    let action = intake.action().to_owned();
+    let request = match received {
+        Ok(()) => Request::new(intake.finish()),
+        Err(BodyError::Fault(fault)) => Err(fault),
+        Err(error) => return Err(error),
+    };
+    Ok((request.map_err(|fault| Refused { action, fault }), unread))
+}
+
+/// Lets the service answer on a thread of its own; gives back how the answer begins.
+async fn serve(
+    service: Arc<dyn Service>,
+    request: Result<Request, Refused>,
+    client: Client,
+    span: Span,
+) -> Option<Start> {
+    let begun = Instant::now();
+    let (outlet, started) = Outlet::new();
+    tokio::task::spawn_blocking(move || {
+        let _entered = span.enter();
+        let action = match &request {
+            Ok(request) => request.action.clone(),
+            Err(refused) => refused.action.clone(),
+        };
+        span.record("action", shown(&action));
+        let (outcome, bytes) = match write(service.as_ref(), request, action, &client, outlet) {
+            Ok((outcome, bytes)) => (outcome.to_string(), bytes),
+            Err(error) => (format!("broken off: {error}"), 0),
+        };
+        span.record("outcome", &outcome);
+        span.record("bytes", bytes);
+        span.record("milliseconds", begun.elapsed().as_secs_f64() * 1000.0);
+        tracing::info!("answered");
+    });
+    started.await.ok()
+}
+
+/// Writes the answer; error 79 if the service fails before anything was sent.
+fn write(
+    service: &dyn Service,
+    request: Result<Request, Refused>,
+    action: String,
+    client: &Client,
+    mut outlet: Outlet,
+) -> io::Result<(Outcome, u64)> {
+    let mut attempt = |request: Result<Request, Refused>| {
+        catch_unwind(AssertUnwindSafe(|| service.answer(request, client, &mut outlet)))
+            .unwrap_or_else(|_| Err(io::Error::other("the service has panicked")))
+    };
+    let outcome = match attempt(request) {
+        Ok(outcome) => outcome,
+        Err(error) if outlet.start_over() => {
+            tracing::error!(%error, "a request has failed");
+            let refused = Refused { action, fault: Fault::internal() };
+            catch_unwind(AssertUnwindSafe(|| service.answer(Err(refused), client, &mut outlet)))
+                .unwrap_or_else(|_| Err(io::Error::other("the service has panicked again")))?
+        }
+        Err(error) => return Err(error),
+    };
+    Ok((outcome, outlet.finish()?))
+}
+
+/// An action as it may stand in the log (R162).
+fn shown(action: &str) -> String {
+    action.chars().take(64).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+#[path = "golden.rs"]
+mod golden;

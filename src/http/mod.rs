@@ -1,0 +1,147 @@
+//! Sockets: one call of [`run`] is the whole server.
+//!
+//! A connection lives in `connection` (its timeouts: `wire`); one request is answered in `exchange`, its body read in
+//! `body` and `multipart`, its answer sent by `reply`.
+//!
+//! **Promises.** A client that is slow, gone, hostile or greedy costs a bounded amount of memory and no thread; it
+//! gets the answer that R39 and R156 promise it. One request that goes wrong harms no other.
+//!
+//! **Not here.** What a request means and what an answer looks like: `aci`. This folder passes bytes on.
+
+mod body;
+mod connection;
+mod exchange;
+mod header;
+mod multipart;
+mod origin;
+mod reply;
+mod wire;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::aci::{self, Service};
+use connection::Shared;
+
+/// What the server allows and how long it waits.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What one request may hold.
+    pub limits: aci::Limits,
+    /// `MaxHeaderSize`: bytes of request line and headers; more is HTTP 431. Default 128 KiB. (A request line alone
+    /// of more than 65,534 bytes is HTTP 414: no more fits into hyper's type for it.)
+    pub max_header_size: usize,
+    /// Connections at a time; one more is answered HTTP 503 and closed. Default 256.
+    pub max_connections: usize,
+    /// From the first byte of a request to the end of its headers; later is HTTP 408 (R157). Default 30 s.
+    pub header_timeout: Duration,
+    /// Between two bytes of a body; later is HTTP 408 (R157). Default 60 s.
+    pub body_timeout: Duration,
+    /// Between two requests, or before the first; then the connection is closed (R43). Default 75 s.
+    pub idle_timeout: Duration,
+    /// A client that takes no byte of its answer for so long is disconnected. Default 300 s.
+    pub answer_timeout: Duration,
+    /// After an answer behind which the connection is closed, what the client still sends is read and thrown away
+    /// for at most so long, so that it gets to read the answer. Default 10 s.
+    pub linger_timeout: Duration,
+    /// At shutdown requests in flight have so long to end. Default 10 s.
+    pub shutdown_timeout: Duration,
+    /// Host names under which clients may address the server, besides IP addresses and `localhost` (R161).
+    pub host_names: Vec<String>,
+    /// Origins such as `https://faces.example` of web pages that may call the server, besides its own (R161).
+    pub origins: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: aci::Limits::default(),
+            max_header_size: 128 << 10,
+            max_connections: 256,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(75),
+            answer_timeout: Duration::from_secs(300),
+            linger_timeout: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(10),
+            host_names: Vec::new(),
+            origins: Vec::new(),
+        }
+    }
+}
+
+/// Clients turned away at a time; of more than these the connection is just closed.
+const MAX_TURNED_AWAY: usize = 64;
+
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// Serves `listener` until `shutdown` is ready; then requests in flight are finished, within the deadline.
+pub async fn run(
+    listener: TcpListener,
+    service: Arc<dyn Service>,
+    settings: Settings,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let (stop, stopping) = watch::channel(());
+    let places = Arc::new(Semaphore::new(settings.max_connections));
+    let turned_away = Arc::new(Semaphore::new(MAX_TURNED_AWAY));
+    let shutdown_timeout = settings.shutdown_timeout;
+    let shared = Arc::new(Shared::new(service, settings));
+    let mut connections = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        let stream = tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    refused_by_system(&error).await;
+                    continue;
+                }
+            },
+        };
+        let shared = Arc::clone(&shared);
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            let stopping = stopping.clone();
+            connections.spawn(async move {
+                connection::serve(stream, shared, stopping).await;
+                drop(place);
+            });
+        } else if let Ok(place) = Arc::clone(&turned_away).try_acquire_owned() {
+            connections.spawn(async move {
+                turn_away(stream, &shared).await;
+                drop(place);
+            });
+        }
+    }
+    drop(listener);
+    drop(stopping);
+    // Fails only if there is no connection that could hear it.
+    let _ = stop.send(());
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(shutdown_timeout, ended).await.is_err() {
+        tracing::warn!(connections = connections.len(), "connections are cut off: the shutdown deadline has passed");
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+/// Waits a little after `accept` has failed, which is mostly for want of file descriptors.
+async fn refused_by_system(error: &io::Error) {
+    tracing::warn!(%error, "a connection cannot be accepted");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+async fn turn_away(mut stream: TcpStream, shared: &Shared) {
+    tracing::warn!("a client is turned away: there are too many connections");
+    if stream.write_all(BUSY).await.is_ok() {
+        connection::linger(stream, shared.settings.linger_timeout.min(Duration::from_secs(1))).await;
+    }
+}
