@@ -159,10 +159,8 @@ pub struct Config {
     pub utc: bool,
     /// The engine's part.
     pub engine: Settings,
-    /// Limits of connections.
-    pub http: http::Limits,
-    /// Limits of requests.
-    pub aci: aci::Limits,
+    /// Limits of connections and requests.
+    pub http: http::Settings,
 }
 
 impl Raw {
@@ -181,24 +179,29 @@ impl Raw {
         engine.allowed_input = paths.allowed_input_directories.unwrap_or_default();
         engine.models = models.into_iter().map(model).collect::<Result<_, _>>()?;
         jobs.apply(&mut engine)?;
-        let mut http = http::Limits::default();
+        let mut http = http::Settings { limits: limits.limits(&engine), ..http::Settings::default() };
         if let Some(n) = server.max_connections {
             http.max_connections = at_least_one("server.max_connections", n)?.get();
         }
         if let Some(names) = server.host_names {
             http.host_names = names;
         }
-        let default = aci::Limits::default();
-        let aci = aci::Limits {
-            max_input_string: limits.max_input_string.unwrap_or(default.max_input_string),
-            max_file_upload_size: limits.max_file_upload_size.unwrap_or(default.max_file_upload_size),
-            max_request_size: limits.max_request_size.unwrap_or(default.max_request_size),
-            max_parts: limits.max_parts.unwrap_or(default.max_parts),
-            spool_directory: engine.data.join("spool"),
-            ..default
-        };
         let listen = server.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], PORT)));
-        Ok(Config { listen, utc: server.utc.unwrap_or(false), engine, http, aci })
+        Ok(Config { listen, utc: server.utc.unwrap_or(false), engine, http })
+    }
+}
+
+impl RawLimits {
+    fn limits(&self, engine: &Settings) -> aci::Limits {
+        let default = aci::Limits::default();
+        aci::Limits {
+            max_input_string: self.max_input_string.unwrap_or(default.max_input_string),
+            max_file_upload_size: self.max_file_upload_size.unwrap_or(default.max_file_upload_size),
+            max_request_size: self.max_request_size.unwrap_or(default.max_request_size),
+            max_parts: self.max_parts.unwrap_or(default.max_parts),
+            spool_directory: engine.spool_folder(),
+            ..default
+        }
     }
 }
 
@@ -261,7 +264,7 @@ mod tests {
         let config = config("").unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:14000");
         assert_eq!(config.engine.max_queue, 1000);
-        assert_eq!(config.aci.spool_directory, Path::new("data/spool"));
+        assert_eq!(config.http.limits.spool_directory, Path::new("data/spool"));
     }
 
     #[test]

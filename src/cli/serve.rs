@@ -54,7 +54,7 @@ async fn serve(config: Config, file: Option<String>) -> Result<(), Failure> {
     };
     let worker = tokio::spawn(worker::run(engine, stopped(stopping.clone())));
     info!(%address, data = %config.engine.data.display(), "serving");
-    let server = tokio::spawn(http::run(listener, actions, config.http, config.aci, stopped(stopping)));
+    let server = tokio::spawn(http::run(listener, actions, config.http, stopped(stopping)));
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: shutting down"),

@@ -87,16 +87,11 @@ impl Engine {
             let waiting = jobs.table.values().filter(|entry| !entry.record.life.state(Run::Idle).is_ended());
             waiting.flat_map(|entry| Self::uploads(&entry.record.task)).map(|upload| upload.file.clone()).collect()
         };
-        for (folder, keep) in [(self.uploads_folder(), &needed), (self.spool_folder(), &BTreeSet::new())] {
+        for (folder, keep) in [(self.uploads_folder(), &needed), (self.settings.spool_folder(), &BTreeSet::new())] {
             clear_folder(&folder, keep)
                 .map_err(|source| StoreError::File { what: "cannot clear the folder of uploads".to_owned(), source })?;
         }
         Ok(())
-    }
-
-    /// Where requests spool what is too large for memory; on the same file system as the uploads.
-    pub fn spool_folder(&self) -> std::path::PathBuf {
-        self.settings.data.join("spool")
     }
 
     pub(super) fn uploads_folder(&self) -> std::path::PathBuf {

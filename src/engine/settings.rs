@@ -74,6 +74,11 @@ impl Settings {
         }
     }
 
+    /// Where requests spool what is too large for memory; on the same file system as the uploads.
+    pub fn spool_folder(&self) -> PathBuf {
+        self.data.join("spool")
+    }
+
     /// The model that an embedding of `dimension` binds `database` to, or is checked against (contract R108, R125).
     pub(super) fn bind(
         &self,
