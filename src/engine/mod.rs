@@ -23,6 +23,8 @@ mod records;
 mod recovery;
 mod result;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod view;
 pub mod worker;
 

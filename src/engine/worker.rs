@@ -74,7 +74,7 @@ pub async fn run(engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
 
 impl Engine {
     /// Runs one job on this thread to whatever end.
-    fn work(&self, started: &Started) {
+    pub(super) fn work(&self, started: &Started) {
         let Started { token, task, control } = started;
         let _span = info_span!("job", %token).entered();
         let outcome = catch_unwind(AssertUnwindSafe(|| match task {

@@ -100,7 +100,7 @@ impl Store for Disk {
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let mut sled_batch = sled::Batch::default();
-        for (key, value) in batch.changes {
+        for (key, value) in batch {
             match value {
                 Some(value) => sled_batch.insert(key, value),
                 None => sled_batch.remove(key),

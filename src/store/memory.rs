@@ -42,7 +42,7 @@ impl Store for Memory {
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
-        for (key, value) in batch.changes {
+        for (key, value) in batch {
             match value {
                 Some(value) => map.insert(key, value),
                 None => map.remove(&key),

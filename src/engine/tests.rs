@@ -1,0 +1,550 @@
+//! The engine over stores that fail on purpose: what was acknowledged is there, and nothing is there by halves.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::exchange::Format;
+use crate::face::{DatabaseName, Embedding, Identifier, ImageLabel};
+use crate::job::{Queue, Retention, State, Token};
+use crate::store::{Batch, Scan, StoreError};
+
+type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// A store whose process dies at a given write: there it panics, and so does everything after it.
+#[derive(Default)]
+struct Mortal {
+    /// What a reader of the same process sees.
+    written: Mutex<Map>,
+    /// What was there at the last sync.
+    durable: Mutex<Map>,
+    /// Writes and syncs before death.
+    left: AtomicU64,
+}
+
+impl Mortal {
+    fn with(map: Map, left: u64) -> Arc<Self> {
+        Arc::new(Self { written: Mutex::new(map.clone()), durable: Mutex::new(map), left: AtomicU64::new(left) })
+    }
+
+    fn live(&self) {
+        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        assert!(left.is_ok(), "the process is dead");
+    }
+
+    fn map(&self) -> Map {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the disk may hold after the death: everything written, or only what was synced.
+    fn remains(&self) -> [Map; 2] {
+        [self.map(), self.durable.lock().unwrap_or_else(PoisonError::into_inner).clone()]
+    }
+
+    fn from(&self, prefix: &[u8], begin: Bound<Vec<u8>>) -> Scan<'_> {
+        let prefix = prefix.to_vec();
+        let entries: Vec<_> =
+            self.map().range((begin, Bound::Unbounded)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        Box::new(entries.into_iter().filter(move |(key, _)| key.starts_with(&prefix)).map(Ok))
+    }
+}
+
+impl Store for Mortal {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.map().get(key).cloned())
+    }
+
+    fn scan(&self, prefix: &[u8]) -> Scan<'_> {
+        self.from(prefix, Bound::Unbounded)
+    }
+
+    fn scan_behind(&self, prefix: &[u8], after: &[u8]) -> Scan<'_> {
+        self.from(prefix, Bound::Excluded(after.to_vec()))
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        self.live();
+        let mut map = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, value) in batch {
+            match value {
+                Some(value) => map.insert(key, value),
+                None => map.remove(&key),
+            };
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.live();
+        *self.durable.lock().unwrap_or_else(PoisonError::into_inner) = self.map();
+        Ok(())
+    }
+
+    fn bytes(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+/// A clock that goes on by a second with every look.
+#[derive(Default)]
+struct Ticking(AtomicI64);
+
+impl Clock for Ticking {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.fetch_add(1_000_000, Ordering::Relaxed))
+    }
+}
+
+fn settings(folder: &TempDir) -> Settings {
+    let mut settings = Settings::new(folder.path());
+    settings.threads = NonZeroUsize::MIN;
+    settings
+}
+
+fn open(store: &Arc<Mortal>, settings: Settings) -> Arc<Engine> {
+    Engine::with(Arc::clone(store) as Arc<dyn Store>, Arc::new(Ticking::default()), settings).unwrap()
+}
+
+fn fresh(folder: &TempDir) -> Arc<Engine> {
+    open(&Mortal::with(Map::new(), u64::MAX), settings(folder))
+}
+
+/// Works until no job waits.
+fn work_all(engine: &Engine) {
+    while let Some(started) = engine.start_next().unwrap() {
+        engine.work(&started);
+    }
+}
+
+fn name(text: &str) -> DatabaseName {
+    DatabaseName::new(text).unwrap()
+}
+
+fn identifier(text: &str) -> Identifier {
+    Identifier::new(text).unwrap()
+}
+
+fn image(label: &str, values: &[f32]) -> (Option<ImageLabel>, Embedding) {
+    (Some(ImageLabel::new(label).unwrap()), Embedding::new(values).unwrap())
+}
+
+fn import(engine: &Engine, database: &str, text: &str) -> Result<Token, EngineError> {
+    let text = text.to_owned();
+    engine.submit_import(ImportRequest {
+        database: name(database),
+        data: Input::Received(Box::new(move |path| std::fs::write(path, text))),
+        ids: None,
+        format: Format::Jsonl,
+        model: None,
+        on_error: OnError::Stop,
+        include_metadata: true,
+        include_image_data: true,
+    })
+}
+
+/// Two people, three images; one row has metadata.
+const THREE: &str = r#"{"identifier":"ann","imagelabel":"1","embedding":[1,0],"metadata":{"born":"1970"}}
+{"identifier":"ann","imagelabel":"2","embedding":[0.8,0.6]}
+{"identifier":"bob","imagelabel":"1","embedding":[-1,0]}
+"#;
+
+fn cluster_all() -> Task {
+    Task::Cluster(ClusterTask::default())
+}
+
+/// Everything clients can see of a database.
+fn shown(engine: &Engine, database: &str) -> Vec<FaceInfo> {
+    engine.list_faces(&name(database), ListFrom::Skip(0), 1000).unwrap_or_default()
+}
+
+/// A result as text.
+fn result_text(engine: &Engine, token: Token) -> String {
+    let mut reader = engine.read_result(token).unwrap();
+    let names = reader.take_names();
+    let mut text = String::new();
+    while let Some(face) = reader.next_face().unwrap() {
+        text += &format!("{} {}", face.cluster, names[face.face as usize]);
+        for (other, confidence) in face.matches {
+            text += &format!(" {confidence}={}", names[other as usize]);
+        }
+        text += "\n";
+    }
+    text
+}
+
+/// The queues as text: a line a job, in the order of acceptance.
+fn queues(engine: &Engine) -> String {
+    let mut text = String::new();
+    for queue in Queue::ALL {
+        for job in engine.jobs(queue) {
+            let fault = match &job.result {
+                Some(JobResult::Fault { text, .. }) => format!(" ({text})"),
+                _ => String::new(),
+            };
+            text += &format!("{queue} {}{fault}\n", job.state);
+        }
+    }
+    text
+}
+
+#[test]
+fn a_life_without_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = fresh(&folder);
+    import(&engine, "people", THREE).unwrap();
+    let token = engine.submit(cluster_all()).unwrap();
+    let unknown = ClusterTask { database: Some("LFW".to_owned()), ..ClusterTask::default() };
+    engine.submit(Task::Cluster(unknown)).unwrap();
+    // each queue has its own order; the import is worked first here because it is all that the clustering sees
+    let import = engine.jobs(Queue::ImportFaceDatabase)[0].token;
+    let started = engine.start_next().unwrap().unwrap();
+    assert_ne!(started.token, import, "the queues are looked at in their order");
+    engine.work(&started);
+    work_all(&engine);
+    assert_eq!(
+        queues(&engine),
+        "FaceClustering Finished\nFaceClustering Error ('database=LFW' does not exist)\nImportFaceDatabase Finished\n"
+    );
+    assert_eq!(result_text(&engine, token), "", "the database was not there yet");
+    let token = engine.submit(cluster_all()).unwrap();
+    work_all(&engine);
+    let expected = "0 people/ann/1 90.00=people/ann/2\n0 people/ann/2 90.00=people/ann/1\n1 people/bob/1\n";
+    assert_eq!(result_text(&engine, token), expected);
+    assert_eq!(shown(&engine, "people")[0].metadata, [("born".to_owned(), "1970".to_owned())]);
+}
+
+/// What a client was told before the process died.
+#[derive(Default)]
+struct Ledger {
+    created: bool,
+    added: bool,
+    import: Option<Token>,
+    clustering: Option<Token>,
+    cancelled: Option<Token>,
+    removed: bool,
+}
+
+/// A scripted life that touches everything that is stored.
+fn life(engine: &Engine, ledger: &mut Ledger) {
+    engine.create_database(&name("gone"), None).unwrap();
+    ledger.created = true;
+    engine.new_face(&name("gone"), Some(&identifier("x"))).unwrap();
+    let images = vec![image("1", &[1.0, 0.0]), image("2", &[0.0, 1.0])];
+    engine.add_embeddings(&name("gone"), &identifier("x"), images, None).unwrap();
+    ledger.added = true;
+    ledger.import = Some(import(engine, "people", THREE).unwrap());
+    let cancelled = engine.submit(cluster_all()).unwrap();
+    engine.cancel(Queue::FaceClustering, cancelled).unwrap();
+    ledger.cancelled = Some(cancelled);
+    work_all(engine);
+    engine.remove_database(&name("gone")).unwrap();
+    ledger.removed = true;
+    let task = ClusterTask { database: Some("people".to_owned()), ..ClusterTask::default() };
+    ledger.clustering = Some(engine.submit(Task::Cluster(task)).unwrap());
+    work_all(engine);
+}
+
+/// Looks at everything after a death, and again after one more start.
+fn audit(engine: &Engine, ledger: &Ledger, expected: &str, at: u64) {
+    let gone = shown(engine, "gone");
+    let images: usize = gone.iter().map(|face| face.images.len()).sum();
+    assert!(matches!(images, 0 | 2), "write {at}: {images} of 2 images");
+    assert!(!ledger.removed || gone.is_empty(), "write {at}: a removed database is there");
+    if ledger.added && ledger.import.is_none() {
+        assert_eq!(images, 2, "write {at}: acknowledged images are lost");
+    }
+    if ledger.created && ledger.import.is_none() {
+        assert!(engine.find_database(&name("gone")).unwrap().is_some(), "write {at}: a created database is lost");
+    }
+    let before: usize = shown(engine, "people").iter().map(|face| face.images.len()).sum();
+    assert!(matches!(before, 0 | 3), "write {at}: {before} of 3 imported images");
+    work_all(engine);
+    if let Some(token) = ledger.import {
+        let job = engine.job(Queue::ImportFaceDatabase, token).expect("an acknowledged import is known");
+        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result);
+        assert_eq!(shown(engine, "people").len(), 2, "write {at}");
+        assert_eq!(shown(engine, "people")[0].metadata.len(), 1, "write {at}");
+    }
+    if let Some(token) = ledger.cancelled {
+        let job = engine.job(Queue::FaceClustering, token).expect("an acknowledged job is known");
+        assert_eq!(job.state, State::Cancelled, "write {at}");
+    }
+    if let Some(token) = ledger.clustering {
+        let job = engine.job(Queue::FaceClustering, token).expect("an acknowledged clustering is known");
+        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result);
+        assert_eq!(result_text(engine, token), expected, "write {at}");
+    }
+}
+
+#[test]
+fn a_death_at_any_write_loses_nothing_that_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = Mortal::with(Map::new(), u64::MAX);
+    let engine = open(&whole, settings(&folder));
+    let mut ledger = Ledger::default();
+    life(&engine, &mut ledger);
+    let expected = result_text(&engine, ledger.clustering.unwrap());
+    let writes = u64::MAX - whole.left.load(Ordering::Relaxed);
+    assert!(writes > 30, "{writes} writes and syncs are worth dying at");
+    for at in 0..writes {
+        let folder = tempfile::tempdir().unwrap();
+        let mortal = Mortal::with(Map::new(), at);
+        let mut ledger = Ledger::default();
+        let death = catch_unwind(AssertUnwindSafe(|| {
+            let engine = open(&mortal, settings(&folder));
+            life(&engine, &mut ledger);
+        }));
+        assert!(death.is_err(), "write {at} is reached");
+        for remains in mortal.remains() {
+            let copy = tempfile::tempdir().unwrap();
+            copy_uploads(&folder, &copy);
+            let store = Mortal::with(remains, u64::MAX);
+            audit(&open(&store, settings(&copy)), &ledger, &expected, at);
+            audit(&open(&store, settings(&copy)), &ledger, &expected, at);
+            let left: Vec<_> = store.map().into_keys().filter(|key| b"smagx".contains(&key[0])).collect();
+            assert!(left.is_empty(), "write {at}: leftovers {left:?}");
+        }
+    }
+}
+
+fn copy_uploads(from: &TempDir, to: &TempDir) {
+    std::fs::create_dir_all(to.path().join("uploads")).unwrap();
+    for entry in std::fs::read_dir(from.path().join("uploads")).into_iter().flatten() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.path().join("uploads").join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_death_during_recovery_is_just_another_death() {
+    let folder = tempfile::tempdir().unwrap();
+    let mortal = Mortal::with(Map::new(), u64::MAX);
+    let engine = open(&mortal, settings(&folder));
+    import(&engine, "people", THREE).unwrap();
+    // die right behind the decision: the marker stands, no row is applied
+    let decided = (0..).find_map(|left| {
+        let trial = Mortal::with(mortal.map(), left);
+        let copy = tempfile::tempdir().unwrap();
+        copy_uploads(&folder, &copy);
+        let _ = catch_unwind(AssertUnwindSafe(|| work_all(&open(&trial, settings(&copy)))));
+        trial.map().keys().any(|key| key[0] == b'a').then(|| trial.map())
+    });
+    let decided = decided.expect("the marker is written");
+    for at in 0.. {
+        let mortal = Mortal::with(decided.clone(), at);
+        let empty = tempfile::tempdir().unwrap();
+        if catch_unwind(AssertUnwindSafe(|| open(&mortal, settings(&empty)))).is_ok() {
+            assert!(at > 3, "recovery writes");
+            break;
+        }
+        for remains in mortal.remains() {
+            let engine = open(&Mortal::with(remains, u64::MAX), settings(&empty));
+            assert_eq!(shown(&engine, "people").len(), 2, "recovery write {at}");
+            assert_eq!(queues(&engine), "ImportFaceDatabase Finished\n");
+        }
+    }
+}
+
+#[test]
+fn r77_a_job_that_is_at_work_at_three_deaths_in_a_row_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Mortal::with(Map::new(), u64::MAX);
+    open(&store, settings(&folder)).submit(cluster_all()).unwrap();
+    for death in 1..=3 {
+        let engine = open(&store, settings(&folder));
+        assert!(engine.start_next().unwrap().is_some(), "death {death}");
+        store = Mortal::with(store.map(), u64::MAX);
+    }
+    let engine = open(&store, settings(&folder));
+    assert_eq!(
+        queues(&engine),
+        "FaceClustering Error (the process ended 3 times in a row while this job was at work)\n"
+    );
+    assert!(engine.start_next().unwrap().is_none());
+}
+
+#[test]
+fn r78_after_a_death_the_jobs_that_were_at_work_run_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Mortal::with(Map::new(), u64::MAX);
+    let engine = open(&store, settings(&folder));
+    let first = engine.submit(cluster_all()).unwrap();
+    engine.submit(cluster_all()).unwrap();
+    let import = import(&engine, "people", THREE).unwrap();
+    let at_work = [engine.start_next().unwrap().unwrap().token, engine.start_next().unwrap().unwrap().token];
+    assert_eq!(at_work, [first, import], "queues do not wait for each other");
+    let engine = open(&Mortal::with(store.map(), u64::MAX), settings(&folder));
+    let suspect = engine.start_next().unwrap().unwrap();
+    assert_eq!(suspect.token, first);
+    assert!(engine.start_next().unwrap().is_none(), "one at a time");
+    engine.work(&suspect);
+    let suspect = engine.start_next().unwrap().unwrap();
+    assert_eq!(suspect.token, import);
+    assert!(engine.start_next().unwrap().is_none(), "nor an innocent one beside it");
+    engine.work(&suspect);
+    work_all(&engine);
+    assert!(queues(&engine).lines().all(|line| line.ends_with("Finished")));
+}
+
+#[test]
+fn a_shutdown_in_order_counts_no_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Mortal::with(Map::new(), u64::MAX);
+    for _ in 0..5 {
+        let engine = open(&store, settings(&folder));
+        if engine.jobs(Queue::ImportFaceDatabase).is_empty() {
+            import(&engine, "people", THREE).unwrap();
+        }
+        let started = engine.start_next().unwrap().unwrap();
+        engine.release_all();
+        engine.work(&started);
+        assert_eq!(queues(&engine), "ImportFaceDatabase Queued\n");
+        let refused = engine.submit(cluster_all()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Stopping);
+    }
+    let engine = open(&store, settings(&folder));
+    work_all(&engine);
+    assert_eq!(queues(&engine), "ImportFaceDatabase Finished\n");
+}
+
+#[test]
+fn r74_a_stop_that_was_acknowledged_wins_over_the_work_and_over_a_death() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Mortal::with(Map::new(), u64::MAX);
+    let engine = open(&store, settings(&folder));
+    let token = import(&engine, "people", THREE).unwrap();
+    let started = engine.start_next().unwrap().unwrap();
+    assert_eq!(engine.stop(Queue::ImportFaceDatabase, token).unwrap(), State::Stopping);
+    let dead = Mortal::with(store.map(), u64::MAX);
+    let other = tempfile::tempdir().unwrap();
+    engine.work(&started);
+    for engine in [open(&dead, settings(&other)), engine] {
+        assert_eq!(queues(&engine), "ImportFaceDatabase Stopped\n");
+        assert!(shown(&engine, "people").is_empty());
+        let refused = engine.stop(Queue::ImportFaceDatabase, token).unwrap_err();
+        assert_eq!(refused.to_string(), "'stop' is not possible: the job's status is Stopped");
+    }
+}
+
+#[test]
+fn r66_a_full_queue_refuses_and_the_other_does_not_mind() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { max_queue: 2, ..settings(&folder) };
+    let engine = open(&Mortal::with(Map::new(), u64::MAX), settings);
+    engine.submit(cluster_all()).unwrap();
+    let second = engine.submit(cluster_all()).unwrap();
+    assert_eq!(engine.submit(cluster_all()).unwrap_err().kind(), ErrorKind::QueueFull);
+    import(&engine, "people", THREE).unwrap();
+    engine.cancel(Queue::FaceClustering, second).unwrap();
+    engine.submit(cluster_all()).unwrap();
+}
+
+#[test]
+fn r79_a_forgotten_job_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { retention: Retention { age: Duration::MAX, count: 2 }, ..settings(&folder) };
+    let store = Mortal::with(Map::new(), u64::MAX);
+    let engine = open(&store, settings);
+    import(&engine, "people", THREE).unwrap();
+    work_all(&engine);
+    let tokens: Vec<Token> = (0..4).map(|_| engine.submit(cluster_all()).unwrap()).collect();
+    work_all(&engine);
+    let kept: Vec<Token> = engine.jobs(Queue::FaceClustering).iter().map(|job| job.token).collect();
+    assert_eq!(kept, tokens[2..]);
+    let results: std::collections::BTreeSet<_> = store
+        .map()
+        .into_keys()
+        .filter(|key| key[0] == b'r')
+        .filter_map(|key| crate::store::keys::token(&key))
+        .collect();
+    assert_eq!(Vec::from_iter(results), tokens[2..]);
+}
+
+#[test]
+fn r103_a_job_without_synchronisation_sees_the_last_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = fresh(&folder);
+    let faces_seen = |sync| {
+        let task = ClusterTask { database: Some("d".to_owned()), sync, ..ClusterTask::default() };
+        let token = engine.submit(Task::Cluster(task)).unwrap();
+        work_all(&engine);
+        match engine.job(Queue::FaceClustering, token).unwrap().result {
+            Some(JobResult::Clustering(outcome)) => outcome.n_faces,
+            other => panic!("{other:?}"),
+        }
+    };
+    let add = |label| {
+        let images = vec![image(label, &[1.0, 0.0])];
+        engine.add_embeddings(&name("d"), &identifier("x"), images, None).unwrap();
+    };
+    engine.create_database(&name("d"), None).unwrap();
+    engine.new_face(&name("d"), Some(&identifier("x"))).unwrap();
+    add("1");
+    assert_eq!(faces_seen(false), 0, "not there at the server's start");
+    engine.sync_faces(Some(&name("d"))).unwrap();
+    add("2");
+    assert_eq!(faces_seen(false), 1, "as of SyncFaces");
+    assert_eq!(faces_seen(true), 2);
+    engine.remove_face(&name("d"), &identifier("x")).unwrap();
+    assert_eq!(faces_seen(false), 2, "as of the start of the job that synchronised");
+    assert_eq!(faces_seen(true), 0);
+}
+
+#[test]
+fn r101_databases_of_different_models_are_not_clustered_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = fresh(&folder);
+    for (database, values) in [("a", &[1.0, 0.0][..]), ("b", &[1.0, 0.0, 0.0][..])] {
+        engine.create_database(&name(database), None).unwrap();
+        engine.new_face(&name(database), Some(&identifier("x"))).unwrap();
+        engine.add_embeddings(&name(database), &identifier("x"), vec![image("1", values)], None).unwrap();
+    }
+    engine.create_database(&name("empty"), None).unwrap();
+    engine.submit(cluster_all()).unwrap();
+    work_all(&engine);
+    let expected = "FaceClustering Error (the databases have different embedding models: \
+        'database=a' has 'cosine' of dimension 2, 'database=b' has 'cosine' of dimension 3)\n";
+    assert_eq!(queues(&engine), expected);
+    let wrong = engine.add_embeddings(&name("a"), &identifier("x"), vec![image("2", &[1.0])], None).unwrap_err();
+    assert_eq!(
+        wrong.to_string(),
+        "an embedding of dimension 1 does not fit 'database=a': its model 'cosine' has dimension 2"
+    );
+}
+
+#[test]
+fn r174_an_import_is_all_or_nothing_and_repeating_it_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = fresh(&folder);
+    let run = |text: &str| {
+        let token = import(&engine, "people", text).unwrap();
+        work_all(&engine);
+        match engine.job(Queue::ImportFaceDatabase, token).unwrap().result {
+            Some(JobResult::Import(outcome)) => format!("{} {}", outcome.n_faces, outcome.n_images),
+            Some(JobResult::Fault { text, .. }) => text,
+            other => panic!("{other:?}"),
+        }
+    };
+    let bad = format!("{THREE}{}", r#"{"identifier":"ann","imagelabel":"1","embedding":[0,1]}"#);
+    assert_eq!(run(&bad), "line 4: imagelabel '1' of 'ann' is there twice");
+    assert!(engine.find_database(&name("people")).unwrap().is_none());
+    assert_eq!(run(THREE), "2 3");
+    assert_eq!(run(THREE), "0 0");
+    let other = r#"{"identifier":"cid","imagelabel":"1","embedding":[1,0]}
+{"identifier":"ann","imagelabel":"1","embedding":[0,1]}"#;
+    assert_eq!(run(other), "'imagelabel=1' exists already in 'identifier=ann' of 'database=people'");
+    assert_eq!(shown(&engine, "people").len(), 2);
+    let wide = r#"{"identifier":"cid","imagelabel":"1","embedding":[1,0,0]}"#;
+    assert_eq!(
+        run(wide),
+        "an embedding of dimension 3 does not fit 'database=people': its model 'cosine' has dimension 2"
+    );
+    assert!(std::fs::read_dir(folder.path().join("uploads")).unwrap().next().is_none(), "uploads go with their job");
+}
