@@ -48,7 +48,7 @@ pub struct Settings {
     /// A client that takes no byte of its answer for so long is disconnected. Default 300 s.
     pub answer_timeout: Duration,
     /// After an answer behind which the connection is closed, what the client still sends is read and thrown away
-    /// for at most so long, so that it gets to read the answer. Default 10 s.
+    /// for at most so long, so that it gets to read the answer. Default 30 s.
     pub linger_timeout: Duration,
     /// At shutdown requests in flight have so long to end. Default 10 s.
     pub shutdown_timeout: Duration,
@@ -68,7 +68,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(75),
             answer_timeout: Duration::from_secs(300),
-            linger_timeout: Duration::from_secs(10),
+            linger_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(10),
             host_names: Vec::new(),
             origins: Vec::new(),

@@ -2,7 +2,8 @@
 //!
 //! **Why.** hyper's own header timeout begins with the end of the request before, so it cannot tell a client that is
 //! idle (R43: kept at least 60 s) from one that has begun a request and does not go on (R157: 30 s). The bytes on the
-//! wire can.
+//! wire can. (One thing they cannot tell: whether the last bytes read with one request were the beginning of the
+//! next. A client that stops there is idle.)
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
