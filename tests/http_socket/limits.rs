@@ -83,6 +83,31 @@ fn r156_parts_without_an_end_to_their_head_are_refused() {
 }
 
 #[test]
+fn an_import_file_goes_to_disk_while_it_arrives_and_vanishes_with_its_client() {
+    const PIECE: usize = 1_000_000;
+    let server = server();
+    let mut client = server.connect();
+    client.send("POST /a=ImportFaceDatabase HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000000\r\n");
+    client.send("Content-Type: multipart/form-data; boundary=b1\r\n\r\n");
+    client.send("--b1\r\nContent-Disposition: form-data; name=\"dbdata\"; filename=\"f\"\r\n\r\n");
+    let piece = vec![b'x'; PIECE];
+    for _ in 0..100 {
+        assert!(client.try_send(&piece));
+    }
+    let on_disk = || -> u64 {
+        let files = std::fs::read_dir(server.spool.path()).unwrap();
+        files.filter_map(|file| file.ok()?.metadata().ok()).map(|file| file.len()).sum()
+    };
+    while on_disk() < 99 * PIECE as u64 {
+        std::thread::yield_now();
+    }
+    drop(client);
+    while on_disk() > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn r156_too_many_parameters_are_refused() {
     let body = "p=1&".repeat(10_001);
     let answer = server().connect().post("/", "text/plain", body);

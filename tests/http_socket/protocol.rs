@@ -1,5 +1,6 @@
 //! HTTP itself: methods, versions, connections, what is below ACI (contract R3, R4, R21, R39-R43).
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::server::{Server, server};
@@ -160,6 +161,18 @@ fn r161_foreign_pages_are_error_30() {
         200
     );
     assert_eq!(server.connect().send("GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n").answer().status, 403);
+}
+
+#[test]
+fn r58_r160_a_client_without_a_role_is_refused_before_its_body_is_read() {
+    let server = server();
+    server.service.admits_nobody.store(true, Ordering::SeqCst);
+    let mut client = server.connect();
+    let head = "POST /a=TrainFace&x=%zz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n";
+    let answer = client.send(head).answer();
+    assert_eq!(answer.error(), 30);
+    assert!(answer.body.contains("<action>TRAINFACE</action>"), "{}", answer.body);
+    client.expect_end();
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use faceclique::aci::{Answer, Client, Fault, Health, Outcome, Refused, Reply, Request, Service};
+use faceclique::aci::{Answer, Client, Code, Fault, Health, Outcome, Refused, Reply, Request, Service};
 use faceclique::http::{self, Settings};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -26,6 +26,8 @@ pub(crate) struct Echo {
     pub(crate) read: AtomicU64,
     /// How far `written` was ahead of `read` at most.
     pub(crate) lead: AtomicU64,
+    /// Whether every client is refused.
+    pub(crate) admits_nobody: AtomicBool,
     /// What happened, for tests that wait for it.
     events: Mutex<Option<Sender<String>>>,
     /// `wait` answers when something comes from here.
@@ -76,6 +78,9 @@ impl Echo {
 
 impl Service for Echo {
     fn admit(&self, _: &Client) -> Result<(), Fault> {
+        if self.admits_nobody.load(Ordering::SeqCst) {
+            return Err(Fault::new(Code::NotAuthorised, "no role for this address"));
+        }
         Ok(())
     }
 
