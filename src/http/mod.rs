@@ -34,8 +34,8 @@ use connection::Shared;
 pub struct Settings {
     /// What one request may hold.
     pub limits: aci::Limits,
-    /// `MaxHeaderSize`: bytes of request line and headers; more is HTTP 431. Default 128 KiB. (A request line alone
-    /// of more than 65,534 bytes is HTTP 414: no more fits into hyper's type for it.)
+    /// `MaxHeaderSize`: bytes of request line and headers; more is HTTP 431. Default 128 KiB. A request target alone
+    /// has at most 65,534 bytes, whatever this says: no more fits into hyper's type for it.
     pub max_header_size: usize,
     /// Connections at a time; one more is answered HTTP 503 and closed. Default 256.
     pub max_connections: usize,
