@@ -14,7 +14,7 @@ use super::upload::Upload;
 /// One parameter as it was received, decoded.
 #[derive(Debug)]
 pub struct Part {
-    /// Its name, as [`canonical`] writes it.
+    /// Its name in lower case, short words written out: `a` is `action`, `sync` is `synchronous`.
     pub name: String,
     /// Its value.
     pub value: Value,

@@ -12,7 +12,7 @@ use super::request::Request;
 /// Answers requests.
 pub trait Service: Send + Sync + 'static {
     /// Whether anything is answered to this client, judged before its request is decoded (R58, R160). A fault is
-    /// passed on to [`Service::answer`].
+    /// passed on to [`Service::answer`]. It must not block.
     fn admit(&self, client: &Client) -> Result<(), Fault>;
 
     /// Writes the answer to `request`, or to one that was refused before it reached the service.

@@ -31,7 +31,11 @@ pub(crate) fn checked(bytes: Vec<u8>, what: &str) -> Result<String, Fault> {
 
 /// At most 254 bytes of `value`, cut at a character boundary (R53).
 pub(crate) fn cut(value: &str) -> &str {
-    &value[..value.floor_char_boundary(MAX_NAME_BYTES)]
+    let mut end = value.len().min(MAX_NAME_BYTES);
+    while !value.is_char_boundary(end) {
+        end -= 1;
+    }
+    &value[..end]
 }
 
 /// `'name=value'`, as descriptions quote a parameter.
@@ -44,22 +48,48 @@ pub(crate) fn list(text: &str) -> Result<Vec<String>, &'static str> {
     let mut elements = Vec::new();
     let mut rest = text;
     loop {
-        let (element, behind) = element(rest.trim_start_matches(' '))?;
+        let (element, behind) = element(rest, &[','])?;
         elements.push(element);
-        match behind.trim_start_matches(' ').strip_prefix(',') {
+        match behind.strip_prefix(',') {
             Some(next) => rest = next,
-            None if behind.trim_start_matches(' ').is_empty() => return Ok(elements),
-            None => return Err("is not a list: after a closing quote only a comma may follow"),
+            None if behind.is_empty() => return Ok(elements),
+            None => return Err(BEHIND_QUOTE),
+        }
+    }
+}
+
+/// The pairs of a comma-separated list of `key:value` (R140), or what is wrong with it.
+pub(crate) fn pairs(text: &str) -> Result<Vec<(String, String)>, &'static str> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    let mut rest = text;
+    loop {
+        let (key, behind) = element(rest, &[':', ','])?;
+        let value = behind.strip_prefix(':').ok_or("is not a list of key:value: a colon is missing")?;
+        let (value, behind) = element(value, &[':', ','])?;
+        if pairs.iter().any(|(known, _)| *known == key) {
+            return Err("is not a list of key:value: a key is there twice");
+        }
+        pairs.push((key, value));
+        match behind.strip_prefix(',') {
+            Some(next) => rest = next,
+            None if behind.is_empty() => return Ok(pairs),
+            None if behind.starts_with(':') => {
+                return Err("is not a list of key:value: a value with a colon stands in double quotes");
+            }
+            None => return Err(BEHIND_QUOTE),
         }
     }
 }
 
 const EMPTY: &str = "is not a list: an element is empty";
+const BEHIND_QUOTE: &str = "is not a list: after a closing quote the element ends";
 
-/// The first element of `text`, which begins without blanks, and what stands behind it.
-fn element(text: &str) -> Result<(String, &str), &'static str> {
+/// The first element of `text`, which ends at one of `ends` or with the text, and what stands behind it, both without
+/// the blanks around the element.
+fn element<'t>(text: &'t str, ends: &[char]) -> Result<(String, &'t str), &'static str> {
+    let text = text.trim_start_matches(' ');
     let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(',').unwrap_or(text.len());
+        let end = text.find(ends).unwrap_or(text.len());
         let element = text[..end].trim_end_matches(' ');
         return if element.is_empty() { Err(EMPTY) } else { Ok((element.to_owned(), &text[end..])) };
     };
@@ -68,7 +98,7 @@ fn element(text: &str) -> Result<(String, &str), &'static str> {
     while let Some((at, character)) = characters.next() {
         match character {
             '"' if element.is_empty() => return Err(EMPTY),
-            '"' => return Ok((element, &quoted[at + 1..])),
+            '"' => return Ok((element, quoted[at + 1..].trim_start_matches(' '))),
             '\\' => match characters.next() {
                 Some((_, escaped @ ('"' | '\\'))) => element.push(escaped),
                 _ => return Err("is not a list: inside quotes a backslash stands before a quote or a backslash"),
@@ -97,6 +127,17 @@ mod tests {
     fn r16_faulty_lists_are_refused() {
         for text in ["", " ", ",", "a,", ",a", "a,,b", r#""""#, r#""a"#, r#""a" b"#, r#""a\n""#, r#""a\"#] {
             assert!(list(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn r140_metadata_is_a_list_of_pairs() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let text = r#"born:1930,"note, long":"says \"hi\"" , a b : c d"#;
+        let expected = [pair("born", "1930"), pair("note, long", r#"says "hi""#), pair("a b", "c d")];
+        assert_eq!(pairs(text).unwrap(), expected);
+        for text in ["", "a", "a:", ":b", "a:b,", "a:b,c", "a:b,a:c", "a:b:c", r#""a"b:c"#, r#"a:"b"c"#, "a:\"\""] {
+            assert!(pairs(text).is_err(), "{text}");
         }
     }
 

@@ -104,13 +104,13 @@ impl Upload {
     /// replaced.
     pub fn into_path(self, path: &Path) -> io::Result<()> {
         let from = match self.content {
-            Content::File { path: from, .. } => match from.persist(path) {
-                Ok(()) => return File::open(path)?.sync_all(),
-                Err(failed) => Self {
-                    content_type: None,
-                    content: Content::File { len: std::fs::metadata(&failed.path)?.len(), path: failed.path },
-                },
-            },
+            Content::File { path: from, len } => {
+                File::open(&from)?.sync_all()?;
+                match from.persist(path) {
+                    Ok(()) => return Ok(()),
+                    Err(failed) => Self { content_type: None, content: Content::File { path: failed.path, len } },
+                }
+            }
             content => Self { content_type: None, content },
         };
         let mut file = File::create(path)?;

@@ -47,6 +47,12 @@ impl Parameters {
         self.text(name).map(split).transpose()
     }
 
+    /// A comma-separated list of `key:value`, no key twice (R140).
+    pub fn pairs(&self, name: &str) -> Result<Option<Vec<(String, String)>>, Fault> {
+        let split = |text| text::pairs(text).map_err(|reason| Fault::value(name, text, reason));
+        self.text(name).map(split).transpose()
+    }
+
     /// `true` or `false`, in any letter case (R14).
     pub fn boolean(&self, name: &str) -> Result<Option<bool>, Fault> {
         self.choice(name, &[("true", true), ("false", false)])
@@ -55,13 +61,9 @@ impl Parameters {
     /// One of these words, in any letter case (R6).
     pub fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>, Fault> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        match choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)) {
-            Some(&(_, choice)) => Ok(Some(choice)),
-            None => {
-                let words: Vec<&str> = choices.iter().map(|&(word, _)| word).collect();
-                Err(Fault::value(name, text, &format!("is not one of {}", words.join(", "))))
-            }
-        }
+        let chosen = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|&(_, choice)| choice);
+        let words = || choices.iter().map(|&(word, _)| word).collect::<Vec<_>>().join(", ");
+        chosen.map(Some).ok_or_else(|| Fault::value(name, text, &format!("is not one of {}", words())))
     }
 
     /// A whole number of 1 to 18 digits within `range` (R15); a range up to `u64::MAX` has no upper end of its own.

@@ -38,6 +38,8 @@ impl Shared {
 }
 
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const HEAD_TOO_LARGE: &[u8] =
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 const NOT_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// hyper reads at most so much at once, besides the headers.
@@ -52,6 +54,8 @@ enum End {
     Closed,
     /// By something that is not HTTP/1, to which hyper itself says nothing.
     NotHttp,
+    /// By a request line that is too long, to which what hyper said was held back.
+    HeadTooLarge,
     Overdue(Overdue),
 }
 
@@ -87,6 +91,7 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, mut stopping: 
     match end {
         End::Closed => linger(stream, settings.linger_timeout).await,
         End::NotHttp => close_with(&mut stream, NOT_HTTP, settings).await,
+        End::HeadTooLarge => close_with(&mut stream, HEAD_TOO_LARGE, settings).await,
         End::Overdue(Overdue::Head) if unanswered => close_with(&mut stream, TOO_SLOW, settings).await,
         End::Overdue(overdue) => tracing::debug!(client = %peer, ?overdue, "a connection is closed"),
     }
@@ -97,7 +102,11 @@ fn judge(result: hyper::Result<()>, peer: SocketAddr, pulse: &Pulse) -> End {
         Ok(()) => End::Closed,
         Err(error) => {
             tracing::debug!(client = %peer, %error, "a connection has failed");
-            if error.is_parse() && pulse.is_unanswered() { End::NotHttp } else { End::Closed }
+            match pulse.is_unanswered() {
+                true if error.is_parse_too_large() => End::HeadTooLarge,
+                true if error.is_parse() => End::NotHttp,
+                _ => End::Closed,
+            }
         }
     }
 }
@@ -115,7 +124,7 @@ pub(crate) async fn linger(mut stream: TcpStream, at_most: Duration) {
 }
 
 async fn discard(stream: &mut TcpStream, at_most: Duration) {
-    // Fails if the client has gone, or if hyper has done it already: then there is nothing to be said.
+    // Fails if the client has gone: then there is nobody to be told.
     let _ = stream.shutdown().await;
     let deadline = Instant::now() + at_most;
     let mut waste = vec![0; 16 << 10];

@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use http_body_util::Full;
+use futures_util::stream;
+use http_body_util::{Full, StreamBody};
+use hyper::body::Frame;
 use proptest::prelude::*;
 
 use super::*;
@@ -44,8 +46,17 @@ fn shared(directory: &Path) -> Shared {
     Shared::new(Arc::new(Nobody), Settings { limits, ..Settings::default() })
 }
 
+/// How a body arrives.
+#[derive(Debug, Clone, Copy)]
+enum Arrival {
+    /// With its length, at once.
+    Whole,
+    /// Chunked, in pieces of so many bytes.
+    Pieces(usize),
+}
+
 /// Decodes a raw request, head and body; nothing if hyper would not have taken it for HTTP.
-fn decoded(raw: &[u8], shared: &Shared) -> Option<Result<Request, Refused>> {
+fn decoded(raw: &[u8], arrival: Arrival, shared: &Shared) -> Option<Result<Request, Refused>> {
     let end = raw.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = str::from_utf8(&raw[..end]).ok()?;
     let mut lines = head.split("\r\n");
@@ -56,11 +67,20 @@ fn decoded(raw: &[u8], shared: &Shared) -> Option<Result<Request, Refused>> {
         let (name, value) = line.split_once(':')?;
         builder = builder.header(name, value.trim());
     }
-    let request = builder.body(Full::new(Bytes::copy_from_slice(&raw[end + 4..]))).ok()?;
-    let (head, body) = request.into_parts();
+    let (head, ()) = builder.body(()).ok()?.into_parts();
+    let body = Bytes::copy_from_slice(&raw[end + 4..]);
     let client = Client { address: SocketAddr::from(([127, 0, 0, 1], 50_000)) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let decoding = async { decode(&head, body, &client, shared).await };
+    let decoding = async {
+        match arrival {
+            Arrival::Whole => decode(&head, Full::new(body), &client, shared).await,
+            Arrival::Pieces(size) => {
+                let pieces: Vec<_> =
+                    body.chunks(size).map(|piece| Ok::<_, io::Error>(Frame::data(body.slice_ref(piece)))).collect();
+                decode(&head, StreamBody::new(stream::iter(pieces)), &client, shared).await
+            }
+        }
+    };
     runtime.block_on(decoding).ok().map(|(request, _)| request)
 }
 
@@ -108,9 +128,12 @@ fn requests_are_decoded_as_expected() {
     let mut wrong = String::new();
     for name in names {
         let expected = fs::read_to_string(name.with_extension("expected")).unwrap_or_default();
-        let found = decoded(&fs::read(&name).unwrap(), &shared).map_or_else(|| "not HTTP\n".to_owned(), shown);
-        if found != expected {
-            write!(wrong, "{}\nexpected:\n{expected}found:\n{found}\n", name.display()).unwrap();
+        let raw = fs::read(&name).unwrap();
+        for arrival in [Arrival::Whole, Arrival::Pieces(1), Arrival::Pieces(7), Arrival::Pieces(64)] {
+            let found = decoded(&raw, arrival, &shared).map_or_else(|| "not HTTP\n".to_owned(), shown);
+            if found != expected {
+                writeln!(wrong, "{} {arrival:?}\nexpected:\n{expected}found:\n{found}", name.display()).unwrap();
+            }
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
@@ -129,10 +152,14 @@ proptest! {
             b"Content-Type: multipart/mixed; boundary=c\r\n\r\n", b"--c--", b"\xFF\x00", b"a=b&imagedata=aGk%3D,",
             b"Content-Disposition: form-data; name=x\r\n\r\n", b"Content-Transfer-Encoding: base64\r\n", b"aGk=", b"--",
         ]), 0..20),
+        size in 1usize..50,
     ) {
         let directory = tempfile::tempdir().unwrap();
         let head = format!("POST /a=x HTTP/1.1\r\nContent-Type: {content_type}\r\n\r\n");
         let raw = [head.as_bytes(), &pieces.concat()].concat();
-        prop_assert!(decoded(&raw, &shared(directory.path())).is_some());
+        let shared = shared(directory.path());
+        let whole = decoded(&raw, Arrival::Whole, &shared).map(shown);
+        prop_assert!(whole.is_some());
+        prop_assert_eq!(decoded(&raw, Arrival::Pieces(size), &shared).map(shown), whole);
     }
 }

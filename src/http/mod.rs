@@ -34,8 +34,8 @@ use connection::Shared;
 pub struct Settings {
     /// What one request may hold.
     pub limits: aci::Limits,
-    /// `MaxHeaderSize`: bytes of request line and headers; more is HTTP 431. Default 128 KiB. (A request line alone
-    /// of more than 65,534 bytes is HTTP 414: no more fits into hyper's type for it.)
+    /// `MaxHeaderSize`: bytes of request line and headers; more is HTTP 431. Default 128 KiB. A request target alone
+    /// has at most 65,534 bytes, whatever this says: no more fits into hyper's type for it.
     pub max_header_size: usize,
     /// Connections at a time; one more is answered HTTP 503 and closed. Default 256.
     pub max_connections: usize,
@@ -48,7 +48,7 @@ pub struct Settings {
     /// A client that takes no byte of its answer for so long is disconnected. Default 300 s.
     pub answer_timeout: Duration,
     /// After an answer behind which the connection is closed, what the client still sends is read and thrown away
-    /// for at most so long, so that it gets to read the answer. Default 10 s.
+    /// for at most so long, so that it gets to read the answer. Default 30 s.
     pub linger_timeout: Duration,
     /// At shutdown requests in flight have so long to end. Default 10 s.
     pub shutdown_timeout: Duration,
@@ -68,7 +68,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(75),
             answer_timeout: Duration::from_secs(300),
-            linger_timeout: Duration::from_secs(10),
+            linger_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(10),
             host_names: Vec::new(),
             origins: Vec::new(),

@@ -2,7 +2,8 @@
 //!
 //! **Why.** hyper's own header timeout begins with the end of the request before, so it cannot tell a client that is
 //! idle (R43: kept at least 60 s) from one that has begun a request and does not go on (R157: 30 s). The bytes on the
-//! wire can.
+//! wire can. (One thing they cannot tell: whether the last bytes read with one request were the beginning of the
+//! next. A client that stops there is idle.)
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -90,6 +91,10 @@ impl Pulse {
         matches!(state.phase, Phase::Head(_)) && !state.written && state.stalled.is_none()
     }
 
+    fn is_in_head(&self) -> bool {
+        matches!(self.state().phase, Phase::Head(_))
+    }
+
     fn read(&self) {
         let idle = matches!(self.state().phase, Phase::Idle(_));
         if idle {
@@ -155,7 +160,15 @@ impl Drop for Busy {
     }
 }
 
+/// hyper's own answer to a request line that does not fit into its type for it, and one that R39 does not know.
+const URI_TOO_LONG: &[u8] = b"HTTP/1.1 414";
+
 impl Wire {
+    /// Whether these bytes are an answer of hyper's that is not to be sent; the connection sends another.
+    fn is_held_back(&self, bytes: &[u8]) -> bool {
+        bytes.starts_with(URI_TOO_LONG) && self.pulse.is_in_head()
+    }
+
     /// Notes what a write came to.
     fn noted(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {
@@ -179,6 +192,9 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_held_back(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.noted(result)
     }
@@ -188,6 +204,9 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if pieces.first().is_some_and(|first| self.is_held_back(first)) {
+            return Poll::Ready(Ok(pieces.iter().map(|piece| piece.len()).sum()));
+        }
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
         self.noted(result)
     }
@@ -200,8 +219,9 @@ impl AsyncWrite for Wire {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    /// Only flushes: the connection may have something to say yet, and shuts the socket down itself.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
     }
 }
 

@@ -1,0 +1,11 @@
+//! The HTTP server over real sockets, with a service that echoes what was decoded.
+//!
+//! **Not here.** Decoding in all its forms: `fixtures/aci`, without a socket.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod answers;
+mod clients;
+mod limits;
+mod protocol;
+mod raw;
+mod server;
