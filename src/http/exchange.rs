@@ -209,14 +209,19 @@ async fn serve(
             Err(refused) => refused.action.clone(),
         };
         span.record("action", shown(&action));
-        let (outcome, bytes) = match write(service.as_ref(), request, action, &client, outlet) {
-            Ok((outcome, bytes)) => (outcome.to_string(), bytes),
-            Err(error) => (format!("broken off: {error}"), 0),
-        };
-        span.record("outcome", &outcome);
-        span.record("bytes", bytes);
-        span.record("milliseconds", begun.elapsed().as_secs_f64() * 1000.0);
-        tracing::info!("answered");
+        let written = write(service.as_ref(), request, action, &client, outlet);
+        span.record("milliseconds", begun.elapsed().as_millis() as u64);
+        match written {
+            Ok((outcome, bytes)) => {
+                span.record("outcome", outcome.to_string());
+                span.record("bytes", bytes);
+                match outcome {
+                    Outcome::Success => tracing::debug!("answered"), // clients poll
+                    Outcome::Error(_) => tracing::info!("refused"),
+                }
+            }
+            Err(error) => tracing::info!(%error, "broken off"),
+        }
     });
     started.await.ok()
 }

@@ -1,0 +1,162 @@
+//! Which room may know which, and which outside crate may be named where. The source is read as text.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot read the source has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every room of `src` with the rooms it may import.
+const ROOMS: [(&str, &[&str]); 13] = [
+    // the pure core, which builds alone
+    ("face", &[]),
+    ("confidence", &[]),
+    ("kernel", &["face"]),
+    ("cluster", &["face", "confidence", "kernel"]),
+    // pure too: the life of jobs, without a clock or a store
+    ("job", &[]),
+    // bytes that last
+    ("store", &["face", "job"]),
+    ("exchange", &["face"]),
+    // the marriage, and the only place that knows faces, jobs, clusters and the store
+    ("engine", &["face", "confidence", "cluster", "job", "store", "exchange"]),
+    // the edge: the language does not know sockets, the sockets do not know the engine
+    ("aci", &["face", "confidence", "cluster", "job", "exchange", "engine"]),
+    ("http", &["aci"]),
+    // the program
+    ("config", &["face", "confidence", "engine", "aci", "http"]),
+    ("cli", &["face", "confidence", "cluster", "job", "exchange", "engine", "aci", "http", "config"]),
+    ("lib", &[]),
+];
+
+/// Outside crates that belong to certain rooms.
+const CRATES: [(&str, &[&str]); 21] = [
+    ("bincode", &["store"]),
+    ("base64", &["aci"]),
+    ("clap", &["cli"]),
+    ("crc32fast", &["store", "exchange"]),
+    ("csv", &["exchange", "cli"]),
+    ("flate2", &["exchange"]),
+    ("hnsw_rs", &["cluster"]),
+    ("http_body_util", &["http"]),
+    ("hyper", &["http"]),
+    ("hyper_util", &["http"]),
+    ("indicatif", &["cli"]),
+    ("jiff", &["aci", "cli"]),
+    ("matrixmultiply", &["kernel"]),
+    ("multer", &["http"]),
+    ("npyz", &["exchange"]),
+    ("quick_xml", &["aci"]),
+    ("sled", &["store"]),
+    ("tokio", &["engine", "http", "cli"]),
+    ("toml", &["config"]),
+    ("uuid", &["job"]),
+    ("zip", &["exchange"]),
+];
+
+/// Files below `folder`, with their path relative to it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The code of each source file without comments, by its path relative to `src`, with its room.
+fn sources() -> Vec<(String, String, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    for path in files(&src) {
+        let shown = path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+        let room = shown.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        sources.push((shown, room, code));
+    }
+    assert!(sources.len() > 50, "the source is found");
+    sources
+}
+
+/// The names that follow `prefix` in the code.
+fn names_after<'a>(code: &'a str, prefix: &str) -> BTreeSet<&'a str> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(prefix)
+        .filter(|&(at, _)| !code[..at].ends_with(is_name))
+        .map(|(at, _)| code[at + prefix.len()..].split(|c| !is_name(c)).next().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_room_imports_only_the_rooms_below_it() {
+    let rooms: BTreeMap<_, _> = ROOMS.into_iter().collect();
+    let mut broken = Vec::new();
+    for (file, room, code) in sources() {
+        if room == "main" {
+            continue; // the program may know everything, and is ten lines
+        }
+        let allowed =
+            rooms.get(room.as_str()).unwrap_or_else(|| panic!("{file}: the room '{room}' is not in the table"));
+        for name in names_after(&code, "crate::") {
+            if name != room && rooms.contains_key(name) && !allowed.contains(&name) {
+                broken.push(format!("{file} imports {name}; '{room}' may know only {allowed:?}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn an_outside_crate_is_named_only_in_its_rooms() {
+    let mut broken = Vec::new();
+    for (file, room, code) in sources() {
+        for (name, allowed) in CRATES {
+            let is_named = [format!("{name}::"), format!("use {name};")].iter().any(|text| {
+                code.match_indices(text.as_str()).any(|(at, _)| {
+                    let before = code[..at].chars().next_back();
+                    !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+                })
+            });
+            if is_named && !allowed.contains(&room.as_str()) && room != "main" {
+                broken.push(format!("{file} names the crate {name}, which belongs to {allowed:?}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn only_the_kernel_is_unsafe() {
+    for (file, room, code) in sources() {
+        let is_unsafe = code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe impl");
+        assert!(!is_unsafe || room == "kernel", "{file} is unsafe; only the kernel may be");
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["src", "tests"] {
+        for path in files(&src.join(folder)) {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("//! "), "{} does not begin with a line of //!", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_pure_core_reads_no_clock_no_disk_and_no_hash_map_order() {
+    for (file, room, code) in sources() {
+        if ["face", "confidence", "kernel", "cluster", "job"].contains(&room.as_str()) {
+            for name in ["std::fs", "std::net", "SystemTime", "Instant::now", "HashMap", "HashSet", "tracing::"] {
+                let production = code.split("#[cfg(test)]").next().unwrap();
+                assert!(!production.contains(name), "{file} names {name}; the pure core does not");
+            }
+        }
+    }
+}
