@@ -120,6 +120,15 @@ pub struct FaceId {
     pub label: ImageLabel,
 }
 
+/// The image of these names.
+pub fn face_id(database: &str, identifier: &str, label: &str) -> Result<FaceId, NameError> {
+    Ok(FaceId {
+        database: DatabaseName::new(database)?,
+        identifier: Identifier::new(identifier)?,
+        label: ImageLabel::new(label)?,
+    })
+}
+
 impl fmt::Display for FaceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.database, self.identifier, self.label)

@@ -11,7 +11,7 @@ use super::progress::{Control, KEEP};
 use super::worker::Unfinished;
 use crate::cluster::Clustering;
 use crate::confidence::Confidence;
-use crate::face::{DatabaseName, FaceId, FaceSet, Identifier, ImageLabel};
+use crate::face::{FaceId, FaceSet, face_id};
 use crate::job::Token;
 use crate::store::{Batch, Scan, StoreError, decode, encode, keys};
 
@@ -125,7 +125,7 @@ impl Engine {
             match reader.next_chunk()? {
                 Some(Chunk::Names(names)) => {
                     for name in names {
-                        reader.names.push(face_id(&name)?);
+                        reader.names.push(named(&name)?);
                     }
                 }
                 Some(Chunk::Images(images)) => break images.into_iter(),
@@ -136,13 +136,9 @@ impl Engine {
     }
 }
 
-fn face_id((database, identifier, label): &(String, String, String)) -> Result<FaceId, EngineError> {
-    let damaged = |_| EngineError::new(ErrorKind::Storage, "a name in the result is damaged");
-    Ok(FaceId {
-        database: DatabaseName::new(database).map_err(damaged)?,
-        identifier: Identifier::new(identifier).map_err(damaged)?,
-        label: ImageLabel::new(label).map_err(damaged)?,
-    })
+fn named((database, identifier, label): &(String, String, String)) -> Result<FaceId, EngineError> {
+    face_id(database, identifier, label)
+        .map_err(|error| EngineError::caused(ErrorKind::Storage, "a name in the result is damaged", error))
 }
 
 /// The images of a result, in output order, read as they are asked for.
