@@ -1,4 +1,5 @@
 //! The fast clustering equals the naive one; the approximate one keeps every promise it makes.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on panics, and says what it skips")]
 
 mod support;
 
@@ -18,13 +19,10 @@ fn run(faces: &FaceSet, scale: &ConfidenceScale, parameters: &Parameters, thread
 /// Rows on a coarse grid in few dimensions, so that equal rows and equal cosines abound; some sets are not on it.
 fn rows() -> impl Strategy<Value = Vec<Vec<f32>>> {
     let grid = (1usize..5).prop_flat_map(|d| proptest::collection::vec(proptest::collection::vec(-1i8..=1, d), 0..24));
-    let free = (1usize..20)
-        .prop_flat_map(|d| proptest::collection::vec(proptest::collection::vec(-1.0f32..1.0, d), 0..24));
-    prop_oneof![
-        grid.prop_map(|rows| rows.into_iter().map(|r| r.into_iter().map(f32::from).collect()).collect()),
-        free
-    ]
-    .prop_map(|rows: Vec<Vec<f32>>| rows.into_iter().filter(|row| row.iter().any(|&v| v != 0.0)).collect())
+    let free =
+        (1usize..20).prop_flat_map(|d| proptest::collection::vec(proptest::collection::vec(-1.0f32..1.0, d), 0..24));
+    prop_oneof![grid.prop_map(|rows| rows.into_iter().map(|r| r.into_iter().map(f32::from).collect()).collect()), free]
+        .prop_map(|rows: Vec<Vec<f32>>| rows.into_iter().filter(|row| row.iter().any(|&v| v != 0.0)).collect())
 }
 
 fn threshold() -> impl Strategy<Value = Threshold> {
@@ -44,9 +42,15 @@ fn scale() -> impl Strategy<Value = ConfidenceScale> {
 fn parameters(search: Search) -> impl Strategy<Value = Parameters> {
     let most = prop_oneof![Just(None), (0usize..6).prop_map(Some)];
     let scope = prop_oneof![Just(MatchScope::All), Just(MatchScope::Cluster)];
-    (threshold(), threshold(), most, scope).prop_map(move |(cluster_threshold, output_threshold, max_matches, scope)| {
-        Parameters { cluster_threshold, output_threshold, max_matches, scope, search }
-    })
+    (threshold(), threshold(), most, scope).prop_map(
+        move |(cluster_threshold, output_threshold, max_matches, scope)| Parameters {
+            cluster_threshold,
+            output_threshold,
+            max_matches,
+            scope,
+            search,
+        },
+    )
 }
 
 proptest! {

@@ -18,19 +18,12 @@ pub struct Clustering {
 }
 
 impl Clustering {
-    /// A result of these parts. The clusters are brought into the order of output: most faces first, then by first face
-    /// (contract R119).
-    pub fn new(
-        mut clusters: Vec<Vec<u32>>,
-        matches: Matches,
-        method: Method,
-        audit: Option<RecallAudit>,
-    ) -> Self {
-        clusters.sort_by_key(|members| (std::cmp::Reverse(members.len()), members.first().copied()));
+    /// A result of these parts, as they are.
+    pub fn new(clusters: Vec<Vec<u32>>, matches: Matches, method: Method, audit: Option<RecallAudit>) -> Self {
         Self { clusters, matches, method, audit }
     }
 
-    /// The clusters in the order of output, each with its faces in image order.
+    /// The clusters, most faces first, then by first face; each with its faces in image order (contract R119).
     pub fn clusters(&self) -> &[Vec<u32>] {
         &self.clusters
     }
@@ -68,12 +61,7 @@ impl Clustering {
     /// pair was compared also that no match is missing and no two clusters could be merged.
     ///
     /// Computes the exact cosine of every pair (n = 13,233, d = 128: a few seconds).
-    pub fn verify(
-        &self,
-        faces: &FaceSet,
-        scale: &ConfidenceScale,
-        parameters: &Parameters,
-    ) -> Result<(), Violation> {
+    pub fn verify(&self, faces: &FaceSet, scale: &ConfidenceScale, parameters: &Parameters) -> Result<(), Violation> {
         violation::find(self, faces, scale, parameters)
     }
 }

@@ -80,29 +80,38 @@ pub(super) fn propose(run: &Run<'_>, floor: f64) -> Result<Proposals, ClusterErr
     let budget = Budget::new(run.resources.max_bytes);
     // Proposals come from both sides and are made one below; the lists grow by doubling.
     let bytes = 2 * size_of::<u32>() as u64;
-    workers::for_each(run, Stage::Index, groups.len() as u64, || (), |(), unit| {
-        let group = unit as usize;
-        let copies = &groups[group];
-        let near = asker.near(group);
-        let beside: usize = near.iter().map(|&g| groups[g as usize].len()).sum();
-        budget.charge((copies.len() * beside + copies.len() * (copies.len() - 1) / 2) as u64, bytes)?;
-        let propose = |a: u32, b: u32| {
-            let mut list = partners[a.min(b) as usize].lock().expect("appending does not panic");
-            list.push(a.max(b));
-        };
-        for (at, &copy) in copies.iter().enumerate() {
-            copies[..at].iter().for_each(|&other| propose(copy, other));
-            near.iter().flat_map(|&g| &groups[g as usize]).for_each(|&other| propose(copy, other));
-        }
-        Ok(())
-    })?;
+    workers::for_each(
+        run,
+        Stage::Index,
+        groups.len() as u64,
+        || (),
+        |(), unit| {
+            let group = unit as usize;
+            let copies = &groups[group];
+            let near = asker.near(group);
+            let beside: usize = near.iter().map(|&g| groups[g as usize].len()).sum();
+            budget.charge((copies.len() * beside + copies.len() * (copies.len() - 1) / 2) as u64, bytes)?;
+            let propose = |a: u32, b: u32| {
+                let mut list = partners[a.min(b) as usize].lock().expect("appending does not panic");
+                list.push(a.max(b));
+            };
+            for (at, &copy) in copies.iter().enumerate() {
+                copies[..at].iter().for_each(|&other| propose(copy, other));
+                near.iter().flat_map(|&g| &groups[g as usize]).for_each(|&other| propose(copy, other));
+            }
+            Ok(())
+        },
+    )?;
     let lists = partners.into_iter().map(|list| {
+        if run.watch.should_stop() {
+            return Err(ClusterError::Stopped);
+        }
         let mut list = list.into_inner().expect("appending does not panic");
         list.sort_unstable();
         list.dedup();
-        list
+        Ok(list)
     });
-    Ok(Proposals { partners: lists.collect() })
+    Ok(Proposals { partners: lists.collect::<Result<_, _>>()? })
 }
 
 /// The faces in groups of equal embeddings, bit for bit; groups and their members in image order.

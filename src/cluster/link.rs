@@ -15,8 +15,9 @@
 //! linked to a third, the pairs of the other with the third are computed, until one is below the threshold or all are
 //! proven.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 use super::verify::{Candidate, Edge, keep};
 use super::watch::{Meter, Stage};
@@ -67,6 +68,8 @@ struct Queue<'a> {
     /// The head of each run.
     heads: BinaryHeap<(Merge, usize)>,
     sunk: BinaryHeap<Merge>,
+    /// How many edges were taken since the last report.
+    unreported: u64,
 }
 
 impl<'a> Queue<'a> {
@@ -78,16 +81,17 @@ impl<'a> Queue<'a> {
         }
         let mut runs: Vec<_> = edges.chunks(SORTED_RUN).map(<[Edge]>::iter).collect();
         let heads = runs.iter_mut().enumerate().filter_map(|(i, run)| Some((run.next()?.into(), i))).collect();
-        Ok(Self { runs, heads, sunk: BinaryHeap::new() })
+        Ok(Self { runs, heads, sunk: BinaryHeap::new(), unreported: 0 })
     }
 
     fn pop(&mut self) -> Option<Merge> {
         match (self.heads.peek_mut(), self.sunk.peek()) {
             (Some(mut head), sunk) if sunk.is_none_or(|sunk| head.0 >= *sunk) => {
                 let (next, run) = *head;
+                self.unreported += 1;
                 match self.runs[run].next() {
                     Some(edge) => head.0 = edge.into(),
-                    None => drop(std::collections::binary_heap::PeekMut::pop(head)),
+                    None => drop(PeekMut::pop(head)),
                 }
                 Some(next)
             }
@@ -123,7 +127,8 @@ struct Forest<'a> {
     links: Vec<Vec<Link>>,
 }
 
-/// The partition by complete linkage: each cluster with its faces in image order, the clusters by their first face.
+/// The partition by complete linkage, in the order of output: most faces first, then by first face; in each cluster the
+/// faces in image order (contract R119).
 ///
 /// `edges` are the proven pairs at or above the threshold; they are left in another order.
 pub(super) fn cliques(run: &Run<'_>, edges: &mut [Edge], method: Method) -> Result<Vec<Vec<u32>>, ClusterError> {
@@ -132,20 +137,22 @@ pub(super) fn cliques(run: &Run<'_>, edges: &mut [Edge], method: Method) -> Resu
     let mut queue = Queue::new(edges, &meter)?;
     let mut taken = 0;
     while let Some(merge) = queue.pop() {
-        taken += 1;
-        if taken % LOOK == 0 {
-            meter.check()?;
-        }
         if forest.is_current(merge) {
             forest.merge(merge, &mut queue.sunk)?;
         }
-        if taken % SORTED_RUN as u64 == 0 {
-            meter.advance(0);
+        taken += 1;
+        if taken % LOOK == 0 {
+            meter.check()?;
+            meter.advance(std::mem::take(&mut queue.unreported));
         }
     }
     meter.check()?;
+    meter.advance(queue.unreported);
     let mut clusters: Vec<_> = forest.members.into_iter().filter(|members| !members.is_empty()).collect();
-    clusters.iter_mut().for_each(|members| members.sort_unstable());
+    for members in &mut clusters {
+        members.sort_unstable();
+    }
+    clusters.sort_unstable_by_key(|members| (Reverse(members.len()), members[0]));
     Ok(clusters)
 }
 
@@ -170,7 +177,9 @@ impl<'a> Forest<'a> {
         }
         for lists in links.chunks_mut(LOOK as usize) {
             meter.check()?;
-            lists.iter_mut().for_each(|list| list.sort_unstable_by_key(|link| link.key));
+            for list in lists {
+                list.sort_unstable_by_key(|link| link.key);
+            }
         }
         let floor = run.scale.lowest_cosine(run.parameters.cluster_threshold);
         let members = (0..n as u32).map(|face| vec![face]).collect();
@@ -280,5 +289,75 @@ impl Iterator for Zipped<'_> {
             })
         };
         Some((key, take(&mut self.ours), take(&mut self.theirs)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Parameters, Resources, Unwatched};
+    use super::*;
+    use crate::confidence::ConfidenceScale;
+    use crate::face::{DatabaseName, Embedding, FaceId, FaceSet, Identifier, ImageLabel};
+    use proptest::prelude::*;
+
+    fn faces(rows: &[Vec<f32>]) -> FaceSet {
+        let id = |i: usize| FaceId {
+            database: DatabaseName::new("d").unwrap(),
+            identifier: Identifier::new(&format!("{i:08}")).unwrap(),
+            label: ImageLabel::new("x").unwrap(),
+        };
+        let face = |(i, row): (usize, &Vec<f32>)| (id(i), Embedding::new(row.clone()).unwrap());
+        FaceSet::new(rows.iter().enumerate().map(face)).unwrap()
+    }
+
+    /// Links the edges that `listed` lets through, at confidence 75: cosine 0.5.
+    fn link(faces: &FaceSet, method: Method, mut listed: impl FnMut(u32, u32) -> bool) -> Vec<Vec<u32>> {
+        let (scale, resources) = (ConfidenceScale::cosine(), Resources::default());
+        let parameters = Parameters { cluster_threshold: "75".parse().unwrap(), ..Parameters::default() };
+        let run = Run { faces, scale: &scale, parameters: &parameters, resources: &resources, watch: &Unwatched };
+        let floor = scale.lowest_cosine(parameters.cluster_threshold);
+        let pairs = (0..faces.len() as u32).flat_map(|b| (0..b).map(move |a| (a, b)));
+        let mut edges: Vec<Edge> = pairs
+            .filter(|&(a, b)| listed(a, b))
+            .filter_map(|(a, b)| keep(faces, Candidate::new(a, b), floor))
+            .collect();
+        cliques(&run, &mut edges, method).unwrap()
+    }
+
+    #[test]
+    fn equal_links_are_merged_by_key() {
+        // 4 has equal links to 1 and to 3, which are merged first; the edges 02 and 13 tie as well.
+        let faces = faces(&[vec![1.0, 0.0], vec![0.0, 1.0], vec![1.0, 0.0], vec![0.0, 1.0], vec![0.6, 0.8]]);
+        assert_eq!(link(&faces, Method::Exact, |_, _| true), [vec![1, 3, 4], vec![0, 2]]);
+    }
+
+    #[test]
+    fn a_pair_the_index_did_not_propose_is_computed_before_it_decides() {
+        let near = faces(&[vec![1.0, 0.0], vec![0.9, 0.1], vec![0.9, -0.1]]);
+        let without_12 = |a: u32, b: u32| (a, b) != (1, 2);
+        assert_eq!(link(&near, Method::Hnsw, without_12), [[0, 1, 2]]);
+        assert_eq!(link(&near, Method::Exact, without_12), [vec![0, 1], vec![2]], "there nothing is missing");
+        // 0 reaches both others, which do not reach each other.
+        let far = faces(&[vec![1.0, 0.0], vec![0.6, 0.8], vec![0.6, -0.8]]);
+        assert_eq!(link(&far, Method::Hnsw, |_, _| true), [vec![0, 1], vec![2]]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_edges_are_missing_every_pair_in_a_cluster_is_proven(
+            rows in proptest::collection::vec(proptest::collection::vec(-1.0f32..1.0, 3), 1..30),
+            listed in proptest::collection::vec(any::<bool>(), 30 * 30),
+        ) {
+            let faces = faces(&rows);
+            let clusters = link(&faces, Method::Hnsw, |a, b| listed[(a * 30 + b) as usize]);
+            for members in &clusters {
+                for (at, &b) in members.iter().enumerate() {
+                    for &a in &members[..at] {
+                        prop_assert!(keep(&faces, Candidate::new(a, b), 0.5 - 1e-4).is_some());
+                    }
+                }
+            }
+            prop_assert_eq!(clusters.iter().map(Vec::len).sum::<usize>(), faces.len());
+        }
     }
 }

@@ -80,8 +80,7 @@ impl Matches {
 const OPEN: u64 = f64::NEG_INFINITY.to_bits();
 
 /// The best matches of each face so far, filled from any number of threads in any order.
-pub(super) struct Best<'a> {
-    run: Run<'a>,
+pub(super) struct Best {
     most: usize,
     /// For each face a heap with the worst on top.
     lists: Vec<Mutex<BinaryHeap<Match>>>,
@@ -91,13 +90,12 @@ pub(super) struct Best<'a> {
     cosines: Vec<f64>,
 }
 
-impl<'a> Best<'a> {
-    pub(super) fn new(run: &Run<'a>) -> Self {
+impl Best {
+    pub(super) fn new(run: &Run<'_>) -> Self {
         let most = run.parameters.max_matches.unwrap_or(usize::MAX);
         let limited = (1..run.faces.len()).contains(&most);
         let lowest = |h| Confidence::from_hundredths(h).map(|c| run.scale.lowest_cosine(Threshold::at(c)));
         Self {
-            run: *run,
             most,
             lists: (0..run.faces.len()).map(|_| Mutex::default()).collect(),
             floors: (0..if limited { run.faces.len() } else { 0 }).map(|_| AtomicU64::new(OPEN)).collect(),
@@ -143,12 +141,7 @@ const UNIT: usize = 256;
 
 /// Orders what was gathered. With `MatchScope::Cluster` the matches are the edges inside the clusters: all their pairs
 /// reach the cluster threshold, so that none is elsewhere.
-pub(super) fn rank(
-    run: &Run<'_>,
-    best: Best<'_>,
-    edges: &[Edge],
-    clusters: &[Vec<u32>],
-) -> Result<Matches, ClusterError> {
+pub(super) fn rank(run: &Run<'_>, best: Best, edges: &[Edge], clusters: &[Vec<u32>]) -> Result<Matches, ClusterError> {
     if run.parameters.scope == MatchScope::Cluster && best.most > 0 {
         offer_inside(run, &best, edges, clusters)?;
     }
@@ -158,42 +151,51 @@ pub(super) fn rank(
         .map(|list| Mutex::new(list.into_inner().expect("a heap of plain numbers does not panic").into_vec()))
         .collect();
     let n = lists.len();
-    workers::for_each(run, Stage::Rank, n.div_ceil(UNIT) as u64, || (), |(), unit| {
-        let start = unit as usize * UNIT;
-        for list in &lists[start..n.min(start + UNIT)] {
-            list.lock().expect("sorting numbers does not panic").sort_unstable();
-        }
-        Ok(())
-    })?;
-    let total = lists.len();
-    let mut matches = Matches { ends: Vec::with_capacity(total), listed: Vec::new() };
-    for list in lists {
-        matches.listed.append(&mut list.into_inner().expect("sorting numbers does not panic"));
-        matches.ends.push(matches.listed.len());
-    }
-    Ok(matches)
+    workers::for_each(
+        run,
+        Stage::Rank,
+        n.div_ceil(UNIT) as u64,
+        || (),
+        |(), unit| {
+            let start = unit as usize * UNIT;
+            for list in &lists[start..n.min(start + UNIT)] {
+                list.lock().expect("sorting numbers does not panic").sort_unstable();
+            }
+            Ok(())
+        },
+    )?;
+    // List by list, so that each is freed as soon as it is copied.
+    Ok(Matches::from_lists(lists.into_iter().map(|list| list.into_inner().expect("sorting numbers does not panic"))))
 }
 
 /// Offers the edges whose faces share a cluster.
-fn offer_inside(run: &Run<'_>, best: &Best<'_>, edges: &[Edge], clusters: &[Vec<u32>]) -> Result<(), ClusterError> {
+fn offer_inside(run: &Run<'_>, best: &Best, edges: &[Edge], clusters: &[Vec<u32>]) -> Result<(), ClusterError> {
     const EDGES: usize = 1 << 16;
     let mut of_face = vec![0u32; run.faces.len()];
     for (cluster, members) in clusters.iter().enumerate() {
-        members.iter().for_each(|&face| of_face[face as usize] = cluster as u32);
+        for &face in members {
+            of_face[face as usize] = cluster as u32;
+        }
     }
     // The lists of links are gone by now; their share of the budget is free for matches.
     let budget = Budget::new(run.resources.max_bytes);
     budget.charge(edges.len() as u64, size_of::<Edge>() as u64)?;
-    workers::for_each(run, Stage::Rank, edges.len().div_ceil(EDGES) as u64, || (), |(), unit| {
-        let start = unit as usize * EDGES;
-        let mut grown = 0;
-        for edge in &edges[start..edges.len().min(start + EDGES)] {
-            let confidence = run.scale.confidence(edge.cosine());
-            let inside = of_face[edge.first() as usize] == of_face[edge.second() as usize];
-            if inside && run.parameters.output_threshold.is_reached_by(confidence) {
-                grown += best.offer(edge, confidence);
+    workers::for_each(
+        run,
+        Stage::Rank,
+        edges.len().div_ceil(EDGES) as u64,
+        || (),
+        |(), unit| {
+            let start = unit as usize * EDGES;
+            let mut grown = 0;
+            for edge in &edges[start..edges.len().min(start + EDGES)] {
+                let confidence = run.scale.confidence(edge.cosine());
+                let inside = of_face[edge.first() as usize] == of_face[edge.second() as usize];
+                if inside && run.parameters.output_threshold.is_reached_by(confidence) {
+                    grown += best.offer(edge, confidence);
+                }
             }
-        }
-        budget.charge(grown, MATCH_BYTES)
-    })
+            budget.charge(grown, MATCH_BYTES)
+        },
+    )
 }

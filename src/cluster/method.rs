@@ -40,10 +40,10 @@ pub(super) fn choose(run: &Run<'_>) -> Method {
 }
 
 /// Expected time of all pairs on one thread of a reference processor (AVX2): 1 ns for looking at a pair, and its
-/// products at 20 a nanosecond.
+/// products at 32 a nanosecond.
 fn exact_time(n: usize, d: usize) -> Duration {
     let pairs = n as f64 * n as f64 / 2.0;
-    seconds(pairs * (1.0 + d as f64 / 20.0) * 1e-9)
+    seconds(pairs * (1.0 + d as f64 / 32.0) * 1e-9)
 }
 
 /// Expected time of building the index and asking it, likewise: each face visits a number of others that grows with

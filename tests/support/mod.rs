@@ -36,7 +36,8 @@ pub(crate) fn naive_clusters(faces: &FaceSet, scale: &ConfidenceScale, threshold
                 let pairs = clusters[a].iter().flat_map(|x| clusters[b].iter().map(move |y| cosine(x, y)));
                 let link = pairs.fold(f64::INFINITY, f64::min);
                 let reaches = threshold.is_reached_by(scale.confidence(link));
-                if reaches && best.is_none_or(|(highest, i, j)| link > highest || (link >= highest && (a, b) < (i, j))) {
+                if reaches && best.is_none_or(|(highest, i, j)| link > highest || (link >= highest && (a, b) < (i, j)))
+                {
                     best = Some((link, a, b));
                 }
             }
