@@ -70,7 +70,7 @@ impl Watch for StopAt {
 
 #[test]
 fn a_run_that_is_told_to_stop_stops_wherever_it_is() {
-    let faces = crowd(30, 5, 16);
+    let faces = crowd(10, 5, 16);
     let scale = ConfidenceScale::cosine();
     for search in [Search::Exact, Search::Hnsw] {
         for scope in [MatchScope::All, MatchScope::Cluster] {

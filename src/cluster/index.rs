@@ -78,7 +78,8 @@ pub(super) fn propose(run: &Run<'_>, floor: f64) -> Result<Proposals, ClusterErr
     let asker = Asker { faces: run.faces, groups: &groups, graph: &graph, cut };
     let partners: Vec<Mutex<Vec<u32>>> = (0..run.faces.len()).map(|_| Mutex::default()).collect();
     let budget = Budget::new(run.resources.max_bytes);
-    // Proposals come from both sides and are made one below; the lists grow by doubling.
+    // A budget of its own: proposals come from both sides and in growing lists, but what is left of them below is small
+    // beside the edges they become.
     let bytes = 2 * size_of::<u32>() as u64;
     workers::for_each(
         run,
@@ -109,6 +110,7 @@ pub(super) fn propose(run: &Run<'_>, floor: f64) -> Result<Proposals, ClusterErr
         let mut list = list.into_inner().expect("appending does not panic");
         list.sort_unstable();
         list.dedup();
+        list.shrink_to_fit();
         Ok(list)
     });
     Ok(Proposals { partners: lists.collect::<Result<_, _>>()? })

@@ -325,10 +325,13 @@ mod tests {
     }
 
     #[test]
-    fn equal_links_are_merged_by_key() {
-        // 4 has equal links to 1 and to 3, which are merged first; the edges 02 and 13 tie as well.
-        let faces = faces(&[vec![1.0, 0.0], vec![0.0, 1.0], vec![1.0, 0.0], vec![0.0, 1.0], vec![0.6, 0.8]]);
-        assert_eq!(link(&faces, Method::Exact, |_, _| true), [vec![1, 3, 4], vec![0, 2]]);
+    fn of_equal_links_the_one_with_the_smallest_keys_is_merged() {
+        // One face between two others, which do not reach each other: exactly equal links to both.
+        let (left, middle, right) = (vec![0.8, 0.6], vec![1.0, 0.0], vec![0.8, -0.6]);
+        let merged = |rows: [&Vec<f32>; 3]| link(&faces(&rows.map(Clone::clone)), Method::Exact, |_, _| true);
+        assert_eq!(merged([&middle, &left, &right]), [vec![0, 1], vec![2]]);
+        assert_eq!(merged([&left, &middle, &right]), [vec![0, 1], vec![2]]);
+        assert_eq!(merged([&left, &right, &middle]), [vec![0, 2], vec![1]]);
     }
 
     #[test]
