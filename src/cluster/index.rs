@@ -11,8 +11,8 @@
 //!
 //! **Why not in parallel.** Parallel insertion in this crate depends on timing, and leaves some faces unreachable.
 //!
-//! **Why equal embeddings are one.** Many copies of one picture fill each other's neighbour lists and cut themselves off
-//! from the rest. So one of them stands for all, and a proposal counts for every copy.
+//! **Why equal embeddings are one.** Many copies of one picture fill each other's neighbour lists and cut themselves
+//! off from the rest. So one of them stands for all, and a proposal counts for every copy.
 
 use std::sync::Mutex;
 

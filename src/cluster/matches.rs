@@ -164,8 +164,22 @@ pub(super) fn rank(run: &Run<'_>, best: Best, edges: &[Edge], clusters: &[Vec<u3
             Ok(())
         },
     )?;
-    // List by list, so that each is freed as soon as it is copied.
-    Ok(Matches::from_lists(lists.into_iter().map(|list| list.into_inner().expect("sorting numbers does not panic"))))
+    let lists = lists.into_iter().map(|list| list.into_inner().expect("sorting numbers does not panic"));
+    flatten(run, lists.collect())
+}
+
+/// One list after the other, each freed as soon as it is copied.
+fn flatten(run: &Run<'_>, lists: Vec<Vec<Match>>) -> Result<Matches, ClusterError> {
+    let total = lists.iter().map(Vec::len).sum();
+    let mut matches = Matches { ends: Vec::with_capacity(lists.len()), listed: Vec::with_capacity(total) };
+    for mut list in lists {
+        if run.watch.should_stop() {
+            return Err(ClusterError::Stopped);
+        }
+        matches.listed.append(&mut list);
+        matches.ends.push(matches.listed.len());
+    }
+    Ok(matches)
 }
 
 /// Offers the edges whose faces share a cluster.
