@@ -1,4 +1,5 @@
 //! The fast clustering equals the naive one; the approximate one keeps every promise it makes.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on panics, and says what it skips")]
 
 mod support;
 
@@ -144,4 +145,24 @@ fn the_worked_example_of_the_contract_holds() {
     let result = run(&faces, &scale, &parameters, 1);
     let matches: Vec<_> = result.matches_of(3).iter().map(|m| (letter(&m.face), m.confidence.to_string())).collect();
     assert_eq!(matches, [("B", "73.86".to_owned()), ("A", "68.17".to_owned())]);
+}
+
+#[test]
+fn fast_equals_naive_where_clusters_are_large_and_merges_many() {
+    let scale = ConfidenceScale::cosine();
+    let mut state = 7u64;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f32::from((state >> 56) as u8) - 127.5
+    };
+    let rows: Vec<Vec<f32>> = (0..240).map(|_| (0..3).map(|_| random()).collect()).collect();
+    let faces = faces(&rows);
+    for threshold in ["2", "20", "55", "80", "95"] {
+        let cluster_threshold = threshold.parse().unwrap();
+        let exact = Parameters { cluster_threshold, search: Search::Exact, ..Parameters::default() };
+        let result = run(&faces, &scale, &exact, 2);
+        assert_eq!(result.clusters(), naive_clusters(&faces, &scale, cluster_threshold), "{threshold}");
+        let hnsw = Parameters { search: Search::Hnsw, ..exact };
+        assert_eq!(run(&faces, &scale, &hnsw, 2).verify(&faces, &scale, &hnsw), Ok(()), "{threshold}");
+    }
 }

@@ -49,7 +49,7 @@ pub(super) struct Gather<'a> {
     /// Infinite when no match is ranked before the clusters are known.
     output_floor: f64,
     edges: Mutex<Vec<Edge>>,
-    best: Best<'a>,
+    best: Best,
     budget: Budget,
 }
 
@@ -95,7 +95,7 @@ impl<'a> Gather<'a> {
     }
 
     /// The edges at or above the cluster threshold, in no order, and the matches so far.
-    pub(super) fn finish(self) -> (Vec<Edge>, Best<'a>) {
+    pub(super) fn finish(self) -> (Vec<Edge>, Best) {
         let mut edges = self.edges.into_inner().expect("appending does not panic");
         edges.shrink_to_fit();
         (edges, self.best)

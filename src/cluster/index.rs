@@ -11,8 +11,8 @@
 //!
 //! **Why not in parallel.** Parallel insertion in this crate depends on timing, and leaves some faces unreachable.
 //!
-//! **Why equal embeddings are one.** Many copies of one picture fill each other's neighbour lists and cut themselves off
-//! from the rest. So one of them stands for all, and a proposal counts for every copy.
+//! **Why equal embeddings are one.** Many copies of one picture fill each other's neighbour lists and cut themselves
+//! off from the rest. So one of them stands for all, and a proposal counts for every copy.
 
 use std::sync::Mutex;
 
@@ -78,7 +78,8 @@ pub(super) fn propose(run: &Run<'_>, floor: f64) -> Result<Proposals, ClusterErr
     let asker = Asker { faces: run.faces, groups: &groups, graph: &graph, cut };
     let partners: Vec<Mutex<Vec<u32>>> = (0..run.faces.len()).map(|_| Mutex::default()).collect();
     let budget = Budget::new(run.resources.max_bytes);
-    // Proposals come from both sides and are made one below; the lists grow by doubling.
+    // A budget of its own: proposals come from both sides and in growing lists, but what is left of them below is small
+    // beside the edges they become.
     let bytes = 2 * size_of::<u32>() as u64;
     workers::for_each(
         run,
@@ -103,12 +104,16 @@ pub(super) fn propose(run: &Run<'_>, floor: f64) -> Result<Proposals, ClusterErr
         },
     )?;
     let lists = partners.into_iter().map(|list| {
+        if run.watch.should_stop() {
+            return Err(ClusterError::Stopped);
+        }
         let mut list = list.into_inner().expect("appending does not panic");
         list.sort_unstable();
         list.dedup();
-        list
+        list.shrink_to_fit();
+        Ok(list)
     });
-    Ok(Proposals { partners: lists.collect() })
+    Ok(Proposals { partners: lists.collect::<Result<_, _>>()? })
 }
 
 /// The faces in groups of equal embeddings, bit for bit; groups and their members in image order.

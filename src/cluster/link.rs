@@ -4,19 +4,25 @@
 //! reaches the threshold, the two clusters with the highest are merged (contract R111), and of several equally high the
 //! pair with the smallest keys (R112). The key of a cluster is its first face.
 //!
-//! **Promises.** Every pair inside a cluster is proven. If the edges are all there are, no two clusters could be merged.
+//! **Promises.** Every pair inside a cluster is proven. If the edges are all there are, no two clusters could be
+//! merged.
 //!
-//! **Why it is sparse.** A link exists only if *every* pair across reaches the threshold. So each cluster keeps just its
-//! links, and merging two clusters keeps a link to a third only if both had one, as the lower of the two: links only
-//! vanish and sink. Every entry visited by a merge vanishes with it or is one of two that become one, so all merges
-//! together visit at most twice as many entries as there are edges.
+//! **Why it is sparse.** A link exists only if *every* pair across reaches the threshold. So each cluster keeps just
+//! its links, and merging two clusters keeps a link to a third only if both had one, as the lower of the two.
+//!
+//! **Why it is lazy.** A merge writes one new list, that of the merged cluster, and leaves those of all others as they
+//! are: of two linked clusters the one that changed last knows their link. A list is brought up to date when its
+//! cluster is merged. Of the entries a merge looks at, two become one at best; so all merges together look at no more
+//! than four times as many as there are edges.
 //!
 //! **When edges may be missing.** Then no link to a cluster says nothing. Where only one of two merged clusters is
 //! linked to a third, the pairs of the other with the third are computed, until one is below the threshold or all are
 //! proven.
 
-use std::cmp::Ordering;
+use std::cell::Cell;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 use super::verify::{Candidate, Edge, keep};
 use super::watch::{Meter, Stage};
@@ -24,8 +30,8 @@ use super::{ClusterError, Method, Run};
 
 /// How many edges are sorted at once, between two looks at whether to stop.
 const SORTED_RUN: usize = 1 << 18;
-/// How many links are taken from the queue, or pairs computed, between two looks.
-const LOOK: u64 = 1 << 10;
+/// How many steps - a link looked at, a pair computed - between two looks.
+const LOOK: usize = 1 << 14;
 
 /// A possible merge: two keys, the smaller first, and the link. The greatest is the next to be merged.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +73,8 @@ struct Queue<'a> {
     /// The head of each run.
     heads: BinaryHeap<(Merge, usize)>,
     sunk: BinaryHeap<Merge>,
+    /// How many edges were taken since the last report.
+    unreported: u64,
 }
 
 impl<'a> Queue<'a> {
@@ -78,16 +86,17 @@ impl<'a> Queue<'a> {
         }
         let mut runs: Vec<_> = edges.chunks(SORTED_RUN).map(<[Edge]>::iter).collect();
         let heads = runs.iter_mut().enumerate().filter_map(|(i, run)| Some((run.next()?.into(), i))).collect();
-        Ok(Self { runs, heads, sunk: BinaryHeap::new() })
+        Ok(Self { runs, heads, sunk: BinaryHeap::new(), unreported: 0 })
     }
 
     fn pop(&mut self) -> Option<Merge> {
         match (self.heads.peek_mut(), self.sunk.peek()) {
             (Some(mut head), sunk) if sunk.is_none_or(|sunk| head.0 >= *sunk) => {
                 let (next, run) = *head;
+                self.unreported += 1;
                 match self.runs[run].next() {
                     Some(edge) => head.0 = edge.into(),
-                    None => drop(std::collections::binary_heap::PeekMut::pop(head)),
+                    None => drop(PeekMut::pop(head)),
                 }
                 Some(next)
             }
@@ -104,53 +113,53 @@ struct Link {
     key: u32,
 }
 
-/// In place of the cosine once the link is gone. No cosine is infinite.
-const GONE: f64 = f64::NEG_INFINITY;
-
-impl Link {
-    fn is_gone(self) -> bool {
-        self.cosine.to_bits() == GONE.to_bits()
-    }
-}
-
-/// The clusters so far, by key. A cluster that was merged into another is empty.
+/// The clusters so far, by key.
 struct Forest<'a> {
     run: &'a Run<'a>,
+    meter: &'a Meter<'a>,
     floor: f64,
     method: Method,
+    /// The faces of each cluster; none once it was merged into another.
     members: Vec<Vec<u32>>,
-    /// For each cluster its links, by key; those gone are dropped when it is merged.
+    /// The cluster each was merged into; itself as long as there is none.
+    parents: Vec<u32>,
+    /// The number of the last merge that made each what it is; 0 for a cluster of one.
+    changed: Vec<u32>,
+    /// For each cluster its links, by key, as they were when it last changed.
     links: Vec<Vec<Link>>,
+    merges: u32,
+    steps: Cell<usize>,
 }
 
-/// The partition by complete linkage: each cluster with its faces in image order, the clusters by their first face.
+/// The partition by complete linkage, in the order of output: most faces first, then by first face; in each cluster the
+/// faces in image order (contract R119).
 ///
 /// `edges` are the proven pairs at or above the threshold; they are left in another order.
 pub(super) fn cliques(run: &Run<'_>, edges: &mut [Edge], method: Method) -> Result<Vec<Vec<u32>>, ClusterError> {
     let meter = Meter::new(run.watch, Stage::Link, 2 * edges.len() as u64);
     let mut forest = Forest::new(run, edges, method, &meter)?;
     let mut queue = Queue::new(edges, &meter)?;
-    let mut taken = 0;
+    meter.check()?;
     while let Some(merge) = queue.pop() {
-        taken += 1;
-        if taken % LOOK == 0 {
-            meter.check()?;
-        }
         if forest.is_current(merge) {
             forest.merge(merge, &mut queue.sunk)?;
         }
-        if taken % SORTED_RUN as u64 == 0 {
-            meter.advance(0);
+        forest.step(1)?;
+        if queue.unreported >= LOOK as u64 {
+            meter.advance(std::mem::take(&mut queue.unreported));
         }
     }
-    meter.check()?;
+    meter.advance(queue.unreported);
     let mut clusters: Vec<_> = forest.members.into_iter().filter(|members| !members.is_empty()).collect();
-    clusters.iter_mut().for_each(|members| members.sort_unstable());
+    for members in &mut clusters {
+        members.sort_unstable();
+    }
+    clusters.sort_unstable_by_key(|members| (Reverse(members.len()), members[0]));
     Ok(clusters)
 }
 
 impl<'a> Forest<'a> {
-    fn new(run: &'a Run<'a>, edges: &[Edge], method: Method, meter: &Meter<'_>) -> Result<Self, ClusterError> {
+    fn new(run: &'a Run<'a>, edges: &[Edge], method: Method, meter: &'a Meter<'a>) -> Result<Self, ClusterError> {
         let n = run.faces.len();
         let mut degrees = vec![0usize; n];
         for chunk in edges.chunks(SORTED_RUN) {
@@ -168,46 +177,116 @@ impl<'a> Forest<'a> {
                 links[edge.second() as usize].push(Link { cosine: edge.cosine(), key: edge.first() });
             }
         }
-        for lists in links.chunks_mut(LOOK as usize) {
+        for list in &mut links {
             meter.check()?;
-            lists.iter_mut().for_each(|list| list.sort_unstable_by_key(|link| link.key));
+            list.sort_unstable_by_key(|link| link.key);
         }
-        let floor = run.scale.lowest_cosine(run.parameters.cluster_threshold);
-        let members = (0..n as u32).map(|face| vec![face]).collect();
-        Ok(Self { run, floor, method, members, links })
+        Ok(Self {
+            run,
+            meter,
+            floor: run.scale.lowest_cosine(run.parameters.cluster_threshold),
+            method,
+            members: (0..n as u32).map(|face| vec![face]).collect(),
+            parents: (0..n as u32).collect(),
+            changed: vec![0; n],
+            links,
+            merges: 0,
+            steps: Cell::new(0),
+        })
+    }
+
+    /// Counts steps and looks now and then whether to stop.
+    fn step(&self, steps: usize) -> Result<(), ClusterError> {
+        self.steps.set(self.steps.get() + steps);
+        if self.steps.get() < LOOK {
+            return Ok(());
+        }
+        self.steps.set(0);
+        self.meter.check()
     }
 
     /// Whether both clusters still exist and are linked by exactly this cosine.
     fn is_current(&self, merge: Merge) -> bool {
-        let list = &self.links[merge.first as usize];
-        list.binary_search_by_key(&merge.second, |link| link.key)
-            .is_ok_and(|at| list[at].cosine.to_bits() == merge.cosine.to_bits())
+        let Merge { cosine, first, second } = merge;
+        let exist = [first, second].iter().all(|&key| self.parents[key as usize] == key);
+        exist && self.link(first, second).is_some_and(|link| link.to_bits() == cosine.to_bits())
+    }
+
+    /// The link of two clusters that exist, as the one that changed last knows it.
+    fn link(&self, a: u32, b: u32) -> Option<f64> {
+        let (knows, other) = if self.changed[a as usize] >= self.changed[b as usize] { (a, b) } else { (b, a) };
+        let list = &self.links[knows as usize];
+        list.binary_search_by_key(&other, |link| link.key).ok().map(|at| list[at].cosine)
+    }
+
+    /// Takes the links of a cluster and brings them up to date: to clusters that exist, by key, each once.
+    fn take_links(&mut self, key: u32) -> Result<Vec<Link>, ClusterError> {
+        let mut list = std::mem::take(&mut self.links[key as usize]);
+        let (mut kept, mut moved) = (0, false);
+        for at in 0..list.len() {
+            self.step(1)?;
+            let Link { cosine, key: other } = list[at];
+            // A link to a cluster that is gone lives on in the link to what it was merged into. Where edges are
+            // complete, the list has that one too.
+            let root = match self.method {
+                Method::Exact if self.parents[other as usize] != other => continue,
+                Method::Exact => other,
+                Method::Hnsw => self.root(other),
+            };
+            let is_newer = self.changed[root as usize] > self.changed[key as usize];
+            let link = if is_newer { self.link(root, key) } else { Some(cosine) };
+            if let Some(cosine) = link {
+                moved |= root != other;
+                list[kept] = Link { cosine, key: root };
+                kept += 1;
+            }
+        }
+        list.truncate(kept);
+        if moved {
+            list.sort_unstable_by_key(|link| link.key);
+            list.dedup_by_key(|link| link.key);
+        }
+        Ok(list)
+    }
+
+    /// The cluster that a cluster is part of by now.
+    fn root(&mut self, mut key: u32) -> u32 {
+        while self.parents[key as usize] != key {
+            // Halves the path for the next time.
+            self.parents[key as usize] = self.parents[self.parents[key as usize] as usize];
+            key = self.parents[key as usize];
+        }
+        key
     }
 
     /// Merges the second cluster into the first, keeps the links of both to a third, and queues those that sank.
     fn merge(&mut self, merge: Merge, sunk: &mut BinaryHeap<Merge>) -> Result<(), ClusterError> {
         let (kept, gone) = (merge.first, merge.second);
-        let ours = std::mem::take(&mut self.links[kept as usize]);
-        let theirs = std::mem::take(&mut self.links[gone as usize]);
-        let mut links = Vec::new();
+        // Those of the second are taken while the first's are still in place, and neither needs the other's.
+        let theirs = self.take_links(gone)?;
+        let ours = self.take_links(kept)?;
+        let mut links = Vec::with_capacity(ours.len().min(theirs.len()));
         for (key, our, their) in Zipped::new(&ours, &theirs) {
             if key == kept || key == gone {
                 continue;
             }
             let link = match (our, their) {
-                (Some(our), Some(their)) if !our.is_gone() && !their.is_gone() => Some(our.cosine.min(their.cosine)),
-                (Some(our), None) if !our.is_gone() => self.extend(our, gone)?,
-                (None, Some(their)) if !their.is_gone() => self.extend(their, kept)?,
-                _ => None,
+                (Some(our), Some(their)) => Some(our.cosine.min(their.cosine)),
+                (Some(our), None) => self.extend(our, gone)?,
+                (None, Some(their)) => self.extend(their, kept)?,
+                (None, None) => None,
             };
-            self.replace(key, gone, kept, link);
             let Some(cosine) = link else { continue };
             links.push(Link { cosine, key });
             if our.is_none_or(|our| our.cosine.to_bits() != cosine.to_bits()) {
                 sunk.push(Merge { cosine, first: kept.min(key), second: kept.max(key) });
             }
         }
+        links.shrink_to_fit();
         self.links[kept as usize] = links;
+        self.merges += 1;
+        self.changed[kept as usize] = self.merges;
+        self.parents[gone as usize] = kept;
         let mut joining = std::mem::take(&mut self.members[gone as usize]);
         self.members[kept as usize].append(&mut joining);
         Ok(())
@@ -226,32 +305,14 @@ impl<'a> Forest<'a> {
     fn lowest(&self, a: u32, b: u32) -> Result<Option<f64>, ClusterError> {
         let (ours, theirs) = (&self.members[a as usize], &self.members[b as usize]);
         let mut lowest = f64::INFINITY;
-        let mut computed = 0;
         for (&x, &y) in ours.iter().flat_map(|x| theirs.iter().map(move |y| (x, y))) {
-            computed += 1;
-            if computed % LOOK == 0 && self.run.watch.should_stop() {
-                return Err(ClusterError::Stopped);
-            }
+            self.step(1)?;
             match keep(self.run.faces, Candidate::new(x, y), self.floor) {
                 Some(edge) => lowest = lowest.min(edge.cosine()),
                 None => return Ok(None),
             }
         }
         Ok(Some(lowest))
-    }
-
-    /// In the list of `cluster`: no link to `gone` any more, and this one to `kept`.
-    fn replace(&mut self, cluster: u32, gone: u32, kept: u32, link: Option<f64>) {
-        let list = &mut self.links[cluster as usize];
-        let place = |list: &[Link], key: u32| list.binary_search_by_key(&key, |link| link.key);
-        if let Ok(at) = place(list, gone) {
-            list[at].cosine = GONE;
-        }
-        match (place(list, kept), link) {
-            (Ok(at), link) => list[at].cosine = link.unwrap_or(GONE),
-            (Err(at), Some(cosine)) => list.insert(at, Link { cosine, key: kept }),
-            (Err(_), None) => {}
-        }
     }
 }
 
@@ -280,5 +341,78 @@ impl Iterator for Zipped<'_> {
             })
         };
         Some((key, take(&mut self.ours), take(&mut self.theirs)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Parameters, Resources, Unwatched};
+    use super::*;
+    use crate::confidence::ConfidenceScale;
+    use crate::face::{DatabaseName, Embedding, FaceId, FaceSet, Identifier, ImageLabel};
+    use proptest::prelude::*;
+
+    fn faces(rows: &[Vec<f32>]) -> FaceSet {
+        let id = |i: usize| FaceId {
+            database: DatabaseName::new("d").unwrap(),
+            identifier: Identifier::new(&format!("{i:08}")).unwrap(),
+            label: ImageLabel::new("x").unwrap(),
+        };
+        let face = |(i, row): (usize, &Vec<f32>)| (id(i), Embedding::new(row.clone()).unwrap());
+        FaceSet::new(rows.iter().enumerate().map(face)).unwrap()
+    }
+
+    /// Links the edges that `listed` lets through, at confidence 75: cosine 0.5.
+    fn link(faces: &FaceSet, method: Method, mut listed: impl FnMut(u32, u32) -> bool) -> Vec<Vec<u32>> {
+        let (scale, resources) = (ConfidenceScale::cosine(), Resources::default());
+        let parameters = Parameters { cluster_threshold: "75".parse().unwrap(), ..Parameters::default() };
+        let run = Run { faces, scale: &scale, parameters: &parameters, resources: &resources, watch: &Unwatched };
+        let floor = scale.lowest_cosine(parameters.cluster_threshold);
+        let pairs = (0..faces.len() as u32).flat_map(|b| (0..b).map(move |a| (a, b)));
+        let mut edges: Vec<Edge> = pairs
+            .filter(|&(a, b)| listed(a, b))
+            .filter_map(|(a, b)| keep(faces, Candidate::new(a, b), floor))
+            .collect();
+        cliques(&run, &mut edges, method).unwrap()
+    }
+
+    #[test]
+    fn of_equal_links_the_one_with_the_smallest_keys_is_merged() {
+        // One face between two others, which do not reach each other: exactly equal links to both.
+        let (left, middle, right) = (vec![0.8, 0.6], vec![1.0, 0.0], vec![0.8, -0.6]);
+        let merged = |rows: [&Vec<f32>; 3]| link(&faces(&rows.map(Clone::clone)), Method::Exact, |_, _| true);
+        assert_eq!(merged([&middle, &left, &right]), [vec![0, 1], vec![2]]);
+        assert_eq!(merged([&left, &middle, &right]), [vec![0, 1], vec![2]]);
+        assert_eq!(merged([&left, &right, &middle]), [vec![0, 2], vec![1]]);
+    }
+
+    #[test]
+    fn a_pair_the_index_did_not_propose_is_computed_before_it_decides() {
+        let near = faces(&[vec![1.0, 0.0], vec![0.9, 0.1], vec![0.9, -0.1]]);
+        let without_12 = |a: u32, b: u32| (a, b) != (1, 2);
+        assert_eq!(link(&near, Method::Hnsw, without_12), [[0, 1, 2]]);
+        assert_eq!(link(&near, Method::Exact, without_12), [vec![0, 1], vec![2]], "there nothing is missing");
+        // 0 reaches both others, which do not reach each other.
+        let far = faces(&[vec![1.0, 0.0], vec![0.6, 0.8], vec![0.6, -0.8]]);
+        assert_eq!(link(&far, Method::Hnsw, |_, _| true), [vec![0, 1], vec![2]]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_edges_are_missing_every_pair_in_a_cluster_is_proven(
+            rows in proptest::collection::vec(proptest::collection::vec(-1.0f32..1.0, 3), 1..30),
+            listed in proptest::collection::vec(any::<bool>(), 30 * 30),
+        ) {
+            let faces = faces(&rows);
+            let clusters = link(&faces, Method::Hnsw, |a, b| listed[(a * 30 + b) as usize]);
+            for members in &clusters {
+                for (at, &b) in members.iter().enumerate() {
+                    for &a in &members[..at] {
+                        prop_assert!(keep(&faces, Candidate::new(a, b), 0.5 - 1e-4).is_some());
+                    }
+                }
+            }
+            prop_assert_eq!(clusters.iter().map(Vec::len).sum::<usize>(), faces.len());
+        }
     }
 }

@@ -80,8 +80,7 @@ impl Matches {
 const OPEN: u64 = f64::NEG_INFINITY.to_bits();
 
 /// The best matches of each face so far, filled from any number of threads in any order.
-pub(super) struct Best<'a> {
-    run: Run<'a>,
+pub(super) struct Best {
     most: usize,
     /// For each face a heap with the worst on top.
     lists: Vec<Mutex<BinaryHeap<Match>>>,
@@ -91,13 +90,12 @@ pub(super) struct Best<'a> {
     cosines: Vec<f64>,
 }
 
-impl<'a> Best<'a> {
-    pub(super) fn new(run: &Run<'a>) -> Self {
+impl Best {
+    pub(super) fn new(run: &Run<'_>) -> Self {
         let most = run.parameters.max_matches.unwrap_or(usize::MAX);
         let limited = (1..run.faces.len()).contains(&most);
         let lowest = |h| Confidence::from_hundredths(h).map(|c| run.scale.lowest_cosine(Threshold::at(c)));
         Self {
-            run: *run,
             most,
             lists: (0..run.faces.len()).map(|_| Mutex::default()).collect(),
             floors: (0..if limited { run.faces.len() } else { 0 }).map(|_| AtomicU64::new(OPEN)).collect(),
@@ -143,12 +141,7 @@ const UNIT: usize = 256;
 
 /// Orders what was gathered. With `MatchScope::Cluster` the matches are the edges inside the clusters: all their pairs
 /// reach the cluster threshold, so that none is elsewhere.
-pub(super) fn rank(
-    run: &Run<'_>,
-    best: Best<'_>,
-    edges: &[Edge],
-    clusters: &[Vec<u32>],
-) -> Result<Matches, ClusterError> {
+pub(super) fn rank(run: &Run<'_>, best: Best, edges: &[Edge], clusters: &[Vec<u32>]) -> Result<Matches, ClusterError> {
     if run.parameters.scope == MatchScope::Cluster && best.most > 0 {
         offer_inside(run, &best, edges, clusters)?;
     }
@@ -171,21 +164,39 @@ pub(super) fn rank(
             Ok(())
         },
     )?;
+<<<<<<< HEAD
     let total = lists.len();
     let mut matches = Matches { ends: Vec::with_capacity(total), listed: Vec::new() };
     for list in lists {
         matches.listed.append(&mut list.into_inner().expect("sorting numbers does not panic"));
+=======
+    let lists = lists.into_iter().map(|list| list.into_inner().expect("sorting numbers does not panic"));
+    flatten(run, lists.collect())
+}
+
+/// One list after the other, each freed as soon as it is copied.
+fn flatten(run: &Run<'_>, lists: Vec<Vec<Match>>) -> Result<Matches, ClusterError> {
+    let total = lists.iter().map(Vec::len).sum();
+    let mut matches = Matches { ends: Vec::with_capacity(lists.len()), listed: Vec::with_capacity(total) };
+    for mut list in lists {
+        if run.watch.should_stop() {
+            return Err(ClusterError::Stopped);
+        }
+        matches.listed.append(&mut list);
+>>>>>>> cluster
         matches.ends.push(matches.listed.len());
     }
     Ok(matches)
 }
 
 /// Offers the edges whose faces share a cluster.
-fn offer_inside(run: &Run<'_>, best: &Best<'_>, edges: &[Edge], clusters: &[Vec<u32>]) -> Result<(), ClusterError> {
+fn offer_inside(run: &Run<'_>, best: &Best, edges: &[Edge], clusters: &[Vec<u32>]) -> Result<(), ClusterError> {
     const EDGES: usize = 1 << 16;
     let mut of_face = vec![0u32; run.faces.len()];
     for (cluster, members) in clusters.iter().enumerate() {
-        members.iter().for_each(|&face| of_face[face as usize] = cluster as u32);
+        for &face in members {
+            of_face[face as usize] = cluster as u32;
+        }
     }
     // The lists of links are gone by now; their share of the budget is free for matches.
     let budget = Budget::new(run.resources.max_bytes);

@@ -110,7 +110,8 @@ pub enum ClusterError {
     Stopped,
     /// More pairs reach the thresholds than fit.
     #[error(
-        "{found} pairs and matches found so far need {bytes} bytes, the limit is {limit}: higher thresholds or maxresults need less"
+        "{found} pairs and matches so far need {bytes} bytes, the limit is {limit}; \
+         higher thresholds or a lower maxresults need less"
     )]
     TooManyPairs {
         /// Pairs and matches held when the limit was passed. There may be more.

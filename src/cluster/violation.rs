@@ -240,7 +240,7 @@ impl Proof<'_> {
         }
         for face in 0..faces as u32 {
             let matches = self.result.matches_of(face);
-            for entry in matches {
+            for &entry in matches {
                 self.is_right(face, entry)?;
             }
             if let Some(before) = matches.windows(2).position(|pair| pair[0] >= pair[1]) {
@@ -253,8 +253,8 @@ impl Proof<'_> {
         Ok(())
     }
 
-    fn is_right(&self, face: u32, entry: &Match) -> Result<(), Violation> {
-        let &Match { face: other, confidence: stated } = entry;
+    fn is_right(&self, face: u32, entry: Match) -> Result<(), Violation> {
+        let Match { face: other, confidence: stated } = entry;
         if other == face || other as usize >= self.faces.len() {
             return Err(Violation::NoSuchMatch { face, other });
         }
