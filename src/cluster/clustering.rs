@@ -18,15 +18,8 @@ pub struct Clustering {
 }
 
 impl Clustering {
-<<<<<<< HEAD
-    /// A result of these parts. The clusters are brought into the order of output: most faces first, then by first face
-    /// (contract R119).
-    pub fn new(mut clusters: Vec<Vec<u32>>, matches: Matches, method: Method, audit: Option<RecallAudit>) -> Self {
-        clusters.sort_by_key(|members| (std::cmp::Reverse(members.len()), members.first().copied()));
-=======
     /// A result of these parts, as they are.
     pub fn new(clusters: Vec<Vec<u32>>, matches: Matches, method: Method, audit: Option<RecallAudit>) -> Self {
->>>>>>> cluster
         Self { clusters, matches, method, audit }
     }
 

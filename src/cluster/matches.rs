@@ -164,12 +164,6 @@ pub(super) fn rank(run: &Run<'_>, best: Best, edges: &[Edge], clusters: &[Vec<u3
             Ok(())
         },
     )?;
-<<<<<<< HEAD
-    let total = lists.len();
-    let mut matches = Matches { ends: Vec::with_capacity(total), listed: Vec::new() };
-    for list in lists {
-        matches.listed.append(&mut list.into_inner().expect("sorting numbers does not panic"));
-=======
     let lists = lists.into_iter().map(|list| list.into_inner().expect("sorting numbers does not panic"));
     flatten(run, lists.collect())
 }
@@ -183,7 +177,6 @@ fn flatten(run: &Run<'_>, lists: Vec<Vec<Match>>) -> Result<Matches, ClusterErro
             return Err(ClusterError::Stopped);
         }
         matches.listed.append(&mut list);
->>>>>>> cluster
         matches.ends.push(matches.listed.len());
     }
     Ok(matches)

@@ -98,7 +98,7 @@ pub struct Resources {
 impl Default for Resources {
     /// One thread, 4 GiB, 15 minutes.
     fn default() -> Self {
-        Self { threads: NonZeroUsize::MIN, max_bytes: 4 << 30, auto_exact: Duration::from_secs(15 * 60) }
+        Self { threads: NonZeroUsize::MIN, max_bytes: 4 << 30, auto_exact: Duration::from_mins(15) }
     }
 }
 
