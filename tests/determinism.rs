@@ -43,9 +43,9 @@ fn invented() -> Vec<Record> {
     let mut records = Vec::new();
     for person in 0..60 {
         let centre: Vec<f32> = (0..16).map(|_| random.unit()).collect();
-        for image in 0..1 + person % 9 {
+        for image in 0..=person % 9 {
             let noisy: Vec<f32> = centre.iter().map(|&c| c + 0.5 * random.unit()).collect();
-            for copy in 0..1 + usize::from(image == 2) {
+            for copy in 0..=usize::from(image == 2) {
                 records.push(Record {
                     row: 0,
                     identifier: Identifier::new(&format!("person {person}")).unwrap(),
@@ -70,7 +70,9 @@ fn is_the_same_in_every_order(records: &mut [Record], threshold: &str, searches:
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("faces.npy");
         let mut writer = Writer::create(&file, Format::Npy, None).unwrap();
-        records.iter().for_each(|record| writer.push(record).unwrap());
+        for record in &*records {
+            writer.push(record).unwrap();
+        }
         writer.finish().unwrap();
         let mut settings = Settings::new(folder.path().join("data"));
         settings.threads = NonZeroUsize::new(1 + usize::try_from(order % 2).unwrap()).unwrap();
