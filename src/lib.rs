@@ -20,7 +20,7 @@
 //! | [`face`] | names, embeddings, sets of faces in image order | nothing |
 //! | [`confidence`] | from cosine to confidence and back | nothing |
 //! | [`kernel`] | the arithmetic; the only place with `unsafe` | `face` |
-//! | [`cluster`] | the answer: pairs, edges, clusters, matches. Pure | the three above |
+//! | [`cluster`](mod@cluster) | the answer: pairs, edges, clusters, matches. Pure | the three above |
 //! | `job` | the promise: states, transitions, queues, tokens. Pure | nothing |
 //! | `store` | one durable ordered map (sled) | names and tokens |
 //! | `exchange` | files of faces in and out | `face` |
