@@ -153,7 +153,7 @@ Finished    -          -          -          -          -          -          - 
 Error       -          -          -          -          -          -          -          -          -
 Cancelled   -          -          -          -          -          -          -          -          -
 Stopped     -          -          -          -          -          -          -          -          -";
-        assert_eq!(table(), expected);
+        assert_eq!(table().trim_start(), expected);
     }
 
     #[test]
