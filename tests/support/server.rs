@@ -1,0 +1,233 @@
+//! The real program, started on a data directory and spoken to over a raw socket.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// The longest that anything here is waited for.
+const DEADLINE: Duration = Duration::from_mins(2);
+
+/// A server at work.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+/// The program with these arguments.
+pub(crate) fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_faceclique"));
+    command.args(arguments).env_remove("FACECLIQUE_LOG");
+    command
+}
+
+impl Server {
+    /// Serves a data directory on a free port.
+    pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    pub(crate) fn start_with(data: &Path, arguments: &[&str]) -> Self {
+        let data = data.to_str().unwrap();
+        let mut command = program(&["serve", "--data", data, "--listen", "127.0.0.1:0"]);
+        let mut child = command.args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut seen = String::new();
+        let address = loop {
+            let begin = seen.len();
+            assert!(log.read_line(&mut seen).unwrap() > 0, "the server ended: {seen}");
+            if let Some((_, rest)) = seen[begin..].split_once("serving address=") {
+                break rest.split_whitespace().next().unwrap().parse().unwrap();
+            }
+        };
+        // read on, or the log would fill the pipe and stop the server
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Self { child, address }
+    }
+
+    /// Ends the process without a word, as a pulled plug does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks the process to end, and waits for it.
+    pub(crate) fn terminate(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+
+    /// The peak memory of the process so far, in KiB.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Sends these bytes and reads until the server closes: head and body, chunks joined.
+    pub(crate) fn raw(&self, request: &[u8]) -> (String, Vec<u8>) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let _ = stream.write_all(request); // a refused upload is answered before it is sent
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        split(&answer)
+    }
+
+    /// The answer to `GET` of this target, as text.
+    pub(crate) fn get(&self, target: &str) -> String {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let (head, body) = self.raw(request.as_bytes());
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        String::from_utf8(body).unwrap()
+    }
+
+    /// The answer to a multipart `POST` of these parts: name, Content-Type (none if empty), content.
+    pub(crate) fn post(&self, target: &str, parts: &[(&str, &str, &[u8])]) -> String {
+        let mut body = Vec::new();
+        for (name, kind, content) in parts {
+            let mut head = format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n");
+            if !kind.is_empty() {
+                write!(head, "Content-Type: {kind}\r\n").unwrap();
+            }
+            body.extend_from_slice(head.as_bytes());
+            body.extend_from_slice(b"\r\n");
+            body.extend_from_slice(content);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--b--\r\n");
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let (head, body) = self.raw(&[head.as_bytes(), &body].concat());
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        String::from_utf8(body).unwrap()
+    }
+
+    /// The token of an asynchronous action.
+    pub(crate) fn submit(&self, target: &str) -> String {
+        token(&self.get(target))
+    }
+
+    /// The token of an import of this content.
+    pub(crate) fn submit_import(&self, database: &str, content: &[u8]) -> String {
+        token(&self.post(&format!("/action=ImportFaceDatabase&database={database}"), &[("dbdata", "", content)]))
+    }
+
+    /// What QueueInfo says of a job now.
+    pub(crate) fn status(&self, queue: &str, token: &str) -> String {
+        self.get(&format!("/action=QueueInfo&QueueName={queue}&QueueAction=getStatus&Token={token}"))
+    }
+
+    /// What QueueInfo says of a job when it has ended.
+    pub(crate) fn ended(&self, queue: &str, token: &str) -> String {
+        wait_for(|| {
+            let answer = self.status(queue, token);
+            let waits = ["Queued", "Processing"].iter().any(|word| answer.contains(&format!("<status>{word}<")));
+            if waits { Err(answer) } else { Ok(answer) }
+        })
+    }
+
+    /// Imports this content and expects it to work.
+    pub(crate) fn import(&self, database: &str, content: &[u8]) {
+        let token = self.submit_import(database, content);
+        let answer = self.ended("ImportFaceDatabase", &token);
+        assert!(answer.contains("<status>Finished</status>"), "{answer}");
+    }
+
+    /// Clusters with these parameters and gives the answer of QueueInfo.
+    pub(crate) fn cluster(&self, parameters: &str) -> String {
+        let token = self.submit(&format!("/action=FaceClustering&{parameters}"));
+        self.ended("FaceClustering", &token)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks again and again until the answer is there; the last one is shown if it never is.
+pub(crate) fn wait_for<T>(mut ask: impl FnMut() -> Result<T, String>) -> T {
+    let begun = Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(last) => assert!(begun.elapsed() < DEADLINE, "waited too long; the last answer was {last}"),
+        }
+        std::thread::sleep(Duration::from_millis(5)); // between two questions
+    }
+}
+
+/// The token in an answer.
+pub(crate) fn token(answer: &str) -> String {
+    between(answer, "<token>", "</token>").to_owned()
+}
+
+/// The text between two others.
+pub(crate) fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+    let (_, text) = text.split_once(begin).unwrap_or_else(|| panic!("no {begin} in {text}"));
+    text.split_once(end).unwrap_or_else(|| panic!("no {end} in {text}")).0
+}
+
+/// The clusters in an answer, as their bytes.
+pub(crate) fn clusters(answer: &str) -> &str {
+    between(answer, "<clusters>", "</clusters>")
+}
+
+/// Head and body of an answer.
+fn split(answer: &[u8]) -> (String, Vec<u8>) {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or_else(|| {
+        panic!("no head in {:?}", String::from_utf8_lossy(answer));
+    });
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+    let mut rest = &answer[end + 4..];
+    if !head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        return (head, rest.to_vec());
+    }
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|two| two == b"\r\n").unwrap();
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
+        if size == 0 {
+            return (head, body);
+        }
+        body.extend_from_slice(&rest[end + 2..][..size]);
+        rest = &rest[end + 2 + size + 2..];
+    }
+}
+
+/// `answer` with every time and token replaced by its kind.
+pub(crate) fn masked(answer: &str) -> String {
+    let mut text = answer.to_owned();
+    for name in [
+        "queued_time",
+        "time_in_queue",
+        "process_start_time",
+        "time_processing",
+        "process_end_time",
+        "synctime",
+        "errortime",
+        "token",
+    ] {
+        let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
+        let mut rest = std::mem::take(&mut text);
+        while let Some((before, after)) = rest.split_once(&begin) {
+            let (_, after) = after.split_once(&end).unwrap();
+            write!(text, "{before}<{name}>*</{name}>").unwrap();
+            rest = after.to_owned();
+        }
+        text += &rest;
+    }
+    text
+}
