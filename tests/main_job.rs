@@ -185,6 +185,30 @@ fn r93_an_ended_job_answers_the_same_bytes_after_a_restart() {
 }
 
 #[test]
+fn r41_a_long_result_needs_little_memory_to_answer() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut same = String::new();
+    for i in 0..1_200 {
+        writeln!(same, r#"{{"identifier":"one of many copies","imagelabel":"{i}","embedding":[1,0]}}"#).unwrap();
+    }
+    server.import("copies", same.as_bytes());
+    let token = server.submit("/action=FaceClustering&database=copies");
+    let status = format!("/action=QueueInfo&QueueName=FaceClustering&QueueAction=getStatus&Token={token}");
+    server::wait_for(|| {
+        let answer = server.get(&format!("{status}&resultmaxclusters=0"));
+        if answer.contains("<status>Finished</status>") { Ok(()) } else { Err(answer) }
+    });
+    server.kill(); // the job's own memory is not asked about
+    let server = Server::start(data.path());
+    let before = server.peak_kib();
+    let bytes = server.count(&status);
+    let grown = server.peak_kib() - before;
+    assert!(bytes > 180 << 20, "{bytes} bytes are long");
+    assert!(grown < 64 << 10, "{bytes} bytes of answer took {grown} KiB of memory");
+}
+
+#[test]
 fn a3_errors_are_as_the_contract_says_byte_for_byte() {
     let (_data, server) = with_people();
     is_fixture(

@@ -88,6 +88,14 @@ impl Server {
         String::from_utf8(body).unwrap()
     }
 
+    /// How many bytes the answer to `GET` of this target has; they are not kept.
+    pub(crate) fn count(&self, target: &str) -> u64 {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        std::io::copy(&mut stream, &mut std::io::sink()).unwrap()
+    }
+
     /// The answer to a multipart `POST` of these parts: name, Content-Type (none if empty), content.
     pub(crate) fn post(&self, target: &str, parts: &[(&str, &str, &[u8])]) -> String {
         let mut body = Vec::new();
