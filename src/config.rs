@@ -268,6 +268,18 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_file_says_the_defaults_and_its_examples_are_valid() {
+        let documented = include_str!("../fixtures/faceclique.toml");
+        assert_eq!(format!("{:?}", config(documented).unwrap()), format!("{:?}", config("").unwrap()));
+        let is_example =
+            |line: &str| line.strip_prefix("# ").is_some_and(|rest| rest.contains(" = ") || rest == "[[models]]");
+        let lines = documented.lines().map(|line| if is_example(line) { &line[2..] } else { line });
+        let with_examples = lines.collect::<Vec<_>>().join("\n");
+        let config = config(&with_examples).unwrap();
+        assert_eq!((config.engine.memory, config.engine.models.len()), (8 << 30, 1));
+    }
+
+    #[test]
     fn a_key_that_is_not_known_is_refused() {
         assert!(config("[jobs]\nmax_queu_size = 3").unwrap_err().contains("max_queu_size"));
         assert!(config("[job]").unwrap_err().contains("job"));

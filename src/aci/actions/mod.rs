@@ -19,6 +19,7 @@ pub use server::Facts;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -100,12 +101,14 @@ pub struct Actions {
     engine: Arc<Engine>,
     facts: Facts,
     zone: TimeZone,
+    /// Requests since the start.
+    n_requests: AtomicU64,
 }
 
 impl Actions {
     /// The actions of this engine; dates are printed in `zone` (contract R49).
     pub fn new(engine: Arc<Engine>, facts: Facts, zone: TimeZone) -> Self {
-        Self { engine, facts, zone }
+        Self { engine, facts, zone, n_requests: AtomicU64::new(0) }
     }
 
     /// A date of a job, as printed (R48).
@@ -141,6 +144,7 @@ impl Service for Actions {
     }
 
     fn answer(&self, request: Result<Request, Refused>, _: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
+        self.n_requests.fetch_add(1, Ordering::Relaxed);
         let (action, prepared) = self.prepare(request);
         match prepared {
             Ok(write) => {

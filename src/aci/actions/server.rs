@@ -1,6 +1,7 @@
 //! GetVersion, GetStatus, GetPID: about the server itself (contract R150, R151).
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -60,6 +61,14 @@ pub(super) fn get_version<'a>(actions: &'a Actions, parameters: &mut Parameters)
         answer.value("autn:epoch", now.as_second())?;
         answer.text("autn:string", &date::job_date(now, &actions.zone))?;
         answer.close("autn:servertime")?;
+        answer.open("autn:performance")?;
+        answer.open("autn:qps")?;
+        let (queries, period) = (actions.n_requests.load(Ordering::Relaxed), uptime.max(1));
+        answer.value("autn:qps", format_args!("{:.3}", queries as f64 / period as f64))?;
+        answer.value("autn:queries", queries)?;
+        answer.value("autn:period", period)?;
+        answer.close("autn:qps")?;
+        answer.close("autn:performance")?;
         answer.open("autn:uptime")?;
         answer.text("autn:uptime", &spoken(uptime))?;
         answer.value("autn:seconds", uptime)?;
