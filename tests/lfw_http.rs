@@ -1,6 +1,10 @@
 //! Real faces through the whole program: imported over the ACI, clustered over HTTP, compared with SciPy's partition.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed, and says what it skips"
+)]
 
 #[path = "support/server.rs"]
 mod server;
