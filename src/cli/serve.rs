@@ -52,13 +52,15 @@ async fn serve(config: Config, file: Option<String>) -> Result<(), Failure> {
     let stopped = |mut stopping: watch::Receiver<()>| async move {
         let _ = stopping.changed().await; // also when the sender is gone
     };
-    let worker = tokio::spawn(worker::run(engine, stopped(stopping.clone())));
+    let mut worker = tokio::spawn(worker::run(engine, stopped(stopping.clone())));
     info!(%address, data = %config.engine.data.display(), "serving");
-    let server = tokio::spawn(http::run(listener, actions, config.http, stopped(stopping)));
+    let mut server = tokio::spawn(http::run(listener, actions, config.http, stopped(stopping)));
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: shutting down"),
         _ = interrupt.recv() => info!("SIGINT: shutting down"),
+        ended = &mut worker => return Err(format!("the worker has ended: {ended:?}").into()),
+        ended = &mut server => return Err(format!("the server has ended: {ended:?}").into()),
     }
     stop.send(())?;
     worker.await?;

@@ -29,6 +29,7 @@ mod view;
 pub mod worker;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -77,6 +78,8 @@ pub struct Engine {
     jobs: Mutex<Jobs>,
     /// Told when there may be a job to start.
     wake: Notify,
+    /// How many workers there are; one, or none.
+    workers: AtomicUsize,
 }
 
 impl std::fmt::Debug for Engine {
@@ -98,6 +101,7 @@ impl Engine {
             faces: RwLock::new(Faces { views: BTreeMap::new(), opened: clock.now() }),
             jobs: Mutex::new(Jobs::default()),
             wake: Notify::new(),
+            workers: AtomicUsize::new(0),
             store,
             clock,
             settings,
@@ -109,6 +113,11 @@ impl Engine {
     /// What it was told at its start.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Whether a worker works the queues.
+    pub fn is_worked(&self) -> bool {
+        self.workers.load(Ordering::Relaxed) > 0
     }
 
     /// Bytes of the store on the disk.

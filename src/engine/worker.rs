@@ -7,6 +7,7 @@ use std::error::Error as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::{JoinSet, spawn_blocking};
@@ -40,6 +41,7 @@ impl<E: Into<EngineError>> From<E> for Unfinished {
 
 /// Works the queues of `engine` until `shutdown`; returns when every running job is put back.
 pub async fn run(engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
+    let _present = Present::new(&engine);
     let mut shutdown = pin!(shutdown);
     let mut running = JoinSet::new();
     loop {
@@ -70,6 +72,22 @@ pub async fn run(engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
     engine.release_all();
     while running.join_next().await.is_some() {}
     info!("the worker has stopped");
+}
+
+/// Counts a worker for as long as it runs, however it ends.
+struct Present<'a>(&'a Engine);
+
+impl<'a> Present<'a> {
+    fn new(engine: &'a Engine) -> Self {
+        engine.workers.fetch_add(1, Ordering::Relaxed);
+        Self(engine)
+    }
+}
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.0.workers.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Engine {

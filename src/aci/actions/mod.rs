@@ -165,7 +165,8 @@ impl Service for Actions {
             return Health::NotAuthorised;
         }
         match self.engine.store_bytes() {
-            Ok(_) => Health::Well,
+            Ok(_) if self.engine.is_worked() => Health::Well,
+            Ok(_) => Health::Unwell("no worker works the queues".to_owned()),
             Err(error) => Health::Unwell(error.to_string()),
         }
     }
