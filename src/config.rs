@@ -220,7 +220,9 @@ impl RawJobs {
         engine.max_result = self.max_result_size.unwrap_or(engine.max_result);
         engine.auto_exact = self.auto_exact_time.map_or(engine.auto_exact, Duration::from_secs);
         engine.retention.age = self.result_retention.map_or(engine.retention.age, Duration::from_secs);
-        engine.retention.count = self.max_ended_jobs.unwrap_or(engine.retention.count);
+        if let Some(n) = self.max_ended_jobs {
+            engine.retention.count = at_least_one("jobs.max_ended_jobs", n)?.get();
+        }
         if let Some(bytes) = self.cache_size {
             if bytes < 1 << 20 {
                 let value = bytes.to_string();

@@ -74,7 +74,7 @@
 //!
 #![cfg_attr(feature = "server", doc = "```")]
 #![cfg_attr(not(feature = "server"), doc = "```ignore")]
-//! use faceclique::engine::{ClusterTask, Engine, Settings, Task, worker};
+//! use faceclique::engine::{ClusterTask, Engine, JobResult, Settings, Task, worker};
 //! use faceclique::face::{DatabaseName, Embedding, Identifier};
 //! use faceclique::job::Queue;
 //!
@@ -96,7 +96,8 @@
 //! };
 //! worker::run(engine.clone(), ended).await; // works the queues until the future is ready
 //! # });
-//! assert_eq!(engine.read_result(token)?.take_names().len(), 1);
+//! let Some(JobResult::Clustering(outcome)) = job().result else { panic!("it is finished") };
+//! assert_eq!(engine.read_result(token, &outcome)?.take_names().len(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

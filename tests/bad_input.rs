@@ -61,7 +61,7 @@ impl Untouched {
 fn is_refusal(answer: &str, number: u16, description: &str) {
     assert!(answer.contains("<response>ERROR</response>"), "{answer}");
     assert_eq!(between(answer, "<errordescription>", "</errordescription>"), description);
-    assert!(between(answer, "<errorid>", "</errorid>").ends_with(&number.to_string()), "{answer}");
+    assert_eq!(between(answer, "<rawerrorid>", "</rawerrorid>"), format!("0x{number:X}"), "{answer}");
 }
 
 /// Everything that the listing actions show.
@@ -185,17 +185,28 @@ fn a_bad_row_of_an_import_is_named_and_nothing_of_the_file_is_kept() {
     let csv = b"identifier,imagelabel,e0,e1,e2\ncid,1,1,0,0\n";
     let text = "an embedding of dimension 3 does not fit 'database=people': its model 'cosine' has dimension 2";
     data.refuses_import("", csv, &format!("{text} {id}61)"));
-    data.refuses_import("&format=npz", b"PK\x03\x04 and then nothing", &refused_archive(&data));
+    let said = rows(r#"{"identifier":"cid","imagelabel":"2","embedding":[0,1],"model":"arc"}"#);
+    let text = format!("the file says model 'arc', the request says 'model=cosine' {id}61)");
+    data.refuses_import("&model=cosine", said.as_bytes(), &text);
 }
 
-/// The error of a file that only begins like an archive.
-fn refused_archive(data: &Untouched) -> String {
+#[test]
+fn r55_a_model_that_is_not_configured_is_refused_before_there_is_a_job() {
+    let data = Untouched::new();
+    let target = "/action=ImportFaceDatabase&database=people&model=arc";
+    let answer = data.server.post(target, &[("dbdata", "", PEOPLE.as_bytes())]);
+    is_refusal(&answer, 61, "'model=arc' is not configured; known are: cosine");
+}
+
+#[test]
+fn a_file_that_only_begins_like_an_archive_is_refused() {
+    let data = Untouched::new();
     let target = "/action=ImportFaceDatabase&database=people";
     let token = server::token(&data.server.post(target, &[("dbdata", "", b"PK\x03\x04 and then nothing")]));
     let answer = data.server.ended("ImportFaceDatabase", &token);
-    let error = between(&answer, "<error>", "</error>").to_owned();
+    let error = between(&answer, "<error>", "</error>");
     assert!(error.starts_with("not a whole zip archive") && error.ends_with("DATABASE65)"), "{error}");
-    error
+    assert_eq!(shown(&data.server), data.before);
 }
 
 #[test]
@@ -286,7 +297,7 @@ fn unknown_queues_and_tokens_are_named_and_an_ended_job_stays_ended() {
 fn limits_of_queue_and_memory_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("faceclique.toml");
-    fs::write(&config, "[jobs]\nmax_queue_size = 3\nmax_job_memory = 4096\n").unwrap();
+    fs::write(&config, "[jobs]\nmax_queue_size = 3\nmax_job_memory = 200000\n").unwrap();
     let data = Untouched::with(&["--config", config.to_str().unwrap()]);
     let mut same = String::new();
     for i in 0..1_000 {
@@ -295,6 +306,33 @@ fn limits_of_queue_and_memory_are_named() {
     data.server.import("copies", same.as_bytes());
     let answer = data.server.cluster("database=copies");
     let error = between(&answer, "<error>", "</error>");
-    assert!(error.contains("the limit is 4096") && error.ends_with("(FACECLIQUEFACECLUSTERING63)"), "{error}");
+    assert!(error.contains("the limit is 200000") && error.ends_with("(FACECLIQUEFACECLUSTERING63)"), "{error}");
     assert!(error.contains("maxresults") && error.contains("max_job_memory"), "{error}");
+    same = same
+        .repeat(4)
+        .lines()
+        .enumerate()
+        .fold(String::new(), |all, (i, line)| all + &line.replace("\"x\"", &format!("\"x{i}\"")) + "\n");
+    data.server.import("many", same.as_bytes());
+    let answer = data.server.cluster("database=many");
+    let error = between(&answer, "<error>", "</error>");
+    assert!(error.contains("the images alone need more than 200000 bytes"), "{error}");
+}
+
+#[test]
+fn r66_a_full_queue_refuses_the_next_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("faceclique.toml");
+    fs::write(&config, "[jobs]\nmax_queue_size = 1\n").unwrap();
+    let data = Untouched::with(&["--config", config.to_str().unwrap()]);
+    // a file that takes a while to read keeps the queue full
+    let rows: String = (0..20_000).fold(String::new(), |rows, i| {
+        rows + &format!("{{\"identifier\":\"{i}\",\"imagelabel\":\"1\",\"embedding\":[1,0]}}\n")
+    });
+    let first = data.server.submit_import("large", rows.as_bytes());
+    let target = "/action=ImportFaceDatabase&database=large";
+    let text = "queue 'ImportFaceDatabase' holds 1 jobs that have not ended, the most it takes (max_queue_size)";
+    is_refusal(&data.server.post(target, &[("dbdata", "", PEOPLE.as_bytes())]), 53, text);
+    data.server.ended("ImportFaceDatabase", &first);
+    data.server.import("people", PEOPLE.as_bytes());
 }

@@ -104,8 +104,12 @@ fn an_import_killed_at_any_moment_is_there_whole_or_not_at_all_and_then_whole() 
         list.split_once(&entry).map_or(0, |(_, rest)| rest.split('<').next().unwrap().parse::<u32>().unwrap())
     };
     let mut acknowledged: Vec<(String, String)> = Vec::new();
+    let mut unfinished = 0;
     for round in 0..20 {
         let server = Server::start(data.path());
+        if let Some((_, token)) = acknowledged.last() {
+            unfinished += u32::from(!server.status("ImportFaceDatabase", token).contains("<status>Finished<"));
+        }
         for (database, token) in &acknowledged {
             let before = faces(&server, database);
             assert!(matches!(before, 0 | 375), "round {round}: {before} of 375 faces of {database}");
@@ -115,9 +119,11 @@ fn an_import_killed_at_any_moment_is_there_whole_or_not_at_all_and_then_whole() 
         }
         let database = format!("d{round}");
         acknowledged.push((database.clone(), server.submit_import(&database, &content)));
-        std::thread::sleep(Duration::from_micros(random.next() % 300_000)); // a random moment of its work
+        let moment = Duration::from_micros(random.next() % (100_000 + 20_000 * round)); // of its work, or behind it
+        std::thread::sleep(moment);
         server.kill();
     }
+    assert!(unfinished >= 3, "only {unfinished} of 19 kills came before the end of the import");
 }
 
 #[test]

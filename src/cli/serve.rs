@@ -36,6 +36,7 @@ impl Serve {
 }
 
 async fn serve(config: Config, file: Option<String>) -> Result<(), Failure> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let settings = config.engine.clone();
     let engine = tokio::task::spawn_blocking(move || Engine::open(settings)).await?.map_err(with_cause)?;
     let listener = TcpListener::bind(config.listen)
@@ -55,7 +56,6 @@ async fn serve(config: Config, file: Option<String>) -> Result<(), Failure> {
     let mut worker = tokio::spawn(worker::run(engine, stopped(stopping.clone())));
     info!(%address, data = %config.engine.data.display(), "serving");
     let mut server = tokio::spawn(http::run(listener, actions, config.http, stopped(stopping)));
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: shutting down"),
         _ = interrupt.recv() => info!("SIGINT: shutting down"),

@@ -99,14 +99,29 @@ impl Engine {
         })?;
         let mut failure = None;
         let images = databases.iter().flat_map(|(name, record)| self.trained(&faces, task, name, record));
-        let images = images.map_while(|image| image.map_err(|error| failure = Some(error)).ok());
+        let mut left = self.settings.memory;
+        let images = images.map_while(|image| {
+            let image = image.map_err(EngineError::from).and_then(|image| self.fits(image, &mut left));
+            image.map_err(|error| failure = Some(error)).ok()
+        });
         let set = FaceSet::new(images);
         if let Some(error) = failure {
-            return Err(error.into());
+            return Err(error);
         }
         let set =
             set.map_err(|error| EngineError::caused(ErrorKind::Internal, "the images do not fit together", error))?;
         Ok(Snapshot { faces: set, scale, synced })
+    }
+
+    /// Counts an image against the memory of a job.
+    fn fits(&self, image: (FaceId, Embedding), left: &mut u64) -> Result<(FaceId, Embedding), EngineError> {
+        let bytes = (image.1.dimension() * size_of::<f32>() + size_of::<FaceId>()) as u64;
+        *left = left.checked_sub(bytes).ok_or_else(|| {
+            let limit = self.settings.memory;
+            let text = format!("the images alone need more than {limit} bytes of memory (setting max_job_memory)");
+            EngineError::new(ErrorKind::Limit, text)
+        })?;
+        Ok(image)
     }
 
     /// The rows of a database that the job sees.
@@ -173,8 +188,7 @@ fn trained_image(
     let (ImageStatus::Trained, Some(values)) = (image.status, image.embedding) else {
         return Ok(None);
     };
-    let (identifier, label) = keys::image_names(&key)
-        .ok_or_else(|| StoreError::Damaged { key: keys::printable(&key), why: "its key holds no names".to_owned() })?;
+    let (identifier, label) = keys::image_names(&key)?;
     Ok(Some((FaceId { database: database.clone(), identifier, label }, embedding(&key, values)?)))
 }
 

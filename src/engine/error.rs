@@ -109,6 +109,12 @@ impl EngineError {
         Self::new(ErrorKind::FaceNotFound, text)
     }
 
+    /// There is no such image.
+    pub fn image_not_found(database: &DatabaseName, identifier: &Identifier, label: &ImageLabel) -> Self {
+        let text = format!("'imagelabel={label}' does not exist in 'identifier={identifier}' of 'database={database}'");
+        Self::new(ErrorKind::ImageNotFound, text)
+    }
+
     /// There is a database of that name.
     pub fn database_exists(name: &DatabaseName) -> Self {
         Self::new(ErrorKind::DatabaseExists, format!("'database={name}' exists already"))

@@ -8,7 +8,7 @@ use super::faces::embedding;
 use super::records::{FaceRecord, ImageRecord};
 use crate::exchange::{ExchangeError, Format, Record, Writer};
 use crate::face::{DatabaseName, Identifier};
-use crate::store::{StoreError, decode, keys};
+use crate::store::{decode, keys};
 
 impl Engine {
     /// Writes all images of a database, in image order; returns how many there are in the file. Nothing changes the
@@ -28,10 +28,7 @@ impl Engine {
         for (row, entry) in (1..).zip(self.store.scan(&keys::images(record.number))) {
             let (key, value) = entry?;
             let image: ImageRecord = decode(&key, &value)?;
-            let (identifier, label) = keys::image_names(&key).ok_or_else(|| StoreError::Damaged {
-                key: keys::printable(&key),
-                why: "its key holds no names".to_owned(),
-            })?;
+            let (identifier, label) = keys::image_names(&key)?;
             let is_first = face.as_ref() != Some(&identifier);
             let metadata = if is_first { self.metadata(record.number, &identifier)? } else { Vec::new() };
             face = Some(identifier.clone());

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tracing::warn;
+
 use super::error::EngineError;
 use super::records::{DatabaseRecord, FaceRecord, ImageRecord};
 use super::view::View;
@@ -68,6 +70,15 @@ impl FaceInfo {
     }
 }
 
+/// Faces listed in one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FacePage {
+    /// The number of the database; another database of the same name has another.
+    pub database: u64,
+    /// The faces, in identifier order.
+    pub faces: Vec<FaceInfo>,
+}
+
 /// Where a listing of faces begins.
 #[derive(Debug, Clone, Copy)]
 pub enum ListFrom<'a> {
@@ -85,10 +96,6 @@ fn generated() -> Result<String, EngineError> {
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
-fn damaged(key: &[u8]) -> StoreError {
-    StoreError::Damaged { key: keys::printable(key), why: "its key holds no names".to_owned() }
-}
-
 impl Engine {
     /// Makes an empty database, bound to `model` if one is named.
     pub fn create_database(&self, name: &DatabaseName, model: Option<&str>) -> Result<(), EngineError> {
@@ -100,7 +107,7 @@ impl Engine {
         let record = self.new_database(&mut faces, model)?;
         let key = keys::database(name);
         let mut batch = Batch::new();
-        batch.put(&key[..], encode(&key, &record));
+        batch.record(&key, &record);
         Ok(self.store.commit(batch)?)
     }
 
@@ -110,17 +117,22 @@ impl Engine {
         faces: &mut Faces,
         model: Option<super::records::ModelRecord>,
     ) -> Result<DatabaseRecord, EngineError> {
+        let number = self.unused_number()?;
+        let opened = faces.opened;
+        faces.views.insert(number, View::unborn(opened));
+        Ok(DatabaseRecord { number, model })
+    }
+
+    /// A number under which there are no rows, nor any to be cleared; asked for with the lock held.
+    pub(super) fn unused_number(&self) -> Result<u64, EngineError> {
         let mut largest = 0;
-        for database in self.databases()? {
-            largest = largest.max(database.1.number);
+        for (_, record) in self.databases()? {
+            largest = largest.max(record.number);
         }
         for entry in self.store.scan(&keys::clearances()) {
-            largest = largest.max(keys::database_number(&entry?.0).unwrap_or(0));
+            largest = largest.max(keys::database_number(&entry?.0)?);
         }
-        let number = largest + 1;
-        let opened = faces.opened;
-        faces.views.insert(number, View::new(opened));
-        Ok(DatabaseRecord { number, model })
+        Ok(largest + 1)
     }
 
     /// The databases with their number of faces, in name order.
@@ -145,9 +157,16 @@ impl Engine {
         let mut batch = Batch::new();
         batch.remove(keys::database(name));
         batch.put(keys::clearance(record.number), Vec::new());
-        self.store.commit(batch)?; // decided; the rest is done again after a crash
+        self.store.commit(batch)?;
         faces.views.remove(&record.number);
-        self.clear_database(record.number)
+        drop(faces); // decided: nobody finds the rows any more, and nobody is given their number
+        if let Err(error) = self.clear_database(record.number) {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "a removed database is not cleared; the next start does it"
+            );
+        }
+        Ok(())
     }
 
     /// Removes the rows of a database that is gone already.
@@ -203,7 +222,7 @@ impl Engine {
             return Err(EngineError::face_exists(database, &identifier));
         }
         let mut batch = Batch::new();
-        batch.put(&key[..], encode(&key, &FaceRecord::default()));
+        batch.record(&key, &FaceRecord::default());
         self.store.commit(batch)?;
         Ok(identifier)
     }
@@ -260,7 +279,7 @@ impl Engine {
             labels.push(label);
         }
         let key = keys::database(database);
-        batch.put(&key[..], encode(&key, &record));
+        batch.record(&key, &record);
         self.store.commit(batch)?;
         for (key, value) in &rows {
             faces.view(record.number).change(key, None, Some(value));
@@ -274,7 +293,7 @@ impl Engine {
         database: &DatabaseName,
         from: ListFrom<'_>,
         limit: usize,
-    ) -> Result<Vec<FaceInfo>, EngineError> {
+    ) -> Result<FacePage, EngineError> {
         let _faces = self.read_faces();
         let number = self.database(database)?.number;
         let mut skip = 0;
@@ -290,7 +309,8 @@ impl Engine {
         while skip > 0 && scan.next().transpose()?.is_some() {
             skip -= 1;
         }
-        scan.take(limit).map(|entry| self.face_info(number, entry?)).collect()
+        let faces = scan.take(limit).map(|entry| self.face_info(number, entry?));
+        Ok(FacePage { database: number, faces: faces.collect::<Result<_, _>>()? })
     }
 
     /// The face of that identifier.
@@ -303,12 +323,12 @@ impl Engine {
     }
 
     fn face_info(&self, number: u64, (key, value): (Vec<u8>, Vec<u8>)) -> Result<FaceInfo, EngineError> {
-        let identifier = keys::face_identifier(&key).ok_or_else(|| damaged(&key))?;
+        let identifier = keys::face_identifier(&key)?;
         let FaceRecord { metadata } = decode(&key, &value)?;
         let mut images = Vec::new();
         for entry in self.store.scan(&keys::images_of(number, &identifier)) {
             let (key, value) = entry?;
-            let (_, label) = keys::image_names(&key).ok_or_else(|| damaged(&key))?;
+            let (_, label) = keys::image_names(&key)?;
             images.push(ImageInfo { label, status: decode::<ImageRecord>(&key, &value)?.status });
         }
         Ok(FaceInfo { identifier, images, metadata })
@@ -325,11 +345,7 @@ impl Engine {
         let number = self.database(database)?.number;
         self.face(database, number, identifier)?;
         let key = keys::image(number, identifier, label);
-        let value = self.store.get(&key)?.ok_or_else(|| {
-            let text =
-                format!("'imagelabel={label}' does not exist in 'identifier={identifier}' of 'database={database}'");
-            EngineError::new(ErrorKind::ImageNotFound, text)
-        })?;
+        let value = self.store.get(&key)?.ok_or_else(|| EngineError::image_not_found(database, identifier, label))?;
         let image: ImageRecord = decode(&key, &value)?;
         Ok((image.status, image.embedding.map(|values| embedding(&key, values)).transpose()?))
     }
@@ -346,7 +362,7 @@ impl Engine {
             .scan(&keys::databases())
             .map(|entry| {
                 let (key, value) = entry?;
-                let name = keys::database_name(&key).ok_or_else(|| damaged(&key))?;
+                let name = keys::database_name(&key)?;
                 Ok((name, decode(&key, &value)?))
             })
             .collect()

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tracing::{info, warn};
 
@@ -10,16 +11,23 @@ use super::progress::{Control, Order, Progress};
 use super::records::{JobRecord, JobResult, Task};
 use super::{Engine, Upload};
 use crate::job::{DEFAULT_PRIORITY, Event, Life, Queue, Run, State, Timestamp, Token, Waiting, expired, next};
-use crate::store::{Batch, encode, keys};
+use crate::store::{Batch, keys};
 
 /// A job and, while it is at work, its run.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) record: JobRecord,
     pub(super) control: Option<Arc<Control>>,
+    /// How far its last run in this process came.
+    reached: Progress,
 }
 
 impl Entry {
+    /// A job that is not at work.
+    pub(super) fn new(record: JobRecord) -> Self {
+        Self { record, control: None, reached: Progress::default() }
+    }
+
     fn run(&self) -> Run {
         if self.control.is_some() { Run::Running } else { Run::Idle }
     }
@@ -105,7 +113,7 @@ impl Engine {
         let life = Life::new(self.clock.now());
         let record = JobRecord { queue, order, priority: DEFAULT_PRIORITY, life, task, result: None };
         self.store.commit(put(token, &record))?;
-        jobs.table.insert(token, Entry { record, control: None });
+        jobs.table.insert(token, Entry::new(record));
         drop(jobs);
         info!(%token, %queue, "job accepted");
         self.wake.notify_one();
@@ -132,8 +140,9 @@ impl Engine {
         let state = entry.state();
         let progress = match (&entry.control, state) {
             (Some(control), _) => control.progress(),
-            (None, State::Finished) => Progress { percent: 100.0, stage: None },
-            (None, _) => Progress::default(),
+            (None, State::Finished) => Progress { percent: 100.0, stage: None, before: Vec::new() },
+            (None, State::Queued) => Progress::default(),
+            (None, _) => entry.reached.clone(),
         };
         JobView {
             token,
@@ -185,16 +194,18 @@ impl Engine {
             .map_err(|refused| EngineError::wrong_state(asked, refused.state))?;
         let record = JobRecord { life, ..entry.record.clone() };
         self.store.commit(put(token, &record))?;
-        let ended = record.life.state(run).is_ended().then(|| record.task.clone());
+        let task = record.task.clone();
         entry.record = record;
         if let Some(control) = &entry.control {
             control.tell(Order::Stop);
         }
         let state = entry.state();
-        if let Some(task) = ended {
+        debug_assert_eq!(state, entry.record.life.state(run), "steering starts no run and ends none");
+        if state.is_ended() {
             jobs.suspects.remove(&token);
             drop(jobs);
             self.remove_uploads(&task);
+            self.forget_expired(queue);
             self.wake.notify_one();
         }
         info!(%token, %queue, %state, "job told to {asked}");
@@ -224,7 +235,8 @@ impl Engine {
         Ok(Some(Started { token, task: entry.record.task.clone(), control }))
     }
 
-    /// Ends or puts back a job at work. `with` is written in the same step, only if the job is Finished by it.
+    /// Ends or puts back a job at work. `with` is written in the same step, only if the job is Finished by it. A job
+    /// that has ended already stays as it is.
     pub(super) fn end(
         &self,
         token: Token,
@@ -233,7 +245,10 @@ impl Engine {
         with: Batch,
     ) -> Result<State, EngineError> {
         let mut jobs = self.lock_jobs();
-        let entry = jobs.table.get_mut(&token).expect("a job at work is in the table");
+        let entry = jobs.table.get_mut(&token).expect("only ended jobs are forgotten, and this one is at work");
+        if entry.state().is_ended() {
+            return Ok(entry.state());
+        }
         let (life, run) = (entry.record.life)
             .after(entry.run(), event, self.clock.now())
             .expect("a job at work can end in any of these ways");
@@ -242,26 +257,42 @@ impl Engine {
         let record = JobRecord { life, result, ..entry.record.clone() };
         let mut batch = if state == State::Finished { with } else { Batch::new() };
         let key = keys::job(token);
-        batch.put(&key[..], encode(&key, &record));
+        batch.record(&key, &record);
         self.store.commit(batch)?;
         let (queue, task) = (record.queue, record.task.clone());
         entry.record = record;
-        entry.control = None;
+        entry.reached = entry.control.take().map(|control| control.progress()).unwrap_or_default();
         jobs.suspects.remove(&token);
+        drop(jobs);
         if state.is_ended() {
             self.remove_uploads(&task);
         }
         info!(%token, %queue, %state, "job left its thread");
-        if let Err(error) = self.forget_expired(&mut jobs, queue) {
-            warn!(error = &error as &dyn std::error::Error, "ended jobs could not be removed");
-        }
-        drop(jobs);
+        self.forget_expired(queue);
         self.wake.notify_one();
         Ok(state)
     }
 
-    /// Removes the ended jobs of a queue that are kept no longer (contract R79).
-    pub(super) fn forget_expired(&self, jobs: &mut Jobs, queue: Queue) -> Result<(), EngineError> {
+    /// Removes the ended jobs of a queue that are kept no longer (contract R79); if that fails it is tried again later.
+    pub(super) fn forget_expired(&self, queue: Queue) {
+        let forgotten = self.try_to_forget(queue).and_then(|tokens| {
+            // outside the lock: a result may be large, and nobody can ask for it any more
+            tokens.into_iter().try_for_each(|token| self.clear_result(token))
+        });
+        if let Err(error) = forgotten {
+            warn!(error = &error as &dyn std::error::Error, "ended jobs could not be removed");
+        }
+    }
+
+    /// The same of every queue.
+    pub(super) fn forget_all_expired(&self) {
+        for queue in Queue::ALL {
+            self.forget_expired(queue);
+        }
+    }
+
+    fn try_to_forget(&self, queue: Queue) -> Result<Vec<Token>, EngineError> {
+        let mut jobs = self.lock_jobs();
         let ended = jobs.table.iter().filter(|(_, entry)| entry.record.queue == queue);
         let ended = ended.filter_map(|(&token, entry)| Some((token, entry.record.life.ended?)));
         let tokens = expired(ended, self.clock.now(), self.settings.retention);
@@ -270,15 +301,13 @@ impl Engine {
             batch.remove(keys::job(token));
             batch.put(keys::forgotten_job(token), Vec::new());
         }
-        if tokens.is_empty() {
-            return Ok(());
+        if !tokens.is_empty() {
+            self.store.commit(batch)?;
         }
-        self.store.commit(batch)?;
-        for token in tokens {
-            jobs.table.remove(&token);
-            self.clear_result(token)?;
+        for token in &tokens {
+            jobs.table.remove(token);
         }
-        Ok(())
+        Ok(tokens)
     }
 
     /// Removes the result of a job that is forgotten already.
@@ -291,6 +320,7 @@ impl Engine {
 
     /// Accepts and starts nothing more, and tells every run to put its job back into the queue.
     pub(super) fn release_all(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
         let mut jobs = self.lock_jobs();
         jobs.stopping = true;
         for control in jobs.table.values().filter_map(|entry| entry.control.as_ref()) {
@@ -320,7 +350,7 @@ impl Engine {
 pub(super) fn put(token: Token, record: &JobRecord) -> Batch {
     let key = keys::job(token);
     let mut batch = Batch::new();
-    batch.put(&key[..], encode(&key, record));
+    batch.record(&key, record);
     batch
 }
 

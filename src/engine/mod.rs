@@ -23,20 +23,21 @@ mod records;
 mod recovery;
 mod result;
 mod settings;
+mod staging;
 #[cfg(test)]
 mod tests;
 mod view;
 pub mod worker;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
 pub use error::{EngineError, ErrorKind};
-pub use faces::{DatabaseInfo, FaceInfo, ImageInfo, ListFrom};
+pub use faces::{DatabaseInfo, FaceInfo, FacePage, ImageInfo, ListFrom};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::JobView;
 pub use progress::Progress;
@@ -78,6 +79,8 @@ pub struct Engine {
     jobs: Mutex<Jobs>,
     /// Told when there may be a job to start.
     wake: Notify,
+    /// The server shuts down: what cannot be done now is left to the next start.
+    stopping: AtomicBool,
     /// How many workers there are; one, or none.
     workers: AtomicUsize,
 }
@@ -101,6 +104,7 @@ impl Engine {
             faces: RwLock::new(Faces { views: BTreeMap::new(), opened: clock.now() }),
             jobs: Mutex::new(Jobs::default()),
             wake: Notify::new(),
+            stopping: AtomicBool::new(false),
             workers: AtomicUsize::new(0),
             store,
             clock,
@@ -115,6 +119,11 @@ impl Engine {
         &self.settings
     }
 
+    /// Whether the server shuts down.
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
     /// Whether a worker works the queues.
     pub fn is_worked(&self) -> bool {
         self.workers.load(Ordering::Relaxed) > 0
@@ -125,7 +134,7 @@ impl Engine {
         Ok(self.store.bytes()?)
     }
 
-    // A panic while a lock was held changed nothing in memory: memory is changed after the store, in one statement.
+    // A panic while a lock was held is a defect that ends one job or one request; the others go on with what is there.
 
     fn read_faces(&self) -> RwLockReadGuard<'_, Faces> {
         self.faces.read().unwrap_or_else(PoisonError::into_inner)

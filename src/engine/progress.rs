@@ -1,6 +1,7 @@
 //! How far a running job is, and how it is told to stop: shared by the thread that works and the clients that ask.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cluster;
 
@@ -46,35 +47,39 @@ const STAGES: [Stage; 8] = [
 ];
 
 /// How far a job is.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Progress {
     /// Of the whole, 0 to 100; never falls during one run.
     pub percent: f64,
     /// The running stage, with the percentage of it that is done.
     pub stage: Option<(&'static str, f64)>,
+    /// The stages before it, in the order of the work.
+    pub before: Vec<&'static str>,
 }
 
 /// One run of a job.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Control {
     order: AtomicU8,
-    stage: AtomicU8,
-    done: AtomicU64,
-    total: AtomicU64,
-    /// The largest percentage shown so far, in thousandths.
-    shown: AtomicU64,
+    at: Mutex<At>,
+}
+
+/// Where a run is.
+#[derive(Debug, Default)]
+struct At {
+    stage: Option<usize>,
+    done: u64,
+    total: u64,
+    /// The stages before this one, in the order of the work.
+    before: Vec<&'static str>,
+    /// The largest percentage so far.
+    percent: f64,
 }
 
 impl Control {
     /// A run that has just begun.
     pub(super) fn new() -> Self {
-        Self {
-            order: AtomicU8::new(0),
-            stage: AtomicU8::new(u8::MAX),
-            done: AtomicU64::new(0),
-            total: AtomicU64::new(0),
-            shown: AtomicU64::new(0),
-        }
+        Self::default()
     }
 
     /// Tells the run to end. The first word counts: a stop that was acknowledged is not undone by a shutdown.
@@ -95,37 +100,34 @@ impl Control {
         }
     }
 
+    fn at(&self) -> MutexGuard<'_, At> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes that `done` of `total` steps of a stage are done; a total of 0 means unknown.
     pub(super) fn note(&self, stage: usize, done: u64, total: u64) {
-        self.stage.store(stage as u8, Ordering::Relaxed);
-        self.total.store(total, Ordering::Relaxed);
-        self.done.store(done, Ordering::Relaxed);
+        let mut at = self.at();
+        if at.stage != Some(stage) {
+            let left = at.stage.map(|left| STAGES[left].name);
+            at.before.extend(left);
+        }
+        (at.stage, at.done, at.total) = (Some(stage), done, total);
+        let Stage { begin, end, .. } = STAGES[stage];
+        at.percent = at.percent.max(begin + (end - begin) * at.share());
     }
 
     /// How far the run is.
     pub(super) fn progress(&self) -> Progress {
-        let Some(stage) = STAGES.get(usize::from(self.stage.load(Ordering::Relaxed))) else {
-            return Progress::default();
-        };
-        let (done, total) = (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
-        let share = if total == 0 { 0.0 } else { (done as f64 / total as f64).min(1.0) };
-        let percent = stage.begin + (stage.end - stage.begin) * share;
-        let thousandths = (percent * 1000.0) as u64;
-        let shown = self.shown.fetch_max(thousandths, Ordering::Relaxed).max(thousandths);
-        Progress { percent: shown as f64 / 1000.0, stage: Some((stage.name, share * 100.0)) }
+        let at = self.at();
+        let stage = at.stage.map(|stage| (STAGES[stage].name, at.share() * 100.0));
+        Progress { percent: at.percent, stage, before: at.before.clone() }
     }
 }
 
-impl Progress {
-    /// The stages before the running one, in the order of the work.
-    pub fn before(&self) -> &'static [&'static str] {
-        const CLUSTERING: [&str; 6] = ["load", "index", "compare", "link", "rank", "keep"];
-        const IMPORT: [&str; 2] = ["read", "apply"];
-        let before = |stages: &'static [&'static str]| {
-            let place = stages.iter().position(|&name| Some(name) == self.stage.map(|(name, _)| name))?;
-            Some(&stages[..place])
-        };
-        before(&CLUSTERING).or_else(|| before(&IMPORT)).unwrap_or(&[])
+impl At {
+    /// How much of the stage is done, 0 to 1.
+    fn share(&self) -> f64 {
+        if self.total == 0 { 0.0 } else { (self.done as f64 / self.total as f64).min(1.0) }
     }
 }
 
@@ -166,7 +168,7 @@ mod tests {
         control.report(cluster::Stage::Compare, 1, 10);
         let after = control.progress();
         assert!((after.percent - high).abs() < 1e-9);
-        assert_eq!(after.stage, Some(("compare", 10.0)));
+        assert_eq!((after.stage, after.before), (Some(("compare", 10.0)), vec!["index"]));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) struct ModelRecord {
 /// A database. Its rows are found by its number, so that renaming and removing it is one write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct DatabaseRecord {
-    /// Never used for another database.
+    /// Used for no other database while there are rows under it.
     pub number: u64,
     /// The model it is bound to, from its creation or its first embedding on.
     pub model: Option<ModelRecord>,

@@ -13,27 +13,27 @@ use super::Engine;
 use super::error::{EngineError, ErrorKind};
 use super::jobs::{Entry, put};
 use super::records::{JobRecord, JobResult};
-use crate::job::{Event, Queue, Run, Token};
+use crate::job::{Event, Run, Token};
 use crate::store::{self, StoreError, decode, keys};
 
 impl Engine {
     /// Brings the store, the table of jobs and the uploads to where a clean shutdown would have left them.
     pub(super) fn recover(&self) -> Result<(), EngineError> {
         for entry in self.collect(&keys::applications())? {
-            let (token, number) = (token_of(&entry.0)?, decode(&entry.0, &entry.1)?);
+            let (token, number) = (keys::token(&entry.0)?, decode(&entry.0, &entry.1)?);
             info!(%token, "an import that was committed is applied again");
             self.apply(&mut self.write_faces(), token, number)?;
         }
+        self.write_faces().views.clear(); // the start is a synchronisation, and this was before it (contract R103)
         self.clear_rows(&[keys::all_staged(), keys::all_staged_metadata()])?;
         for (key, _) in self.collect(&keys::clearances())? {
-            if let Some(number) = keys::database_number(&key) {
-                self.clear_database(number)?;
-            }
+            self.clear_database(keys::database_number(&key)?)?;
         }
         for (key, _) in self.collect(&keys::forgotten())? {
-            self.clear_result(token_of(&key)?)?;
+            self.clear_result(keys::token(&key)?)?;
         }
         self.load_jobs()?;
+        self.forget_all_expired();
         self.clear_uploads()
     }
 
@@ -45,7 +45,7 @@ impl Engine {
     fn load_jobs(&self) -> Result<(), EngineError> {
         let mut jobs = self.lock_jobs();
         for (key, value) in self.collect(&keys::jobs())? {
-            let token = token_of(&key)?;
+            let token = keys::token(&key)?;
             let mut record: JobRecord = decode(&key, &value)?;
             if record.life.was_at_work() {
                 self.crashed(token, &mut record)?;
@@ -53,10 +53,7 @@ impl Engine {
                     jobs.suspects.insert(token);
                 }
             }
-            jobs.table.insert(token, Entry { record, control: None });
-        }
-        for queue in Queue::ALL {
-            self.forget_expired(&mut jobs, queue)?;
+            jobs.table.insert(token, Entry::new(record));
         }
         let n_waiting = jobs.table.values().filter(|entry| !entry.record.life.state(Run::Idle).is_ended()).count();
         info!(jobs = jobs.table.len(), waiting = n_waiting, killed = jobs.suspects.len(), "queues loaded");
@@ -101,18 +98,15 @@ impl Engine {
 
 fn clear_folder(folder: &std::path::Path, keep: &BTreeSet<String>) -> io::Result<()> {
     fs::create_dir_all(folder)?;
+    if let Some(parent) = folder.parent() {
+        fs::File::open(parent)?.sync_all()?; // so that the folder is there after a power cut
+    }
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if !entry.file_name().to_str().is_some_and(|name| keep.contains(name)) {
-            fs::remove_file(entry.path())?;
+            let is_folder = entry.file_type()?.is_dir();
+            if is_folder { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
         }
     }
     Ok(())
-}
-
-fn token_of(key: &[u8]) -> Result<Token, EngineError> {
-    keys::token(key).ok_or_else(|| {
-        let why = "its key holds no token".to_owned();
-        StoreError::Damaged { key: keys::printable(key), why }.into()
-    })
 }

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
 use super::progress::{Control, KEEP};
+use super::records::ClusteringOutcome;
 use super::worker::Unfinished;
 use crate::cluster::Clustering;
 use crate::confidence::Confidence;
 use crate::face::{FaceId, FaceSet, face_id};
 use crate::job::Token;
-use crate::store::{Batch, Scan, StoreError, decode, encode, keys};
+use crate::store::{Batch, Scan, decode, encode, keys};
 
 /// A chunk is closed when it holds so many names or matches.
 const ITEMS_PER_CHUNK: usize = 8_192;
@@ -114,10 +115,12 @@ impl Engine {
         Ok(writer.n_chunks)
     }
 
-    /// Reads the result of a finished clustering, from its first image on.
-    pub fn read_result(&self, token: Token) -> Result<ResultReader<'_>, EngineError> {
+    /// Reads the result of a finished clustering, from its first image on. A job that is forgotten meanwhile makes the
+    /// reader fail: a result is never cut short without a word.
+    pub fn read_result(&self, token: Token, outcome: &ClusteringOutcome) -> Result<ResultReader<'_>, EngineError> {
         let mut reader = ResultReader {
             chunks: self.store.scan(&keys::result(token)),
+            n_left: outcome.n_chunks,
             names: Vec::new(),
             images: Vec::new().into_iter(),
         };
@@ -144,6 +147,8 @@ fn named((database, identifier, label): &(String, String, String)) -> Result<Fac
 /// The images of a result, in output order, read as they are asked for.
 pub struct ResultReader<'a> {
     chunks: Scan<'a>,
+    /// Chunks that are still to come.
+    n_left: u32,
     names: Vec<FaceId>,
     images: std::vec::IntoIter<Image>,
 }
@@ -160,10 +165,17 @@ impl ResultReader<'_> {
         std::mem::take(&mut self.names)
     }
 
-    fn next_chunk(&mut self) -> Result<Option<Chunk>, StoreError> {
-        let Some(entry) = self.chunks.next() else { return Ok(None) };
-        let (key, value) = entry?;
-        decode(&key, &value).map(Some)
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, EngineError> {
+        match (self.chunks.next(), self.n_left) {
+            (None, 0) => Ok(None),
+            (Some(entry), 1..) => {
+                let (key, value) = entry?;
+                self.n_left -= 1;
+                Ok(Some(decode(&key, &value)?))
+            }
+            (None, _) => Err(EngineError::new(ErrorKind::Storage, "the result ends early: its job was forgotten")),
+            (Some(_), 0) => Err(EngineError::new(ErrorKind::Storage, "the result has more chunks than were written")),
+        }
     }
 
     /// The next image; none at the end.

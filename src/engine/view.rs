@@ -15,14 +15,27 @@ use crate::store::{Entry, Scan, StoreError};
 pub(super) struct View {
     /// When it was last synchronised.
     pub(super) synced: Timestamp,
-    /// Rows that differ from then: their value then.
-    before: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    past: Past,
+}
+
+/// How a database was then.
+#[derive(Debug)]
+enum Past {
+    /// Not there.
+    Unborn,
+    /// As now, but for the rows that differ: their value then.
+    Changed(BTreeMap<Vec<u8>, Option<Vec<u8>>>),
 }
 
 impl View {
     /// The present, at `now`.
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { synced: now, before: BTreeMap::new() }
+        Self { synced: now, past: Past::Changed(BTreeMap::new()) }
+    }
+
+    /// A database that came into being after `synced`: it has no images then.
+    pub(super) fn unborn(synced: Timestamp) -> Self {
+        Self { synced, past: Past::Unborn }
     }
 
     /// Makes the present at `now` what is seen.
@@ -32,15 +45,17 @@ impl View {
 
     /// Notes that the row `key` changes from `old` to `new`.
     pub(super) fn change(&mut self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
-        let then = self.before.remove(key).unwrap_or_else(|| old.map(<[u8]>::to_vec));
+        let Past::Changed(before) = &mut self.past else { return };
+        let then = before.remove(key).unwrap_or_else(|| old.map(<[u8]>::to_vec));
         if then.as_deref() != new {
-            self.before.insert(key.to_vec(), then);
+            before.insert(key.to_vec(), then);
         }
     }
 
     /// The rows as they were then, given the rows as they are.
     pub(super) fn past<'a>(&'a self, present: Scan<'a>) -> Scan<'a> {
-        let mut merge = Merge { present: present.peekable(), before: self.before.iter().peekable() };
+        let Past::Changed(before) = &self.past else { return Box::new(std::iter::empty()) };
+        let mut merge = Merge { present: present.peekable(), before: before.iter().peekable() };
         Box::new(std::iter::from_fn(move || merge.next_entry().transpose()))
     }
 }
@@ -117,6 +132,6 @@ mod tests {
         let mut view = View::new(Timestamp(0));
         view.change(b"k", None, Some(b"v"));
         view.change(b"k", Some(b"v"), None);
-        assert!(view.before.is_empty());
+        assert!(matches!(view.past, Past::Changed(before) if before.is_empty()));
     }
 }

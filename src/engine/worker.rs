@@ -24,6 +24,9 @@ use crate::store::Batch;
 /// How long the worker waits after the store failed before it tries again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
+/// How often a worker that has nothing to do looks for ended jobs that are kept no longer.
+const ROUND: Duration = Duration::from_mins(1);
+
 /// Why a job's work was not done.
 #[derive(Debug)]
 pub(super) enum Unfinished {
@@ -66,6 +69,10 @@ pub async fn run(engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
         tokio::select! {
             () = engine.wake.notified() => {}
             Some(_) = running.join_next() => {}
+            () = tokio::time::sleep(ROUND) => {
+                let engine = Arc::clone(&engine);
+                running.spawn_blocking(move || engine.forget_all_expired());
+            }
             () = &mut shutdown => break,
         }
     }
@@ -127,7 +134,7 @@ impl Engine {
                     error!(%state, "a job that was not done ended in an unexpected state");
                     return;
                 }
-                Err(error) if started.control.order() == Some(Order::Release) => {
+                Err(error) if self.is_stopping() => {
                     error!(cause = error.source(), "the job's end could not be written; the next start runs it again");
                     return;
                 }

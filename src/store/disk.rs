@@ -1,6 +1,7 @@
 //! The store on disk: sled, in a data directory that one process has to itself.
 //!
-//! **Promises.** The directory is locked before anything in it is read; a second process is told who has it.
+//! **Promises.** The directory is locked before anything in it is read; a second process is told who has it. After a
+//! failed write or sync nothing more is written: a memory that may differ from the disk must not go on being added to.
 //!
 //! **What is assumed of the disk.** A file system call that syncs returns after the data are on stable storage, and a
 //! rename within a folder is atomic. sled writes a log with checksums and recovers to the last whole batch.
@@ -9,13 +10,21 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, keys};
+
+/// The longest that a database closed by this process is taken to be held still.
+const HELD: Duration = Duration::from_secs(5);
 
 /// A data directory with its database open and its lock held.
 #[derive(Debug)]
 pub struct Disk {
     tree: sled::Db,
+    /// A write or sync has failed: what is on the disk is not known any more.
+    lost: AtomicBool,
     _lock: File,
 }
 
@@ -31,15 +40,19 @@ impl Disk {
         fs::create_dir_all(folder)
             .map_err(|source| StoreError::File { what: "cannot make the data directory".to_owned(), source })?;
         let lock = lock(&folder.join("lock"))?;
-        let tree = sled::Config::new()
-            .path(folder.join("db"))
-            .cache_capacity(cache)
-            .mode(sled::Mode::HighThroughput)
-            .flush_every_ms(None) // we say when
-            .open()?;
-        let disk = Self { tree, _lock: lock };
+        let tree = open_tree(&folder.join("db"), cache)?;
+        let disk = Self { tree, lost: AtomicBool::new(false), _lock: lock };
         disk.check_version()?;
         Ok(disk)
+    }
+
+    fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        let is_lost = self.lost.load(Ordering::Relaxed);
+        if is_lost { Err(StoreError::Lost) } else { Ok(()) }
     }
 
     /// Refuses a store of another format; marks a new one with ours.
@@ -53,6 +66,24 @@ impl Disk {
             None => Err(StoreError::Damaged { key: "v".to_owned(), why: "the format version is missing".to_owned() }),
             Some([FORMAT_VERSION]) => Ok(()),
             Some(other) => Err(StoreError::Format { found: other.first().copied().unwrap_or(0) }),
+        }
+    }
+}
+
+/// Opens sled's files. A database that this process closed a moment ago may still be held by a thread of sled's that is
+/// about to end; nobody else can have it, for our lock is taken.
+fn open_tree(path: &Path, cache: u64) -> Result<sled::Db, StoreError> {
+    let config =
+        sled::Config::new().path(path).cache_capacity(cache).mode(sled::Mode::HighThroughput).flush_every_ms(None); // we say when
+    let begun = Instant::now();
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error))
+                if error.to_string().contains("could not acquire lock") && begun.elapsed() < HELD =>
+            {
+                thread::sleep(Duration::from_millis(10));
+            }
+            opened => return Ok(opened?),
         }
     }
 }
@@ -106,15 +137,18 @@ impl Store for Disk {
                 None => sled_batch.remove(key),
             }
         }
-        Ok(self.tree.apply_batch(sled_batch)?)
+        self.check()?;
+        Ok(self.tree.apply_batch(sled_batch).inspect_err(|_| self.lose())?)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        self.tree.flush()?;
+        self.check()?;
+        self.tree.flush().inspect_err(|_| self.lose())?;
         Ok(())
     }
 
     fn bytes(&self) -> Result<u64, StoreError> {
+        self.check()?;
         Ok(self.tree.size_on_disk()?)
     }
 }

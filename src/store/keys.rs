@@ -19,6 +19,7 @@
 
 use std::fmt::Write as _;
 
+use super::StoreError;
 use crate::face::{DatabaseName, Identifier, ImageLabel};
 use crate::job::Token;
 
@@ -47,8 +48,8 @@ pub fn database(name: &DatabaseName) -> Vec<u8> {
 }
 
 /// The name in the key of a database.
-pub fn database_name(key: &[u8]) -> Option<DatabaseName> {
-    DatabaseName::new(std::str::from_utf8(key.get(1..)?).ok()?).ok()
+pub fn database_name(key: &[u8]) -> Result<DatabaseName, StoreError> {
+    key.get(1..).and_then(text).and_then(|name| DatabaseName::new(name).ok()).ok_or_else(|| damaged(key))
 }
 
 /// All faces of a database.
@@ -62,8 +63,8 @@ pub fn face(database: u64, identifier: &Identifier) -> Vec<u8> {
 }
 
 /// The identifier in the key of a face.
-pub fn face_identifier(key: &[u8]) -> Option<Identifier> {
-    Identifier::new(std::str::from_utf8(key.get(9..)?).ok()?).ok()
+pub fn face_identifier(key: &[u8]) -> Result<Identifier, StoreError> {
+    key.get(9..).and_then(text).and_then(|name| Identifier::new(name).ok()).ok_or_else(|| damaged(key))
 }
 
 /// All images of a database.
@@ -82,13 +83,21 @@ pub fn image(database: u64, identifier: &Identifier, label: &ImageLabel) -> Vec<
 }
 
 /// The identifier and label in the key of an image.
-pub fn image_names(key: &[u8]) -> Option<(Identifier, ImageLabel)> {
-    names(key.get(9..)?)
+pub fn image_names(key: &[u8]) -> Result<(Identifier, ImageLabel), StoreError> {
+    key.get(9..).and_then(names).ok_or_else(|| damaged(key))
 }
 
 fn names(bytes: &[u8]) -> Option<(Identifier, ImageLabel)> {
     let (identifier, label) = std::str::from_utf8(bytes).ok()?.split_once('\0')?;
     Some((Identifier::new(identifier).ok()?, ImageLabel::new(label).ok()?))
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+fn damaged(key: &[u8]) -> StoreError {
+    StoreError::Damaged { key: printable(key), why: "the key itself is not what was written".to_owned() }
 }
 
 /// All jobs.
@@ -127,8 +136,8 @@ pub fn staged_image(token: Token, identifier: &Identifier, label: &ImageLabel) -
 }
 
 /// The identifier and label in the key of a staged image.
-pub fn staged_names(key: &[u8]) -> Option<(Identifier, ImageLabel)> {
-    names(key.get(17..)?)
+pub fn staged_names(key: &[u8]) -> Result<(Identifier, ImageLabel), StoreError> {
+    key.get(17..).and_then(names).ok_or_else(|| damaged(key))
 }
 
 /// All staged metadata of an import.
@@ -147,8 +156,8 @@ pub fn staged_metadata_of(token: Token, identifier: &Identifier) -> Vec<u8> {
 }
 
 /// The identifier in the key of staged metadata.
-pub fn staged_metadata_identifier(key: &[u8]) -> Option<Identifier> {
-    Identifier::new(std::str::from_utf8(key.get(17..)?).ok()?).ok()
+pub fn staged_metadata_identifier(key: &[u8]) -> Result<Identifier, StoreError> {
+    key.get(17..).and_then(text).and_then(|name| Identifier::new(name).ok()).ok_or_else(|| damaged(key))
 }
 
 /// All imports to be applied.
@@ -182,13 +191,15 @@ pub fn forgotten_job(token: Token) -> Vec<u8> {
 }
 
 /// The token in the key of a job, result or staged record.
-pub fn token(key: &[u8]) -> Option<Token> {
-    key.get(1..17)?.try_into().ok().map(Token::from_bytes)
+pub fn token(key: &[u8]) -> Result<Token, StoreError> {
+    let bytes = key.get(1..17).and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Token::from_bytes).ok_or_else(|| damaged(key))
 }
 
 /// The number in the key of a database's row or clearance.
-pub fn database_number(key: &[u8]) -> Option<u64> {
-    key.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
+pub fn database_number(key: &[u8]) -> Result<u64, StoreError> {
+    let bytes = key.get(1..9).and_then(|bytes| bytes.try_into().ok());
+    bytes.map(u64::from_be_bytes).ok_or_else(|| damaged(key))
 }
 
 /// A key for a message: its kind, then printable bytes as they are and others in hexadecimal.
@@ -220,9 +231,9 @@ mod tests {
         #[test]
         fn the_order_of_keys_is_image_order(a in (identifier(), label()), b in (identifier(), label())) {
             prop_assert_eq!(image(7, &a.0, &a.1).cmp(&image(7, &b.0, &b.1)), a.cmp(&b));
-            prop_assert_eq!(image_names(&image(7, &a.0, &a.1)), Some(a.clone()));
+            prop_assert_eq!(image_names(&image(7, &a.0, &a.1)).unwrap(), a.clone());
             let token = Token::generate();
-            prop_assert_eq!(staged_names(&staged_image(token, &a.0, &a.1)), Some(a.clone()));
+            prop_assert_eq!(staged_names(&staged_image(token, &a.0, &a.1)).unwrap(), a.clone());
             prop_assert!(image(7, &a.0, &a.1).starts_with(&images_of(7, &a.0)));
             if a.0 != b.0 {
                 prop_assert!(!image(7, &b.0, &b.1).starts_with(&images_of(7, &a.0)));

@@ -14,6 +14,7 @@ mod disk;
 pub mod keys;
 mod memory;
 
+use serde::Serialize;
 use thiserror::Error;
 
 pub use codec::{decode, encode};
@@ -29,6 +30,9 @@ pub enum StoreError {
     /// The database underneath failed: disk full, input or output error.
     #[error("the store failed: {0}")]
     Backend(String),
+    /// An earlier write or sync failed, so that nothing is known of the disk any more.
+    #[error("the store failed earlier and takes no more changes; start the program again when the disk is well")]
+    Lost,
     /// A record is not what was written.
     #[error("the record {key} is damaged: {why}")]
     Damaged {
@@ -71,6 +75,11 @@ impl Batch {
     /// Gives `key` the value.
     pub fn put(&mut self, key: impl Into<Vec<u8>>, value: Vec<u8>) {
         self.changes.push((key.into(), Some(value)));
+    }
+
+    /// Gives `key` the record, encoded.
+    pub fn record<T: Serialize>(&mut self, key: &[u8], record: &T) {
+        self.put(key, encode(key, record));
     }
 
     /// Takes `key` away.

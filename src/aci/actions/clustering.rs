@@ -11,7 +11,8 @@ use crate::job::{Timestamp, Token};
 
 pub(super) fn face_clustering<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     let task = parameters.read(&[], |p| {
-        refuse_unbuilt(p)?;
+        refuse_unbuilt(p, "audit")?;
+        refuse_unbuilt(p, "synchronous")?;
         let default = ClusterTask::default();
         let hundredths = |name: &str| Ok(p.threshold(name)?.map(|threshold| threshold.least().hundredths()));
         Ok(ClusterTask {
@@ -31,11 +32,9 @@ pub(super) fn face_clustering<'a>(actions: &'a Actions, parameters: &mut Paramet
 }
 
 /// Refuses what the contract has and this version does not: answering as if it had not been given would mislead.
-pub(super) fn refuse_unbuilt(parameters: &Parameters) -> Result<(), Fault> {
-    for name in ["audit", "synchronous"] {
-        if parameters.boolean(name)? == Some(true) {
-            return Err(Fault::new(Code::NotOffered, format!("'{name}=true' is not offered yet")));
-        }
+pub(super) fn refuse_unbuilt(parameters: &Parameters, name: &str) -> Result<(), Fault> {
+    if parameters.boolean(name)? == Some(true) {
+        return Err(Fault::new(Code::NotOffered, format!("'{name}=true' is not offered yet")));
     }
     Ok(())
 }
@@ -72,7 +71,7 @@ pub(super) fn write_outcome(
     page: Option<Page>,
 ) -> io::Result<()> {
     let shown = page.unwrap_or(Page::ALL);
-    let mut reader = actions.engine.read_result(token).map_err(cut)?;
+    let mut reader = actions.engine.read_result(token, outcome).map_err(cut)?;
     let names = reader.take_names();
     let faces = std::iter::from_fn(|| reader.next_face().map_err(cut).transpose());
     write_clusters(answer, &names, faces, shown)?;

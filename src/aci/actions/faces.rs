@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Actions, Write, cut, fault, nothing};
 use crate::aci::{Answer, Code, Fault, Parameters, Upload};
-use crate::engine::{FaceInfo, ListFrom};
+use crate::engine::{ErrorKind, FaceInfo, ListFrom};
 use crate::face::{DatabaseName, Embedding, Identifier, ImageLabel, ImageStatus};
 
 /// Faces read from the store at a time while a list is written.
@@ -173,17 +173,22 @@ pub(super) fn list_faces<'a>(actions: &'a Actions, parameters: &mut Parameters) 
         let limit = FACES_PER_PAGE.min(usize::try_from(max).unwrap_or(usize::MAX));
         actions.engine.list_faces(&listing.database, from, limit)
     };
-    let mut faces = page(ListFrom::Skip(listing.skip), listing.max).map_err(|error| fault(&error))?;
+    let mut shown = page(ListFrom::Skip(listing.skip), listing.max).map_err(|error| fault(&error))?;
     Ok(Box::new(move |answer| {
         let mut left = listing.max;
-        while let Some(last) = faces.last() {
-            let last = last.identifier.clone();
-            for face in &faces {
+        while let Some(last) = shown.faces.last() {
+            for face in &shown.faces {
                 write_face(answer, &listing, face)?;
             }
-            left -= faces.len() as u64;
+            left -= shown.faces.len() as u64;
             let limit = FACES_PER_PAGE.min(usize::try_from(left).unwrap_or(usize::MAX));
-            faces = actions.engine.list_faces(&listing.database, ListFrom::After(&last), limit).map_err(cut)?;
+            let next = actions.engine.list_faces(&listing.database, ListFrom::After(&last.identifier), limit);
+            shown = match next {
+                Ok(next) if next.database == shown.database => next,
+                Ok(_) => break, // another database of that name: the one listed is gone
+                Err(error) if error.kind() == ErrorKind::DatabaseNotFound => break,
+                Err(error) => return Err(cut(error)),
+            };
         }
         Ok(())
     }))

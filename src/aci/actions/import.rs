@@ -12,7 +12,7 @@ use crate::face::DatabaseName;
 
 pub(super) fn import_database<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     let asked = parameters.read(&["database"], |p| {
-        refuse_unbuilt(p)?;
+        refuse_unbuilt(p, "synchronous")?;
         let formats: Vec<(&str, Format)> = Format::ALL.into_iter().map(|format| (format.as_str(), format)).collect();
         Ok(Asked {
             database: p.required_name("database", DatabaseName::new)?,

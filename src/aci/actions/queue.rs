@@ -64,7 +64,10 @@ pub(super) fn queue_info<'a>(actions: &'a Actions, parameters: &mut Parameters) 
         let text = format!("'queuename={}' is not a queue; there are {}", asked.queue, known.join(", "));
         return Err(Fault::new(Code::UnknownQueue, text));
     };
-    let token = asked.token.as_deref().map(|text| find(actions, queue, text)).transpose()?;
+    let token = match asked.action {
+        QueueAction::QueueStatus => None,
+        _ => asked.token.as_deref().map(|text| find(actions, queue, text)).transpose()?,
+    };
     match asked.action {
         QueueAction::GetStatus => Ok(get_status(actions, queue, token, &asked)),
         QueueAction::Progress => Ok(progress(actions, queue, token, &asked)),
@@ -91,7 +94,11 @@ fn ask(p: &Parameters) -> Result<Asked, Fault> {
         let text = p.required_text("queueaction")?;
         return Err(Fault::not_offered("queueaction", text, "is not offered yet"));
     }
-    if let Some(name) = UNBUILT_FILTERS.iter().find(|name| p.is_given(name)) {
+    if action == QueueAction::Cancel && !p.is_given("token") {
+        return Err(Fault::missing("token"));
+    }
+    let filter = UNBUILT_FILTERS.iter().find(|name| p.is_given(name));
+    if let Some(name) = filter.filter(|_| action == QueueAction::GetStatus) {
         return Err(Fault::new(Code::NotOffered, format!("'{name}' is not offered yet")));
     }
     let first = p.integer("resultfirstcluster", 1..=u64::MAX)?;
@@ -191,9 +198,21 @@ fn seconds(from: Timestamp, to: Timestamp) -> i64 {
     (to.seconds() - from.seconds()).max(0)
 }
 
+/// Which stages of a job are shown (R96).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stages {
+    None,
+    Running,
+    All,
+}
+
 /// How far jobs are (R95): with a token that job, else all that have not ended.
 fn progress<'a>(actions: &'a Actions, queue: Queue, token: Option<Token>, asked: &Asked) -> Write<'a> {
-    let (with_stages, all) = (asked.max_depth > 0, asked.all_stages);
+    let stages = match (asked.max_depth, asked.all_stages) {
+        (0, _) => Stages::None,
+        (_, false) => Stages::Running,
+        (_, true) => Stages::All,
+    };
     let mut jobs = jobs(actions, queue, token);
     jobs.retain(|job| token.is_some() || !job.state.is_ended());
     Box::new(move |answer| {
@@ -201,14 +220,14 @@ fn progress<'a>(actions: &'a Actions, queue: Queue, token: Option<Token>, asked:
             answer.open("action")?;
             answer.value("token", job.token)?;
             answer.text("status", job.state.word())?;
-            write_progress(answer, job, with_stages, all)?;
+            write_progress(answer, job, stages)?;
             answer.close("action")?;
         }
         Ok(())
     })
 }
 
-fn write_progress(answer: &mut Answer<'_>, job: &JobView, with_stages: bool, all: bool) -> io::Result<()> {
+fn write_progress(answer: &mut Answer<'_>, job: &JobView, stages: Stages) -> io::Result<()> {
     let spent = job.started.map_or(0, |started| seconds(started, job.ended.unwrap_or(job.now)));
     let percent = job.progress.percent;
     answer.open("progress")?;
@@ -218,15 +237,13 @@ fn write_progress(answer: &mut Answer<'_>, job: &JobView, with_stages: bool, all
     if !job.state.is_ended() && percent >= 1.0 && spent >= 1 {
         answer.value("estimated_time_remaining", (spent as f64 * (100.0 - percent) / percent).ceil())?;
     }
-    if with_stages {
-        let done = if all { job.progress.before() } else { &[] };
-        let stages = done.iter().map(|&name| (name, 100.0)).chain(job.progress.stage);
-        for (name, percent) in stages {
-            answer.open("stage")?;
-            answer.text("name", name)?;
-            answer.value("percent", format_args!("{percent:.3}"))?;
-            answer.close("stage")?;
-        }
+    let before = if stages == Stages::All { job.progress.before.as_slice() } else { &[] };
+    let running = job.progress.stage.filter(|_| stages != Stages::None);
+    for (name, percent) in before.iter().map(|&name| (name, 100.0)).chain(running) {
+        answer.open("stage")?;
+        answer.text("name", name)?;
+        answer.value("percent", format_args!("{percent:.3}"))?;
+        answer.close("stage")?;
     }
     answer.close("progress")
 }
