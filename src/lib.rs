@@ -87,8 +87,8 @@
 //! engine.add_embeddings(&people, &ann, vec![(None, Embedding::new([1.0, 0.0])?)], None)?;
 //! let token = engine.submit(Task::Cluster(ClusterTask::default()))?; // on the disk from here on
 //!
-//! # tokio::runtime::Runtime::new()?.block_on(async {
 //! let job = || engine.job(Queue::FaceClustering, token).expect("a token is always answered");
+//! # tokio::runtime::Runtime::new()?.block_on(async {
 //! let ended = async {
 //!     while !job().state.is_ended() {
 //!         tokio::task::yield_now().await;
