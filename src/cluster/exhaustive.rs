@@ -10,11 +10,12 @@ use super::gather::Gather;
 use super::verify::{Candidate, Edge, keep};
 use super::watch::Stage;
 use super::{ClusterError, Run, workers};
-use crate::kernel::{Screen, products};
+use crate::kernel::{Heads, Screen, products};
 
 /// The most rows of a tile, and the most multiplications.
-const MOST_ROWS: usize = 512;
+const MOST_ROWS: usize = 480;
 const MOST_PRODUCTS: usize = 1 << 27;
+const _: () = assert!(MOST_ROWS.is_multiple_of(Heads::ALIGNMENT), "tiles of heads begin where blocks do");
 
 /// The upper triangle, diagonal included, cut into squares.
 pub(super) struct Tiles {
@@ -26,7 +27,7 @@ impl Tiles {
     pub(super) fn new(faces: usize, dimension: usize) -> Self {
         let mut rows = MOST_ROWS;
         while rows * rows * dimension > MOST_PRODUCTS {
-            rows /= 2;
+            rows -= Heads::ALIGNMENT;
         }
         Self { faces, rows }
     }
@@ -52,36 +53,57 @@ impl Tiles {
 #[derive(Default)]
 struct Scratch {
     products: Vec<f32>,
-    row_cuts: Vec<f32>,
-    column_cuts: Vec<f32>,
+    cuts: [Vec<f32>; 2],
+    lines: [Vec<i32>; 2],
     edges: Vec<Edge>,
 }
 
 /// Compares every face with every other.
 pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterError> {
     let faces = run.faces;
-    let dimension = faces.dimension();
-    let tiles = Tiles::new(faces.len(), dimension);
-    let screen = Screen::new(dimension);
+    let tiles = Tiles::new(faces.len(), faces.dimension());
+    let heads = Heads::build(faces.values(), faces.dimension(), gather.floor(), run.resources.threads);
     workers::for_each(run, Stage::Compare, tiles.len(), Scratch::default, |scratch, tile| {
-        let (rows, columns) = tiles.of(tile);
-        let block = |range: &std::ops::Range<usize>| &faces.values()[range.start * dimension..range.end * dimension];
-        scratch.products.resize(rows.len() * columns.len(), 0.0);
-        products(block(&rows), block(&columns), dimension, &mut scratch.products);
-        gather.cuts(screen, rows.clone(), &mut scratch.row_cuts);
-        gather.cuts(screen, columns.clone(), &mut scratch.column_cuts);
-        let lines = scratch.products.chunks_exact(columns.len());
-        for ((row, line), &row_cut) in rows.zip(lines).zip(&scratch.row_cuts) {
-            for_each_survivor(line, row_cut, &scratch.column_cuts, |at| {
-                let column = columns.start + at;
-                if column > row {
-                    let candidate = Candidate::new(row as u32, column as u32);
-                    scratch.edges.extend(keep(faces, candidate, gather.floor()));
-                }
-            });
+        match &heads {
+            Some(heads) => compare_heads(heads, tiles.of(tile), run, gather, scratch),
+            None => compare_products(tiles.of(tile), run, gather, scratch),
         }
         gather.take(&mut scratch.edges)
     })
+}
+
+type Block = (std::ops::Range<usize>, std::ops::Range<usize>);
+
+/// Proves the pairs of a tile that its 8-bit heads do not discard.
+fn compare_heads(heads: &Heads, (rows, columns): Block, run: &Run<'_>, gather: &Gather<'_>, scratch: &mut Scratch) {
+    let Scratch { lines: [row_lines, column_lines], edges, .. } = scratch;
+    gather.cuts(|floor| heads.cut(floor), rows.clone(), row_lines);
+    gather.cuts(|floor| heads.cut(floor), columns.clone(), column_lines);
+    heads.survivors(rows, columns, (row_lines, column_lines), |row, column| {
+        if column > row {
+            edges.extend(keep(run.faces, Candidate::new(row as u32, column as u32), gather.floor()));
+        }
+    });
+}
+
+/// Proves the pairs of a tile that float32 products do not discard.
+fn compare_products((rows, columns): Block, run: &Run<'_>, gather: &Gather<'_>, scratch: &mut Scratch) {
+    let (faces, dimension) = (run.faces, run.faces.dimension());
+    let Scratch { products: out, cuts: [row_cuts, column_cuts], edges, .. } = scratch;
+    let screen = Screen::new(dimension);
+    let block = |range: &std::ops::Range<usize>| &faces.values()[range.start * dimension..range.end * dimension];
+    out.resize(rows.len() * columns.len(), 0.0);
+    products(block(&rows), block(&columns), dimension, out);
+    gather.cuts(|floor| screen.cut(floor), rows.clone(), row_cuts);
+    gather.cuts(|floor| screen.cut(floor), columns.clone(), column_cuts);
+    for ((row, line), &row_cut) in rows.zip(out.chunks_exact(columns.len())).zip(&*row_cuts) {
+        for_each_survivor(line, row_cut, column_cuts, |at| {
+            let column = columns.start + at;
+            if column > row {
+                edges.extend(keep(faces, Candidate::new(row as u32, column as u32), gather.floor()));
+            }
+        });
+    }
 }
 
 /// Calls `survivor` with the place of each product that reaches the cut of its row or of its column.

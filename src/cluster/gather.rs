@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::matches::Best;
 use super::verify::Edge;
 use super::{ClusterError, MatchScope, Run};
-use crate::kernel::Screen;
 
 /// What an edge costs until the linkage is done: itself (16), a link in the lists of its two faces (32), and a place
 /// in the queue of changed links (16).
@@ -72,13 +71,12 @@ impl<'a> Gather<'a> {
         self.cluster_floor.min(self.output_floor)
     }
 
-    /// For each of `faces`, the least float32 product with which a pair may matter to the linkage or to the matches of
+    /// For each of `faces`, the cut of the least cosine with which a pair may matter to the linkage or to the matches of
     /// this face. It rises while the matches of a face improve, which discards nothing that would be kept.
-    pub(super) fn cuts(&self, screen: Screen, faces: std::ops::Range<usize>, cuts: &mut Vec<f32>) {
-        let linkage = screen.cut(self.cluster_floor);
-        let open = screen.cut(self.output_floor);
+    pub(super) fn cuts<C>(&self, cut: impl Fn(f64) -> C, faces: std::ops::Range<usize>, cuts: &mut Vec<C>) {
+        let floor = |face| self.best.floor(face).unwrap_or(self.output_floor).min(self.cluster_floor);
         cuts.clear();
-        cuts.extend(faces.map(|face| linkage.min(self.best.floor(face).map_or(open, |floor| screen.cut(floor)))));
+        cuts.extend(faces.map(|face| cut(floor(face))));
     }
 
     /// Takes these edges and leaves the list empty.

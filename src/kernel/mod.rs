@@ -6,8 +6,14 @@
 //! **Why two.** Nearly every pair of faces is far below the threshold. Float32 block products say so at the speed of
 //! the processor, with a proven margin for their rounding; the few pairs that survive are decided by [`dot`].
 
+mod heads;
+mod int8;
+mod rotation;
 mod scalar;
 mod screen;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
+pub use heads::Heads;
 pub use scalar::{dot, product};
 pub use screen::{Screen, products};

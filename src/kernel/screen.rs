@@ -12,8 +12,14 @@
 use crate::face::UNIT_TOLERANCE;
 
 /// Unit roundoff of float32 and float64.
-const U32: f64 = f32::EPSILON as f64 / 2.0;
+pub(super) const U32: f64 = f32::EPSILON as f64 / 2.0;
 const U64: f64 = f64::EPSILON / 2.0;
+
+/// The bound gamma(d) for sums of d products, with unit roundoff u.
+pub(super) fn gamma(dimension: usize, u: f64) -> f64 {
+    let d = dimension as f64;
+    d * u / (1.0 - d * u)
+}
 
 /// The line in float32 below which no pair reaches a floor.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,13 +30,11 @@ pub struct Screen {
 impl Screen {
     /// The screen for stored unit vectors of this dimension.
     pub fn new(dimension: usize) -> Self {
-        let d = dimension as f64;
-        let gamma = |u: f64| d * u / (1.0 - d * u);
         // Lengths are 1 within the tolerance; twice that covers the float64 rounding of the check itself.
         let lengths = (1.0 + 2.0 * UNIT_TOLERANCE).powi(2);
-        let underflow = d * f64::from(f32::MIN_POSITIVE);
+        let underflow = dimension as f64 * f64::from(f32::MIN_POSITIVE);
         // The last term: `1 - product` in float32, a distance, is rounded once more and at most 2 in size.
-        Self { margin: (gamma(U32) + gamma(U64)) * lengths + underflow + 4.0 * U32 }
+        Self { margin: (gamma(dimension, U32) + gamma(dimension, U64)) * lengths + underflow + 4.0 * U32 }
     }
 
     /// The least float32 product of a pair that may reach `floor`. Whatever is smaller is discarded with proof.
