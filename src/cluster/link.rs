@@ -23,17 +23,19 @@ use std::cell::Cell;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::sync::Mutex;
 
+use super::components::Components;
 use super::verify::{Candidate, Edge, keep};
-use super::watch::{Meter, Stage};
-use super::{ClusterError, Method, Run};
+use super::watch::{Stage, Watch};
+use super::{ClusterError, Method, Run, workers};
 
 /// How many edges are sorted at once, between two looks at whether to stop.
 const SORTED_RUN: usize = 1 << 18;
 /// How many steps - a link looked at, a pair computed - between two looks.
 const LOOK: usize = 1 << 14;
 
-/// A possible merge: two keys, the smaller first, and the link. The greatest is the next to be merged.
+/// A possible merge: two keys, which are places within a component, the smaller first, and the link. The greatest is the next to be merged.
 #[derive(Debug, Clone, Copy)]
 struct Merge {
     cosine: f64,
@@ -61,41 +63,33 @@ impl PartialEq for Merge {
 
 impl Eq for Merge {}
 
-impl From<&Edge> for Merge {
-    fn from(edge: &Edge) -> Self {
-        Self { cosine: edge.cosine(), first: edge.first(), second: edge.second() }
-    }
-}
-
 /// The merges, highest first: the edges in sorted runs, and the links that sank since.
 struct Queue<'a> {
+    components: &'a Components,
     runs: Vec<std::slice::Iter<'a, Edge>>,
     /// The head of each run.
     heads: BinaryHeap<(Merge, usize)>,
     sunk: BinaryHeap<Merge>,
-    /// How many edges were taken since the last report.
-    unreported: u64,
 }
 
 impl<'a> Queue<'a> {
-    fn new(edges: &'a mut [Edge], meter: &Meter<'_>) -> Result<Self, ClusterError> {
+    fn new(edges: &'a mut [Edge], components: &'a Components, watch: &dyn Watch) -> Result<Self, ClusterError> {
         for run in edges.chunks_mut(SORTED_RUN) {
-            meter.check()?;
+            check(watch)?;
             run.sort_unstable_by(Edge::merge_order);
-            meter.advance(run.len() as u64);
         }
         let mut runs: Vec<_> = edges.chunks(SORTED_RUN).map(<[Edge]>::iter).collect();
-        let heads = runs.iter_mut().enumerate().filter_map(|(i, run)| Some((run.next()?.into(), i))).collect();
-        Ok(Self { runs, heads, sunk: BinaryHeap::new(), unreported: 0 })
+        let heads = runs.iter_mut().enumerate().filter_map(|(i, run)| Some((merge(run.next()?, components), i)));
+        let heads = heads.collect();
+        Ok(Self { components, runs, heads, sunk: BinaryHeap::new() })
     }
 
     fn pop(&mut self) -> Option<Merge> {
         match (self.heads.peek_mut(), self.sunk.peek()) {
             (Some(mut head), sunk) if sunk.is_none_or(|sunk| head.0 >= *sunk) => {
                 let (next, run) = *head;
-                self.unreported += 1;
                 match self.runs[run].next() {
-                    Some(edge) => head.0 = edge.into(),
+                    Some(edge) => head.0 = merge(edge, self.components),
                     None => drop(PeekMut::pop(head)),
                 }
                 Some(next)
@@ -103,6 +97,16 @@ impl<'a> Queue<'a> {
             _ => self.sunk.pop(),
         }
     }
+}
+
+/// The merge of two clusters of one that an edge is.
+fn merge(edge: &Edge, components: &Components) -> Merge {
+    let (first, second) = (components.place(edge.first()), components.place(edge.second()));
+    Merge { cosine: edge.cosine(), first, second }
+}
+
+fn check(watch: &dyn Watch) -> Result<(), ClusterError> {
+    if watch.should_stop() { Err(ClusterError::Stopped) } else { Ok(()) }
 }
 
 /// A link in the list of a cluster.
@@ -113,13 +117,14 @@ struct Link {
     key: u32,
 }
 
-/// The clusters so far, by key.
+/// The clusters of a component so far, by key.
 struct Forest<'a> {
     run: &'a Run<'a>,
-    meter: &'a Meter<'a>,
     floor: f64,
     method: Method,
-    /// The faces of each cluster; none once it was merged into another.
+    /// The faces of the component.
+    faces: &'a [u32],
+    /// The places of the faces of each cluster; none once it was merged into another.
     members: Vec<Vec<u32>>,
     /// The cluster each was merged into; itself as long as there is none.
     parents: Vec<u32>,
@@ -135,58 +140,97 @@ struct Forest<'a> {
 /// faces in image order (contract R119).
 ///
 /// `edges` are the proven pairs at or above the threshold; they are left in another order.
-pub(super) fn cliques(run: &Run<'_>, edges: &mut [Edge], method: Method) -> Result<Vec<Vec<u32>>, ClusterError> {
-    let meter = Meter::new(run.watch, Stage::Link, 2 * edges.len() as u64);
-    let mut forest = Forest::new(run, edges, method, &meter)?;
-    let mut queue = Queue::new(edges, &meter)?;
-    meter.check()?;
+pub(super) fn cliques(run: &Run<'_>, edges: &mut Vec<Edge>, method: Method) -> Result<Vec<Vec<u32>>, ClusterError> {
+    let components = Components::new(run.faces.len(), edges);
+    let mut of_component: Vec<Mutex<&mut [Edge]>> = Vec::with_capacity(components.len());
+    let mut rest = edges.as_mut_slice();
+    for component in 0..components.len() {
+        let (own, others) = rest.split_at_mut(components.edges(component).len());
+        of_component.push(Mutex::new(own));
+        rest = others;
+    }
+    let linked = Mutex::new(Vec::new());
+    let units = of_component.len() as u64;
+    workers::for_each(
+        run,
+        Stage::Link,
+        units,
+        || (),
+        |(), unit| {
+            let mut edges = of_component[unit as usize].lock().expect("each component is taken once");
+            let mut clusters = link(run, &mut edges, &components, unit as usize, method)?;
+            linked.lock().expect("appending does not panic").append(&mut clusters);
+            Ok(())
+        },
+    )?;
+    let mut clusters: Vec<Vec<u32>> = linked.into_inner().expect("appending does not panic");
+    clusters.sort_unstable_by_key(|members| (Reverse(members.len()), members[0]));
+    Ok(clusters)
+}
+
+/// The clusters of one component, the faces of each in image order.
+fn link(
+    run: &Run<'_>,
+    edges: &mut [Edge],
+    components: &Components,
+    component: usize,
+    method: Method,
+) -> Result<Vec<Vec<u32>>, ClusterError> {
+    let faces = components.faces(component);
+    if edges.is_empty() {
+        return Ok(faces.iter().map(|&face| vec![face]).collect());
+    }
+    let mut forest = Forest::new(run, edges, components, faces, method)?;
+    let mut queue = Queue::new(edges, components, run.watch)?;
     while let Some(merge) = queue.pop() {
         if forest.is_current(merge) {
             forest.merge(merge, &mut queue.sunk)?;
         }
         forest.step(1)?;
-        if queue.unreported >= LOOK as u64 {
-            meter.advance(std::mem::take(&mut queue.unreported));
-        }
     }
-    meter.advance(queue.unreported);
-    let mut clusters: Vec<_> = forest.members.into_iter().filter(|members| !members.is_empty()).collect();
-    for members in &mut clusters {
+    let clusters = forest.members.into_iter().filter(|members| !members.is_empty()).map(|mut members| {
         members.sort_unstable();
-    }
-    clusters.sort_unstable_by_key(|members| (Reverse(members.len()), members[0]));
-    Ok(clusters)
+        members.into_iter().map(|place| faces[place as usize]).collect()
+    });
+    Ok(clusters.collect())
 }
 
 impl<'a> Forest<'a> {
-    fn new(run: &'a Run<'a>, edges: &[Edge], method: Method, meter: &'a Meter<'a>) -> Result<Self, ClusterError> {
-        let n = run.faces.len();
+    fn new(
+        run: &'a Run<'a>,
+        edges: &[Edge],
+        components: &Components,
+        faces: &'a [u32],
+        method: Method,
+    ) -> Result<Self, ClusterError> {
+        let n = faces.len();
         let mut degrees = vec![0usize; n];
         for chunk in edges.chunks(SORTED_RUN) {
-            meter.check()?;
+            check(run.watch)?;
             for edge in chunk {
-                degrees[edge.first() as usize] += 1;
-                degrees[edge.second() as usize] += 1;
+                degrees[components.place(edge.first()) as usize] += 1;
+                degrees[components.place(edge.second()) as usize] += 1;
             }
         }
         let mut links: Vec<Vec<Link>> = degrees.into_iter().map(Vec::with_capacity).collect();
         for chunk in edges.chunks(SORTED_RUN) {
-            meter.check()?;
+            check(run.watch)?;
             for edge in chunk {
-                links[edge.first() as usize].push(Link { cosine: edge.cosine(), key: edge.second() });
-                links[edge.second() as usize].push(Link { cosine: edge.cosine(), key: edge.first() });
+                let (first, second) = (components.place(edge.first()), components.place(edge.second()));
+                links[first as usize].push(Link { cosine: edge.cosine(), key: second });
+                links[second as usize].push(Link { cosine: edge.cosine(), key: first });
             }
         }
         for list in &mut links {
-            meter.check()?;
+            check(run.watch)?;
             list.sort_unstable_by_key(|link| link.key);
         }
         Ok(Self {
             run,
-            meter,
             floor: run.scale.lowest_cosine(run.parameters.cluster_threshold),
             method,
-            members: (0..n as u32).map(|face| vec![face]).collect(),
+            faces,
+            members: (0..n as u32).map(|place| vec![place]).collect(),
             parents: (0..n as u32).collect(),
             changed: vec![0; n],
             links,
@@ -202,7 +246,7 @@ impl<'a> Forest<'a> {
             return Ok(());
         }
         self.steps.set(0);
-        self.meter.check()
+        check(self.run.watch)
     }
 
     /// Whether both clusters still exist and are linked by exactly this cosine.
@@ -307,7 +351,8 @@ impl<'a> Forest<'a> {
         let mut lowest = f64::INFINITY;
         for (&x, &y) in ours.iter().flat_map(|x| theirs.iter().map(move |y| (x, y))) {
             self.step(1)?;
-            match keep(self.run.faces, Candidate::new(x, y), self.floor) {
+            let candidate = Candidate::new(self.faces[x as usize], self.faces[y as usize]);
+            match keep(self.run.faces, candidate, self.floor) {
                 Some(edge) => lowest = lowest.min(edge.cosine()),
                 None => return Ok(None),
             }

@@ -19,6 +19,7 @@
 
 mod audit;
 mod clustering;
+mod components;
 mod exhaustive;
 mod gather;
 mod index;
