@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt core doc bench bench-pairs fixtures clean
+.PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,11 @@ bench: $(VENV)/ready ## time and memory of import, job and poll on LFW, beside S
 
 bench-pairs: ## how fast every pair is compared: 8-bit heads beside float32, 50,000 x 512 (a minute)
 	$(CARGO) bench --bench pairs
+
+bench-peers: $(VENV)/ready ## all pairs of 50,000 x 512 and their clusters, beside faiss' pairs (some minutes)
+	$(CARGO) build --release
+	$(CARGO) bench --bench pairs -- 50000 512 2 $(CURDIR)/target/peers.npz
+	$(PYTHON) tests/bench/peers.py target/release/faceclique $(VENV)/bin/python target/peers.npz
 
 $(VENV)/ready: tests/bench/requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,6 +1,8 @@
 //! How fast every pair is compared: by 8-bit heads and by float32 products, on the same invented faces in one run.
 //!
-//! usage: cargo bench --bench pairs [-- N [DIMENSION [THREADS]]]
+//! usage: cargo bench --bench pairs [-- N [DIMENSION [THREADS]] [FILE.npz]]
+//!
+//! With a file the faces are only written into it, for `peers.py`.
 //!
 //! The faces have the statistics of real embeddings: identities of Zipf-like sizes up to 500, cosines of about .6 +- .1
 //! within an identity and 0 +- .07 between two, a decaying spectrum, rotated at random.
@@ -9,9 +11,12 @@
 #![allow(missing_docs, reason = "a program")]
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use faceclique::exchange::{Format, Record, Writer};
+use faceclique::face::{Embedding, Identifier, ImageLabel, ImageStatus};
 use faceclique::kernel::{Heads, Screen, products};
 
 /// Cosine of the threshold.
@@ -107,6 +112,24 @@ fn for_each_tile(
     begun.elapsed()
 }
 
+/// Writes the faces as images of one identity; who they are is not asked.
+fn write(file: &Path, values: &[f32], dimension: usize) {
+    let mut writer = Writer::create(file, Format::Npz, None).expect("the file can be made");
+    for (row, values) in (1..).zip(values.chunks_exact(dimension)) {
+        let record = Record {
+            row,
+            identifier: Identifier::new("somebody").expect("a name"),
+            label: ImageLabel::new(&format!("{row:07}")).expect("a name"),
+            status: ImageStatus::Trained,
+            model: None,
+            embedding: Some(Embedding::new(values).expect("of unit length")),
+            metadata: Vec::new(),
+        };
+        writer.push(&record).expect("the disk has room");
+    }
+    writer.finish().expect("the disk has room");
+}
+
 fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
@@ -122,6 +145,9 @@ fn main() {
     println!("machine   {}, {threads} threads", machine());
     println!("faces     {n} x {dimension}, {pairs:.0} pairs, floor {FLOOR}");
     let values = faces(n, dimension);
+    if let Some(file) = std::env::args().find(|argument| argument.ends_with(".npz")) {
+        return write(Path::new(&file), &values, dimension);
+    }
 
     let begun = Instant::now();
     let heads = Heads::build(&values, dimension, FLOOR, NonZeroUsize::new(threads).expect("at least one thread"));
