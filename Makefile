@@ -42,7 +42,7 @@ bench-pairs: ## how fast every pair is compared: 8-bit heads beside float32, 50,
 
 bench-peers: $(VENV)/ready ## all pairs of 50,000 x 512 and their clusters, beside faiss' pairs (some minutes)
 	$(CARGO) build --release
-	$(CARGO) bench --bench pairs -- 50000 512 2 $(CURDIR)/target/peers.npz
+	$(CARGO) bench --bench pairs -- 50000 512 2 --write $(CURDIR)/target/peers.npz
 	$(PYTHON) tests/bench/peers.py target/release/faceclique $(VENV)/bin/python target/peers.npz
 
 $(VENV)/ready: tests/bench/requirements.txt

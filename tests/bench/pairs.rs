@@ -1,6 +1,6 @@
 //! How fast every pair is compared: by 8-bit heads and by float32 products, on the same invented faces in one run.
 //!
-//! usage: cargo bench --bench pairs [-- N [DIMENSION [THREADS]] [FILE.npz]]
+//! usage: cargo bench --bench pairs -- [N [DIMENSION [THREADS]]] [--write FILE.npz]
 //!
 //! With a file the faces are only written into it, for `peers.py`.
 //!
@@ -145,7 +145,7 @@ fn main() {
     println!("machine   {}, {threads} threads", machine());
     println!("faces     {n} x {dimension}, {pairs:.0} pairs, floor {FLOOR}");
     let values = faces(n, dimension);
-    if let Some(file) = std::env::args().find(|argument| argument.ends_with(".npz")) {
+    if let Some(file) = std::env::args().skip_while(|argument| argument != "--write").nth(1) {
         return write(Path::new(&file), &values, dimension);
     }
 
