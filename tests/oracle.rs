@@ -166,3 +166,38 @@ fn fast_equals_naive_where_clusters_are_large_and_merges_many() {
         assert_eq!(run(&faces, &scale, &hnsw, 2).verify(&faces, &scale, &hnsw), Ok(()), "{threshold}");
     }
 }
+
+#[test]
+fn so_many_faces_that_8_bit_heads_find_the_pairs_are_proven_again_from_the_vectors() {
+    let scale = ConfidenceScale::cosine();
+    let mut state = 3u64;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    let mut rows: Vec<Vec<f32>> = Vec::new();
+    let mut person = Vec::new();
+    for image in 0..8_400 {
+        if image % 7 == 0 {
+            person = (0..48).map(|k| random() * 0.97f32.powi(k)).collect();
+        }
+        rows.push(person.iter().map(|&v| v + 0.4 * random()).collect());
+    }
+    let faces = faces(&rows);
+    let floor = scale.lowest_cosine("80".parse().unwrap());
+    let heads = faceclique::kernel::Heads::build(faces.values(), faces.dimension(), floor, NonZeroUsize::MIN);
+    assert!(heads.is_some(), "the heads are not used, so this tests nothing");
+    for (max_matches, threshold) in [(None, "80"), (Some(3), "60")] {
+        let parameters = Parameters {
+            cluster_threshold: "80".parse().unwrap(),
+            output_threshold: threshold.parse().unwrap(),
+            max_matches,
+            search: Search::Exact,
+            ..Parameters::default()
+        };
+        let result = run(&faces, &scale, &parameters, 2);
+        assert!(result.clusters().iter().filter(|members| members.len() > 1).count() > 500);
+        assert_eq!(result.verify(&faces, &scale, &parameters), Ok(()));
+        assert_eq!(result, run(&faces, &scale, &parameters, 3));
+    }
+}

@@ -114,3 +114,52 @@ fn roots_of(roots: &[u32], mut face: u32) -> u32 {
     }
     face
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::verify::{Candidate, keep};
+    use super::*;
+    use crate::face::{Embedding, FaceSet, face_id};
+    use proptest::prelude::*;
+
+    /// Edges of these pairs: all faces are alike, so every pair is one.
+    fn edges(n: u32, pairs: &[(u32, u32)]) -> Vec<Edge> {
+        let face = |i| (face_id("d", &format!("{i:04}"), "x").unwrap(), Embedding::new([1.0]).unwrap());
+        let faces = FaceSet::new((0..n).map(face)).unwrap();
+        let pairs = pairs.iter().map(|&(a, b)| (a % n, b % n)).filter(|(a, b)| a != b);
+        pairs.filter_map(|(a, b)| keep(&faces, Candidate::new(a, b), 0.5)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_face_and_every_edge_is_in_one_component_and_none_is_between_two(
+            n in 1u32..40, pairs in proptest::collection::vec((any::<u32>(), any::<u32>()), 0..40),
+        ) {
+            let mut edges = edges(n, &pairs);
+            let before = edges.len();
+            let components = Components::new(n as usize, &mut edges);
+            let mut faces = Vec::new();
+            let mut of_face = vec![usize::MAX; n as usize];
+            for component in 0..components.len() {
+                let own = components.faces(component);
+                prop_assert!(own.is_sorted_by(|a, b| a < b));
+                for (place, &face) in own.iter().enumerate() {
+                    prop_assert_eq!(components.place(face) as usize, place);
+                    of_face[face as usize] = component;
+                    faces.push(face);
+                }
+            }
+            faces.sort_unstable();
+            prop_assert_eq!(faces, (0..n).collect::<Vec<_>>());
+            let mut counted = 0;
+            for component in 0..components.len() {
+                let own = &edges[components.edges(component)];
+                // as few edges as a tree has, at least, so that it hangs together
+                prop_assert!(own.len() + 1 >= components.faces(component).len());
+                prop_assert!(own.iter().all(|e| of_face[e.first() as usize] == component && of_face[e.second() as usize] == component));
+                counted += own.len();
+            }
+            prop_assert_eq!(counted, before);
+        }
+    }
+}

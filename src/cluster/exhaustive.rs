@@ -3,8 +3,9 @@
 //! **Promises.** Every pair whose cosine reaches the floor is found. Tiles are independent of each other, and small
 //! enough that one takes well under a second.
 //!
-//! **Why tiles.** A block of float32 products runs at the speed of the processor and fits its caches; the whole matrix
-//! of pairs would not fit in memory.
+//! **Why tiles.** A block of products runs at the speed of the processor and fits its caches; the whole matrix of pairs
+//! would not fit in memory. The products are those of 8-bit heads where these are expected to be faster, else of float32
+//! vectors; both only discard.
 
 use super::gather::Gather;
 use super::verify::{Candidate, Edge, keep};

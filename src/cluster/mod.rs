@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            exhaustive ----------------------------+
-//! FaceSet <                                         +-> verify -> edges -> link -> clusters
+//! FaceSet <                                         +-> verify -> edges -> components -> link -> clusters
 //!            index -> candidates (audit counts what +        \-> matches of each face
 //!                     it missed) -------------------+
 //! ```

@@ -3,8 +3,9 @@
 //! **Promises.** [`dot`] gives the same bits on every processor. A [`Screen`] never discards a pair whose [`dot`]
 //! reaches the floor, whatever the order of summation of the float32 product it looks at.
 //!
-//! **Why two.** Nearly every pair of faces is far below the threshold. Float32 block products say so at the speed of
-//! the processor, with a proven margin for their rounding; the few pairs that survive are decided by [`dot`].
+//! **Why several.** Nearly every pair of faces is far below the threshold. [`Heads`] say so with a few 8-bit numbers of
+//! each face, float32 block products with all of them, both at the speed of the processor and with a proven margin; the
+//! few pairs that survive are decided by [`dot`].
 
 mod heads;
 mod int8;
