@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar};
@@ -133,9 +134,10 @@ impl Cluster {
             auto_exact: defaults.auto_exact,
         };
         let begun = Instant::now();
-        let bar = Bar(percent_bar("clustering"));
+        let bar = Bar { bar: percent_bar("clustering"), begun: Mutex::default() };
         let clustering = cluster::cluster(&faces, &scale, &parameters, &resources, &bar)?;
-        bar.0.finish_and_clear();
+        let stages = bar.stages();
+        bar.bar.finish_and_clear();
         let clustered_in = begun.elapsed();
         if self.verify {
             clustering.verify(&faces, &scale, &parameters).map_err(|violation| {
@@ -147,6 +149,9 @@ impl Cluster {
         }
         let mut out = io::stdout().lock();
         summary(&mut out, &self, &faces, &clustering, [read_in, clustered_in])?;
+        let stages: Vec<String> =
+            stages.iter().map(|(stage, took)| format!("{stage} {:.2} s", took.as_secs_f64())).collect();
+        writeln!(out, "stages       {}", stages.join(", "))?;
         if let Some((path, _)) = output {
             writeln!(out, "written      {}", path.display())?;
         }
@@ -192,8 +197,20 @@ impl Cluster {
     }
 }
 
-/// Shows the stage and how much of it is done.
-struct Bar(ProgressBar);
+/// Shows the stage and how much of it is done, and notes when each begins.
+struct Bar {
+    bar: ProgressBar,
+    begun: Mutex<Vec<(Stage, Instant)>>,
+}
+
+impl Bar {
+    /// The stages so far, with the time that each took; they have ended now.
+    fn stages(&self) -> Vec<(Stage, Duration)> {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = begun.iter().skip(1).map(|&(_, next)| next).chain([Instant::now()]);
+        begun.iter().zip(ends).map(|(&(stage, begun), ended)| (stage, ended - begun)).collect()
+    }
+}
 
 impl Watch for Bar {
     fn should_stop(&self) -> bool {
@@ -201,8 +218,12 @@ impl Watch for Bar {
     }
 
     fn report(&self, stage: Stage, done: u64, total: u64) {
-        self.0.set_message(stage.name());
-        self.0.set_position(done * 100_000 / total.max(1));
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if begun.last().is_none_or(|&(last, _)| last != stage) {
+            begun.push((stage, Instant::now()));
+            self.bar.set_message(stage.name());
+        }
+        self.bar.set_position(done * 100_000 / total.max(1));
     }
 }
 

@@ -10,11 +10,14 @@ use super::matches::Best;
 use super::verify::Edge;
 use super::{ClusterError, MatchScope, Run};
 
-/// What an edge costs until the linkage is done: itself (16), a link in the lists of its two faces (32), and a place
-/// in the queue of changed links (16).
+/// What an edge costs until the linkage is done: a link in the lists of its two faces (32), and then a place in a queue
+/// (16) and in that of changed links (16).
 pub(super) const EDGE_BYTES: u64 = 64;
 /// What a match costs: itself (8) in a growing list, and once more in the result.
 pub(super) const MATCH_BYTES: u64 = 24;
+
+/// The edges of a piece.
+const PIECE: usize = 1 << 18;
 
 /// A count of bytes with a limit.
 #[derive(Debug)]
@@ -47,7 +50,8 @@ pub(super) struct Gather<'a> {
     cluster_floor: f64,
     /// Infinite when no match is ranked before the clusters are known.
     output_floor: f64,
-    edges: Mutex<Vec<Edge>>,
+    /// In pieces, so that none is ever moved.
+    edges: Mutex<Vec<Vec<Edge>>>,
     best: Best,
     budget: Budget,
 }
@@ -88,14 +92,22 @@ impl<'a> Gather<'a> {
         self.budget.charge(matches, MATCH_BYTES)?;
         edges.retain(|e| e.cosine() >= self.cluster_floor);
         self.budget.charge(edges.len() as u64, EDGE_BYTES)?;
-        self.edges.lock().expect("appending does not panic").append(edges);
+        if !edges.is_empty() {
+            let mut pieces = self.edges.lock().expect("appending does not panic");
+            match pieces.last_mut() {
+                Some(piece) if piece.len() + edges.len() <= piece.capacity() => piece.append(edges),
+                _ => {
+                    let mut piece = Vec::with_capacity(edges.len().max(PIECE));
+                    piece.append(edges);
+                    pieces.push(piece);
+                }
+            }
+        }
         Ok(())
     }
 
-    /// The edges at or above the cluster threshold, in no order, and the matches so far.
-    pub(super) fn finish(self) -> (Vec<Edge>, Best) {
-        let mut edges = self.edges.into_inner().expect("appending does not panic");
-        edges.shrink_to_fit();
-        (edges, self.best)
+    /// The edges at or above the cluster threshold, in no order and in pieces, and the matches so far.
+    pub(super) fn finish(self) -> (Vec<Vec<Edge>>, Best) {
+        (self.edges.into_inner().expect("appending does not panic"), self.best)
     }
 }

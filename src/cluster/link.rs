@@ -10,6 +10,9 @@
 //! **Why it is sparse.** A link exists only if *every* pair across reaches the threshold. So each cluster keeps just
 //! its links, and merging two clusters keeps a link to a third only if both had one, as the lower of the two.
 //!
+//! **Why two ways.** Most merging is done in `rounds`, on all threads. What they leave, and what an index proposed, is
+//! merged here from one queue for each component.
+//!
 //! **Why it is lazy.** A merge writes one new list, that of the merged cluster, and leaves those of all others as they
 //! are: of two linked clusters the one that changed last knows their link. A list is brought up to date when its
 //! cluster is merged. Of the entries a merge looks at, two become one at best; so all merges together look at no more
@@ -25,22 +28,23 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::sync::Mutex;
 
-use super::components::Components;
+use super::components::{Component, components};
+use super::graph::Graph;
 use super::verify::{Candidate, Edge, keep};
 use super::watch::{Stage, Watch};
-use super::{ClusterError, Method, Run, workers};
+use super::{ClusterError, Method, Run, rounds, workers};
 
-/// How many edges are sorted at once, between two looks at whether to stop.
+/// How many merges are sorted at once, between two looks at whether to stop.
 const SORTED_RUN: usize = 1 << 18;
 /// How many steps - a link looked at, a pair computed - between two looks.
 const LOOK: usize = 1 << 14;
 
-/// A possible merge: two keys, which are places within a component, the smaller first, and the link. The greatest is the next to be merged.
+/// A possible merge: two keys, the smaller first, and the link. The greatest is the next to be merged.
 #[derive(Debug, Clone, Copy)]
-struct Merge {
-    cosine: f64,
-    first: u32,
-    second: u32,
+pub(super) struct Merge {
+    pub(super) cosine: f64,
+    pub(super) first: u32,
+    pub(super) second: u32,
 }
 
 impl Ord for Merge {
@@ -63,25 +67,23 @@ impl PartialEq for Merge {
 
 impl Eq for Merge {}
 
-/// The merges, highest first: the edges in sorted runs, and the links that sank since.
+/// The merges of a component, highest first: those at the beginning in sorted runs, and the links that sank since.
 struct Queue<'a> {
-    components: &'a Components,
-    runs: Vec<std::slice::Iter<'a, Edge>>,
+    runs: Vec<std::slice::Iter<'a, Merge>>,
     /// The head of each run.
     heads: BinaryHeap<(Merge, usize)>,
     sunk: BinaryHeap<Merge>,
 }
 
 impl<'a> Queue<'a> {
-    fn new(edges: &'a mut [Edge], components: &'a Components, watch: &dyn Watch) -> Result<Self, ClusterError> {
-        for run in edges.chunks_mut(SORTED_RUN) {
+    fn new(merges: &'a mut [Merge], watch: &dyn Watch) -> Result<Self, ClusterError> {
+        for run in merges.chunks_mut(SORTED_RUN) {
             check(watch)?;
-            run.sort_unstable_by(Edge::merge_order);
+            run.sort_unstable_by_key(|&merge| Reverse(merge));
         }
-        let mut runs: Vec<_> = edges.chunks(SORTED_RUN).map(<[Edge]>::iter).collect();
-        let heads = runs.iter_mut().enumerate().filter_map(|(i, run)| Some((merge(run.next()?, components), i)));
-        let heads = heads.collect();
-        Ok(Self { components, runs, heads, sunk: BinaryHeap::new() })
+        let mut runs: Vec<_> = merges.chunks(SORTED_RUN).map(<[Merge]>::iter).collect();
+        let heads = runs.iter_mut().enumerate().filter_map(|(i, run)| Some((*run.next()?, i))).collect();
+        Ok(Self { runs, heads, sunk: BinaryHeap::new() })
     }
 
     fn pop(&mut self) -> Option<Merge> {
@@ -89,7 +91,7 @@ impl<'a> Queue<'a> {
             (Some(mut head), sunk) if sunk.is_none_or(|sunk| head.0 >= *sunk) => {
                 let (next, run) = *head;
                 match self.runs[run].next() {
-                    Some(edge) => head.0 = merge(edge, self.components),
+                    Some(merge) => head.0 = *merge,
                     None => drop(PeekMut::pop(head)),
                 }
                 Some(next)
@@ -97,12 +99,6 @@ impl<'a> Queue<'a> {
             _ => self.sunk.pop(),
         }
     }
-}
-
-/// The merge of two clusters of one that an edge is.
-fn merge(edge: &Edge, components: &Components) -> Merge {
-    let (first, second) = (components.place(edge.first()), components.place(edge.second()));
-    Merge { cosine: edge.cosine(), first, second }
 }
 
 fn check(watch: &dyn Watch) -> Result<(), ClusterError> {
@@ -117,7 +113,7 @@ struct Link {
     key: u32,
 }
 
-/// The clusters of a component so far, by key.
+/// The clusters of a component so far, by key, which is a place within the component.
 struct Forest<'a> {
     run: &'a Run<'a>,
     floor: f64,
@@ -137,88 +133,96 @@ struct Forest<'a> {
 }
 
 /// The partition by complete linkage, in the order of output: most faces first, then by first face; in each cluster the
-/// faces in image order (contract R119).
-///
-/// `edges` are the proven pairs at or above the threshold; they are left in another order.
-pub(super) fn cliques(run: &Run<'_>, edges: &mut Vec<Edge>, method: Method) -> Result<Vec<Vec<u32>>, ClusterError> {
-    let components = Components::new(run.faces.len(), edges);
-    let mut of_component: Vec<Mutex<&mut [Edge]>> = Vec::with_capacity(components.len());
-    let mut rest = edges.as_mut_slice();
-    for component in 0..components.len() {
-        let (own, others) = rest.split_at_mut(components.edges(component).len());
-        of_component.push(Mutex::new(own));
-        rest = others;
+/// faces in image order (contract R119). `edges` are the proven pairs at or above the threshold, in pieces.
+pub(super) fn cliques(run: &Run<'_>, edges: Vec<Vec<Edge>>, method: Method) -> Result<Vec<Vec<u32>>, ClusterError> {
+    let mut parents: Vec<u32> = (0..run.faces.len() as u32).collect();
+    let merges = match method {
+        Method::Exact => {
+            let graph = Graph::new(run, edges)?;
+            rounds::merge(run, graph, &mut parents)?
+        }
+        Method::Hnsw => edges
+            .into_iter()
+            .flatten()
+            .map(|e| Merge { cosine: e.cosine(), first: e.first(), second: e.second() })
+            .collect(),
+    };
+    if !merges.is_empty() {
+        queue(run, merges, method, &mut parents)?;
     }
+    Ok(clusters(&mut parents))
+}
+
+/// Merges what is linked, highest first, one component on each thread.
+fn queue(run: &Run<'_>, merges: Vec<Merge>, method: Method, parents: &mut [u32]) -> Result<(), ClusterError> {
+    let components: Vec<Mutex<Component>> = components(run.faces.len(), merges).into_iter().map(Mutex::new).collect();
     let linked = Mutex::new(Vec::new());
-    let units = of_component.len() as u64;
     workers::for_each(
         run,
         Stage::Link,
-        units,
+        components.len() as u64,
         || (),
         |(), unit| {
-            let mut edges = of_component[unit as usize].lock().expect("each component is taken once");
-            let mut clusters = link(run, &mut edges, &components, unit as usize, method)?;
+            let mut component = components[unit as usize].lock().expect("each component is taken once");
+            let Component { keys, merges } = &mut *component;
+            let mut clusters = link(run, merges, keys, method)?;
             linked.lock().expect("appending does not panic").append(&mut clusters);
             Ok(())
         },
     )?;
-    let mut clusters: Vec<Vec<u32>> = linked.into_inner().expect("appending does not panic");
-    clusters.sort_unstable_by_key(|members| (Reverse(members.len()), members[0]));
-    Ok(clusters)
+    for members in linked.into_inner().expect("appending does not panic") {
+        for &face in &members {
+            parents[face as usize] = members[0];
+        }
+    }
+    Ok(())
 }
 
-/// The clusters of one component, the faces of each in image order.
-fn link(
-    run: &Run<'_>,
-    edges: &mut [Edge],
-    components: &Components,
-    component: usize,
-    method: Method,
-) -> Result<Vec<Vec<u32>>, ClusterError> {
-    let faces = components.faces(component);
-    if edges.is_empty() {
-        return Ok(faces.iter().map(|&face| vec![face]).collect());
-    }
-    let mut forest = Forest::new(run, edges, components, faces, method)?;
-    let mut queue = Queue::new(edges, components, run.watch)?;
+/// The clusters of one component that have several faces, the smallest face of each first.
+fn link(run: &Run<'_>, merges: &mut [Merge], faces: &[u32], method: Method) -> Result<Vec<Vec<u32>>, ClusterError> {
+    let mut forest = Forest::new(run, merges, faces, method)?;
+    let mut queue = Queue::new(merges, run.watch)?;
     while let Some(merge) = queue.pop() {
         if forest.is_current(merge) {
             forest.merge(merge, &mut queue.sunk)?;
         }
         forest.step(1)?;
     }
-    let clusters = forest.members.into_iter().filter(|members| !members.is_empty()).map(|mut members| {
-        members.sort_unstable();
-        members.into_iter().map(|place| faces[place as usize]).collect()
-    });
-    Ok(clusters.collect())
+    let clusters = forest.members.into_iter().filter(|members| members.len() > 1);
+    Ok(clusters.map(|members| members.into_iter().map(|place| faces[place as usize]).collect()).collect())
+}
+
+/// Every face with those that were merged into the same cluster, in the order of output.
+fn clusters(parents: &mut [u32]) -> Vec<Vec<u32>> {
+    let mut members: Vec<Vec<u32>> = vec![Vec::new(); parents.len()];
+    for face in 0..parents.len() {
+        // The key of a cluster is its smallest face, so a parent comes before its children and points at a root already.
+        let root = parents[parents[face] as usize];
+        parents[face] = root;
+        members[root as usize].push(face as u32);
+    }
+    let mut clusters: Vec<Vec<u32>> = members.into_iter().filter(|members| !members.is_empty()).collect();
+    clusters.sort_by_key(|members| Reverse(members.len()));
+    clusters
 }
 
 impl<'a> Forest<'a> {
-    fn new(
-        run: &'a Run<'a>,
-        edges: &[Edge],
-        components: &Components,
-        faces: &'a [u32],
-        method: Method,
-    ) -> Result<Self, ClusterError> {
+    fn new(run: &'a Run<'a>, merges: &[Merge], faces: &'a [u32], method: Method) -> Result<Self, ClusterError> {
         let n = faces.len();
         let mut degrees = vec![0usize; n];
-        for chunk in edges.chunks(SORTED_RUN) {
+        for chunk in merges.chunks(SORTED_RUN) {
             check(run.watch)?;
-            for edge in chunk {
-                degrees[components.place(edge.first()) as usize] += 1;
-                degrees[components.place(edge.second()) as usize] += 1;
+            for merge in chunk {
+                degrees[merge.first as usize] += 1;
+                degrees[merge.second as usize] += 1;
             }
         }
         let mut links: Vec<Vec<Link>> = degrees.into_iter().map(Vec::with_capacity).collect();
-        for chunk in edges.chunks(SORTED_RUN) {
+        for chunk in merges.chunks(SORTED_RUN) {
             check(run.watch)?;
-            for edge in chunk {
-                let (first, second) = (components.place(edge.first()), components.place(edge.second()));
-                links[first as usize].push(Link { cosine: edge.cosine(), key: second });
-                links[second as usize].push(Link { cosine: edge.cosine(), key: first });
+            for &Merge { cosine, first, second } in chunk {
+                links[first as usize].push(Link { cosine, key: second });
+                links[second as usize].push(Link { cosine, key: first });
             }
         }
         for list in &mut links {
@@ -414,11 +418,11 @@ mod tests {
         let run = Run { faces, scale: &scale, parameters: &parameters, resources: &resources, watch: &Unwatched };
         let floor = scale.lowest_cosine(parameters.cluster_threshold);
         let pairs = (0..faces.len() as u32).flat_map(|b| (0..b).map(move |a| (a, b)));
-        let mut edges: Vec<Edge> = pairs
+        let edges: Vec<Edge> = pairs
             .filter(|&(a, b)| listed(a, b))
             .filter_map(|(a, b)| keep(faces, Candidate::new(a, b), floor))
             .collect();
-        cliques(&run, &mut edges, method).unwrap()
+        cliques(&run, vec![edges], method).unwrap()
     }
 
     #[test]
@@ -443,6 +447,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn rounds_and_queue_end_in_the_same_partition(
+            rows in prop_oneof![
+                proptest::collection::vec(proptest::collection::vec(-1.0f32..1.0, 3), 1..60),
+                // a coarse grid, for equal links
+                proptest::collection::vec(proptest::collection::vec((-1i8..=1).prop_map(f32::from), 4), 1..60)
+                    .prop_map(|rows| rows.into_iter().filter(|row| row.iter().any(|&v| v != 0.0)).collect()),
+            ],
+        ) {
+            let faces = faces(&rows);
+            prop_assert_eq!(link(&faces, Method::Exact, |_, _| true), link(&faces, Method::Hnsw, |_, _| true));
+        }
+
         #[test]
         fn whatever_edges_are_missing_every_pair_in_a_cluster_is_proven(
             rows in proptest::collection::vec(proptest::collection::vec(-1.0f32..1.0, 3), 1..30),

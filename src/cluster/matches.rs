@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::gather::{Budget, MATCH_BYTES};
-use super::verify::Edge;
+use super::verify::{Candidate, Edge, keep};
 use super::watch::Stage;
 use super::{ClusterError, MatchScope, Run, workers};
 use crate::confidence::{Confidence, Threshold};
@@ -139,11 +139,10 @@ impl Best {
 /// How many faces' lists make a unit of work.
 const UNIT: usize = 256;
 
-/// Orders what was gathered. With `MatchScope::Cluster` the matches are the edges inside the clusters: all their pairs
-/// reach the cluster threshold, so that none is elsewhere.
-pub(super) fn rank(run: &Run<'_>, best: Best, edges: &[Edge], clusters: &[Vec<u32>]) -> Result<Matches, ClusterError> {
+/// Orders what was gathered. With `MatchScope::Cluster` the matches are the pairs inside the clusters, computed again.
+pub(super) fn rank(run: &Run<'_>, best: Best, clusters: &[Vec<u32>]) -> Result<Matches, ClusterError> {
     if run.parameters.scope == MatchScope::Cluster && best.most > 0 {
-        offer_inside(run, &best, edges, clusters)?;
+        offer_inside(run, &best, clusters)?;
     }
     let lists: Vec<Mutex<Vec<Match>>> = best
         .lists
@@ -182,33 +181,28 @@ fn flatten(run: &Run<'_>, lists: Vec<Vec<Match>>) -> Result<Matches, ClusterErro
     Ok(matches)
 }
 
-/// Offers the edges whose faces share a cluster.
-fn offer_inside(run: &Run<'_>, best: &Best, edges: &[Edge], clusters: &[Vec<u32>]) -> Result<(), ClusterError> {
-    const EDGES: usize = 1 << 16;
-    let mut of_face = vec![0u32; run.faces.len()];
-    for (cluster, members) in clusters.iter().enumerate() {
-        for &face in members {
-            of_face[face as usize] = cluster as u32;
-        }
-    }
-    // The lists of links are gone by now; their share of the budget is free for matches.
+/// Offers the pairs of each cluster, which were proven and are not kept.
+fn offer_inside(run: &Run<'_>, best: &Best, clusters: &[Vec<u32>]) -> Result<(), ClusterError> {
+    // A unit is a face with those before it in its cluster.
+    let places: Vec<(u32, u32)> = clusters
+        .iter()
+        .enumerate()
+        .flat_map(|(cluster, members)| (1..members.len()).map(move |place| (cluster as u32, place as u32)))
+        .collect();
     let budget = Budget::new(run.resources.max_bytes);
-    budget.charge(edges.len() as u64, size_of::<Edge>() as u64)?;
+    let floor = run.scale.lowest_cosine(run.parameters.output_threshold);
     workers::for_each(
         run,
         Stage::Rank,
-        edges.len().div_ceil(EDGES) as u64,
+        places.len() as u64,
         || (),
         |(), unit| {
-            let start = unit as usize * EDGES;
-            let mut grown = 0;
-            for edge in &edges[start..edges.len().min(start + EDGES)] {
-                let confidence = run.scale.confidence(edge.cosine());
-                let inside = of_face[edge.first() as usize] == of_face[edge.second() as usize];
-                if inside && run.parameters.output_threshold.is_reached_by(confidence) {
-                    grown += best.offer(edge, confidence);
-                }
-            }
+            let (cluster, place) = places[unit as usize];
+            let members = &clusters[cluster as usize];
+            let face = members[place as usize];
+            let edges =
+                members[..place as usize].iter().filter_map(|&o| keep(run.faces, Candidate::new(o, face), floor));
+            let grown = edges.map(|edge| best.offer(&edge, run.scale.confidence(edge.cosine()))).sum();
             budget.charge(grown, MATCH_BYTES)
         },
     )

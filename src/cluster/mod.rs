@@ -22,10 +22,12 @@ mod clustering;
 mod components;
 mod exhaustive;
 mod gather;
+mod graph;
 mod index;
 mod link;
 mod matches;
 mod method;
+mod rounds;
 mod verify;
 mod violation;
 mod watch;
@@ -156,8 +158,8 @@ pub fn cluster(
             Some(audit::recall(&run, gather.floor(), &candidates)?)
         }
     };
-    let (mut edges, best) = gather.finish();
-    let clusters = link::cliques(&run, &mut edges, method)?;
-    let matches = matches::rank(&run, best, &edges, &clusters)?;
+    let (edges, best) = gather.finish();
+    let clusters = link::cliques(&run, edges, method)?;
+    let matches = matches::rank(&run, best, &clusters)?;
     Ok(Clustering::new(clusters, matches, method, audit))
 }

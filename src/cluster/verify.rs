@@ -3,8 +3,6 @@
 //! **Promises.** An [`Edge`] is a pair of different faces whose exact cosine reached the floor. It has no other
 //! constructor than [`keep`].
 
-use std::cmp::Ordering;
-
 use super::gather::Gather;
 use super::index::Proposals;
 use super::watch::Stage;
@@ -46,11 +44,6 @@ impl Edge {
 
     pub(super) fn cosine(&self) -> f64 {
         self.cosine
-    }
-
-    /// The order in which clusters of one are merged: highest cosine, then smallest keys (contract R111, R112).
-    pub(super) fn merge_order(&self, other: &Self) -> Ordering {
-        other.cosine.total_cmp(&self.cosine).then_with(|| (self.first, self.second).cmp(&(other.first, other.second)))
     }
 }
 

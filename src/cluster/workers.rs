@@ -6,6 +6,7 @@
 //! **Not here.** Order: units finish in any order, so what they produce must not depend on it.
 
 use std::panic::resume_unwind;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
@@ -50,6 +51,41 @@ pub(super) fn for_each<S>(
     thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(worker)).collect();
         let mine = worker();
+        others
+            .into_iter()
+            .map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .fold(mine, Result::and)
+    })
+}
+
+/// Does `work` for each of `items`, which the threads take `each` at a time, each thread with one of `scratch`.
+pub(super) fn for_each_mut<T: Send, S: Send>(
+    run: &Run<'_>,
+    items: &mut [T],
+    each: usize,
+    scratch: &mut [S],
+    work: impl Fn(&mut S, &mut T) + Sync,
+) -> Result<(), ClusterError> {
+    let threads = scratch.len().min(items.len().div_ceil(each)).max(1);
+    let pieces = Mutex::new(items.chunks_mut(each));
+    let worker = |scratch: &mut S| {
+        loop {
+            if run.watch.should_stop() {
+                return Err(ClusterError::Stopped);
+            }
+            let Some(piece) = pieces.lock().expect("taking the next piece does not panic").next() else {
+                return Ok(());
+            };
+            for item in piece {
+                work(scratch, item);
+            }
+        }
+    };
+    let (mine, others) = scratch[..threads].split_first_mut().expect("there is one thread at least");
+    thread::scope(|scope| {
+        let worker = &worker;
+        let others: Vec<_> = others.iter_mut().map(|own| scope.spawn(move || worker(own))).collect();
+        let mine = worker(mine);
         others
             .into_iter()
             .map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)))
