@@ -1,13 +1,17 @@
 //! Every pair, in tiles of the upper triangle.
 //!
 //! **Promises.** Every pair whose cosine reaches the floor is found. Tiles are independent of each other, and small
-//! enough that one takes well under a second.
+//! enough that one takes well under a second. Of faces whose pairs with each other are known only those pairs are looked
+//! at.
 //!
 //! **Why tiles.** A block of products runs at the speed of the processor and fits its caches; the whole matrix of pairs
 //! would not fit in memory. The products are those of 8-bit heads where these are expected to be faster, else of float32
 //! vectors; both only discard.
 
+use std::ops::Range;
+
 use super::gather::Gather;
+use super::ledger::{Known, Pair, Plan};
 use super::verify::{Candidate, Edge, keep};
 use super::watch::Stage;
 use super::{ClusterError, Run, workers};
@@ -18,93 +22,185 @@ const MOST_ROWS: usize = 480;
 const MOST_PRODUCTS: usize = 1 << 27;
 const _: () = assert!(MOST_ROWS.is_multiple_of(Heads::ALIGNMENT), "tiles of heads begin where blocks do");
 
-/// The upper triangle, diagonal included, cut into squares.
-pub(super) struct Tiles {
-    faces: usize,
-    rows: usize,
+/// The order in which faces are compared: the fresh ones first, so that the tiles with them are the first rows.
+struct Order {
+    /// The face at each place; none if every face is at its own.
+    faces: Option<Vec<u32>>,
+    n_fresh: usize,
+}
+
+impl Order {
+    fn new(n: usize, known: Option<&Known>) -> Self {
+        let Some(Known { is_known, .. }) = known else { return Self { faces: None, n_fresh: n } };
+        let (fresh, old): (Vec<u32>, Vec<u32>) = (0..n as u32).partition(|&face| !is_known[face as usize]);
+        Self { n_fresh: fresh.len(), faces: Some([fresh, old].concat()) }
+    }
+
+    fn face(&self, place: usize) -> u32 {
+        self.faces.as_ref().map_or(place as u32, |faces| faces[place])
+    }
+}
+
+/// The pairs of which one is among the first `n_fresh` of `n` places: the upper triangle, diagonal included, or its first
+/// rows, cut into squares.
+struct Tiles {
+    n: usize,
+    n_fresh: usize,
+    side: usize,
 }
 
 impl Tiles {
-    pub(super) fn new(faces: usize, dimension: usize) -> Self {
-        let mut rows = MOST_ROWS;
-        while rows * rows * dimension > MOST_PRODUCTS {
-            rows -= Heads::ALIGNMENT;
+    fn new(n: usize, n_fresh: usize, dimension: usize) -> Self {
+        let mut side = MOST_ROWS;
+        while side * side * dimension > MOST_PRODUCTS {
+            side -= Heads::ALIGNMENT;
         }
-        Self { faces, rows }
+        Self { n, n_fresh, side }
     }
 
-    pub(super) fn len(&self) -> u64 {
-        let blocks = self.faces.div_ceil(self.rows) as u64;
-        blocks * (blocks + 1) / 2
+    fn blocks(&self, places: usize) -> u64 {
+        places.div_ceil(self.side) as u64
     }
 
-    /// The rows and the columns of tile `tile`: column block after column block, in each from the top to the diagonal.
-    fn of(&self, tile: u64) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
-        let column = ((8 * tile + 1).isqrt() - 1) / 2;
-        let row = tile - column * (column + 1) / 2;
-        let block = |index: u64| {
-            let start = index as usize * self.rows;
-            start..self.faces.min(start + self.rows)
+    /// The tiles of the square columns, down to the diagonal.
+    fn in_triangle(&self) -> u64 {
+        let rows = self.blocks(self.n_fresh);
+        rows * (rows + 1) / 2
+    }
+
+    fn len(&self) -> u64 {
+        let (rows, columns) = (self.blocks(self.n_fresh), self.blocks(self.n));
+        self.in_triangle() + (columns - rows) * rows
+    }
+
+    /// The rows and the columns of tile `tile`: column block after column block, in each from the top to the diagonal or
+    /// to the last fresh one.
+    fn of(&self, tile: u64) -> (Range<usize>, Range<usize>) {
+        let rows = self.blocks(self.n_fresh);
+        let (row, column) = match tile.checked_sub(self.in_triangle()) {
+            None => {
+                let column = ((8 * tile + 1).isqrt() - 1) / 2;
+                (tile - column * (column + 1) / 2, column)
+            }
+            Some(beyond) => (beyond % rows, rows + beyond / rows),
         };
-        (block(row), block(column))
+        let block = |index: u64, n: usize| {
+            let start = index as usize * self.side;
+            start..n.min(start + self.side)
+        };
+        (block(row, self.n_fresh), block(column, self.n))
     }
 }
 
 /// What a worker needs again for each tile.
 #[derive(Default)]
 struct Scratch {
+    gathered: [Vec<f32>; 2],
     products: Vec<f32>,
     cuts: [Vec<f32>; 2],
     lines: [Vec<i32>; 2],
+    pairs: Vec<Pair>,
     edges: Vec<Edge>,
 }
 
-/// Compares every face with every other.
+/// Compares every face with every other, except where the ledger knows the pairs.
 pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterError> {
-    let faces = run.faces;
-    let tiles = Tiles::new(faces.len(), faces.dimension());
-    let heads = Heads::build(faces.values(), faces.dimension(), gather.floor(), run.resources.threads);
-    workers::for_each(run, Stage::Compare, tiles.len(), Scratch::default, |scratch, tile| {
-        match &heads {
-            Some(heads) => compare_heads(heads, tiles.of(tile), run, gather, scratch),
-            None => compare_products(tiles.of(tile), run, gather, scratch),
+    let (faces, ledger) = (run.faces, run.ledger);
+    let known = ledger.known().filter(|known| known.is_known.len() == faces.len() && known.floor <= gather.floor());
+    let order = Order::new(faces.len(), known);
+    let tiles = Tiles::new(faces.len(), order.n_fresh, faces.dimension());
+    let pieces = known.map_or(0, |known| known.pieces);
+    let plan = Plan {
+        faces: faces.len() as u32,
+        fresh: order.n_fresh as u32,
+        side: tiles.side as u32,
+        floor: gather.floor(),
+        complete: gather.complete(),
+        pieces,
+        units: pieces + tiles.len(),
+    };
+    ledger.begin(&plan);
+    let heads = if order.n_fresh == 0 {
+        None
+    } else {
+        Heads::build(faces.values(), faces.dimension(), order.faces.as_deref(), gather.floor(), run.resources.threads)
+    };
+    workers::for_each(run, Stage::Compare, plan.units, Scratch::default, |scratch, unit| {
+        let is_recalled = ledger.recall(unit, &mut scratch.pairs);
+        if !is_recalled && unit < pieces {
+            ledger.known_pairs(unit, &mut scratch.pairs);
+        }
+        if is_recalled || unit < pieces {
+            let candidates = scratch.pairs.iter().map(|&(a, b)| Candidate::new(a, b));
+            scratch.edges.extend(candidates.filter_map(|candidate| keep(faces, candidate, gather.floor())));
+        } else {
+            let tile = tiles.of(unit - pieces);
+            match &heads {
+                Some(heads) => compare_heads(heads, tile, &order, run, gather, scratch),
+                None => compare_products(tile, &order, run, gather, scratch),
+            }
+        }
+        if !is_recalled {
+            scratch.pairs.clear();
+            scratch.pairs.extend(scratch.edges.iter().map(|edge| (edge.first(), edge.second())));
+            scratch.pairs.sort_unstable();
+            ledger.finish(unit, &scratch.pairs);
         }
         gather.take(&mut scratch.edges)
     })
 }
 
-type Block = (std::ops::Range<usize>, std::ops::Range<usize>);
+type Block = (Range<usize>, Range<usize>);
 
 /// Proves the pairs of a tile that its 8-bit heads do not discard.
-fn compare_heads(heads: &Heads, (rows, columns): Block, run: &Run<'_>, gather: &Gather<'_>, scratch: &mut Scratch) {
+fn compare_heads(
+    heads: &Heads,
+    (rows, columns): Block,
+    order: &Order,
+    run: &Run<'_>,
+    gather: &Gather<'_>,
+    scratch: &mut Scratch,
+) {
     let Scratch { lines: [row_lines, column_lines], edges, .. } = scratch;
-    gather.cuts(|floor| heads.cut(floor), rows.clone(), row_lines);
-    gather.cuts(|floor| heads.cut(floor), columns.clone(), column_lines);
+    gather.cuts(|floor| heads.cut(floor), rows.clone().map(|place| order.face(place)), row_lines);
+    gather.cuts(|floor| heads.cut(floor), columns.clone().map(|place| order.face(place)), column_lines);
     heads.survivors(rows, columns, (row_lines, column_lines), |row, column| {
         if column > row {
-            edges.extend(keep(run.faces, Candidate::new(row as u32, column as u32), gather.floor()));
+            edges.extend(keep(run.faces, Candidate::new(order.face(row), order.face(column)), gather.floor()));
         }
     });
 }
 
 /// Proves the pairs of a tile that float32 products do not discard.
-fn compare_products((rows, columns): Block, run: &Run<'_>, gather: &Gather<'_>, scratch: &mut Scratch) {
+fn compare_products((rows, columns): Block, order: &Order, run: &Run<'_>, gather: &Gather<'_>, scratch: &mut Scratch) {
     let (faces, dimension) = (run.faces, run.faces.dimension());
-    let Scratch { products: out, cuts: [row_cuts, column_cuts], edges, .. } = scratch;
+    let Scratch { gathered: [left, right], products: out, cuts: [row_cuts, column_cuts], edges, .. } = scratch;
     let screen = Screen::new(dimension);
-    let block = |range: &std::ops::Range<usize>| &faces.values()[range.start * dimension..range.end * dimension];
     out.resize(rows.len() * columns.len(), 0.0);
-    products(block(&rows), block(&columns), dimension, out);
-    gather.cuts(|floor| screen.cut(floor), rows.clone(), row_cuts);
-    gather.cuts(|floor| screen.cut(floor), columns.clone(), column_cuts);
+    products(block(run, order, &rows, left), block(run, order, &columns, right), dimension, out);
+    gather.cuts(|floor| screen.cut(floor), rows.clone().map(|place| order.face(place)), row_cuts);
+    gather.cuts(|floor| screen.cut(floor), columns.clone().map(|place| order.face(place)), column_cuts);
     for ((row, line), &row_cut) in rows.zip(out.chunks_exact(columns.len())).zip(&*row_cuts) {
         for_each_survivor(line, row_cut, column_cuts, |at| {
             let column = columns.start + at;
             if column > row {
-                edges.extend(keep(faces, Candidate::new(row as u32, column as u32), gather.floor()));
+                edges.extend(keep(faces, Candidate::new(order.face(row), order.face(column)), gather.floor()));
             }
         });
     }
+}
+
+/// The vectors of these places, one after the other; gathered if they are not.
+fn block<'a>(run: &Run<'a>, order: &Order, places: &Range<usize>, gathered: &'a mut Vec<f32>) -> &'a [f32] {
+    let dimension = run.faces.dimension();
+    let Some(faces) = &order.faces else {
+        return &run.faces.values()[places.start * dimension..places.end * dimension];
+    };
+    gathered.clear();
+    for &face in &faces[places.clone()] {
+        gathered.extend_from_slice(run.faces.row(face as usize));
+    }
+    gathered
 }
 
 /// Calls `survivor` with the place of each product that reaches the cut of its row or of its column.
@@ -128,23 +224,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tiles_cover_every_pair_once() {
-        for n in [0, 1, 127, 128, 129, 640] {
-            let tiles = Tiles::new(n, 4096);
+    fn tiles_cover_every_pair_with_a_fresh_face_once() {
+        for (n, n_fresh) in
+            [(0, 0), (1, 1), (127, 127), (128, 128), (129, 129), (640, 640), (640, 0), (640, 1), (640, 200), (640, 639)]
+        {
+            let tiles = Tiles::new(n, n_fresh, 4096);
             let mut seen = vec![0; n * n];
             for (rows, columns) in (0..tiles.len()).map(|t| tiles.of(t)) {
                 for (row, column) in rows.flat_map(|r| columns.clone().map(move |c| (r, c))).filter(|(r, c)| r < c) {
                     seen[row * n + column] += 1;
                 }
             }
-            let all_once = (0..n).all(|r| (0..n).all(|c| seen[r * n + c] == i32::from(r < c)));
-            assert!(all_once, "{n} faces");
+            let all_once = (0..n).all(|r| (0..n).all(|c| seen[r * n + c] == i32::from(r < c && r < n_fresh)));
+            assert!(all_once, "{n} faces, {n_fresh} fresh");
         }
     }
 
     #[test]
     fn the_last_of_very_many_tiles_is_the_last_corner() {
-        let tiles = Tiles::new(u32::MAX as usize, 512);
+        let tiles = Tiles::new(u32::MAX as usize, u32::MAX as usize, 512);
         let (rows, columns) = tiles.of(tiles.len() - 1);
         assert_eq!((rows.end, &rows), (u32::MAX as usize, &columns));
     }

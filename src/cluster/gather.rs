@@ -75,10 +75,15 @@ impl<'a> Gather<'a> {
         self.cluster_floor.min(self.output_floor)
     }
 
+    /// All pairs with at least this cosine are found, whatever the matches are.
+    pub(super) fn complete(&self) -> f64 {
+        if self.best.is_limited() { self.cluster_floor } else { self.floor() }
+    }
+
     /// For each of `faces`, the cut of the least cosine with which a pair may matter to the linkage or to the matches of
     /// this face. It rises while the matches of a face improve, which discards nothing that would be kept.
-    pub(super) fn cuts<C>(&self, cut: impl Fn(f64) -> C, faces: std::ops::Range<usize>, cuts: &mut Vec<C>) {
-        let floor = |face| self.best.floor(face).unwrap_or(self.output_floor).min(self.cluster_floor);
+    pub(super) fn cuts<C>(&self, cut: impl Fn(f64) -> C, faces: impl Iterator<Item = u32>, cuts: &mut Vec<C>) {
+        let floor = |face: u32| self.best.floor(face as usize).unwrap_or(self.output_floor).min(self.cluster_floor);
         cuts.clear();
         cuts.extend(faces.map(|face| cut(floor(face))));
     }

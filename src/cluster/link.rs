@@ -395,7 +395,7 @@ impl Iterator for Zipped<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Parameters, Resources, Unwatched};
+    use super::super::{Forgetful, Parameters, Resources, Unwatched};
     use super::*;
     use crate::confidence::ConfidenceScale;
     use crate::face::{DatabaseName, Embedding, FaceId, FaceSet, Identifier, ImageLabel};
@@ -415,7 +415,14 @@ mod tests {
     fn link(faces: &FaceSet, method: Method, mut listed: impl FnMut(u32, u32) -> bool) -> Vec<Vec<u32>> {
         let (scale, resources) = (ConfidenceScale::cosine(), Resources::default());
         let parameters = Parameters { cluster_threshold: "75".parse().unwrap(), ..Parameters::default() };
-        let run = Run { faces, scale: &scale, parameters: &parameters, resources: &resources, watch: &Unwatched };
+        let run = Run {
+            faces,
+            scale: &scale,
+            parameters: &parameters,
+            resources: &resources,
+            watch: &Unwatched,
+            ledger: &Forgetful,
+        };
         let floor = scale.lowest_cosine(parameters.cluster_threshold);
         let pairs = (0..faces.len() as u32).flat_map(|b| (0..b).map(move |a| (a, b)));
         let edges: Vec<Edge> = pairs

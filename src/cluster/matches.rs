@@ -103,6 +103,11 @@ impl Best {
         }
     }
 
+    /// Whether a list may be full.
+    pub(super) fn is_limited(&self) -> bool {
+        !self.floors.is_empty()
+    }
+
     /// The least cosine that could still enter the full list of `face`; none while it is not full.
     pub(super) fn floor(&self, face: usize) -> Option<f64> {
         let bits = self.floors.get(face)?.load(Relaxed);

@@ -24,6 +24,7 @@ mod exhaustive;
 mod gather;
 mod graph;
 mod index;
+mod ledger;
 mod link;
 mod matches;
 mod method;
@@ -40,6 +41,7 @@ use thiserror::Error;
 
 pub use audit::RecallAudit;
 pub use clustering::Clustering;
+pub use ledger::{Forgetful, Known, Ledger, Pair, Plan};
 pub use matches::{Match, Matches};
 pub use method::Method;
 pub use violation::Violation;
@@ -134,6 +136,7 @@ struct Run<'a> {
     parameters: &'a Parameters,
     resources: &'a Resources,
     watch: &'a dyn Watch,
+    ledger: &'a dyn Ledger,
 }
 
 /// Groups `faces` by complete linkage and ranks the matches of each.
@@ -144,7 +147,19 @@ pub fn cluster(
     resources: &Resources,
     watch: &dyn Watch,
 ) -> Result<Clustering, ClusterError> {
-    let run = Run { faces, scale, parameters, resources, watch };
+    cluster_with(faces, scale, parameters, resources, watch, &Forgetful)
+}
+
+/// The same, telling `ledger` what is found and not doing again what it has kept. It never changes a result.
+pub fn cluster_with(
+    faces: &FaceSet,
+    scale: &ConfidenceScale,
+    parameters: &Parameters,
+    resources: &Resources,
+    watch: &dyn Watch,
+    ledger: &dyn Ledger,
+) -> Result<Clustering, ClusterError> {
+    let run = Run { faces, scale, parameters, resources, watch, ledger };
     let gather = gather::Gather::new(&run);
     let method = method::choose(&run);
     let audit = match method {

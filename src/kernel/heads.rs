@@ -91,8 +91,14 @@ struct Head {
 
 impl Heads {
     /// The heads of `values`, rows of `dimension` numbers, if they are expected to find the pairs at or above `floor`
-    /// sooner than float32 products would.
-    pub fn build(values: &[f32], dimension: usize, floor: f64, threads: NonZeroUsize) -> Option<Self> {
+    /// sooner than float32 products would. With an order, place p holds the head of row `order[p]`.
+    pub fn build(
+        values: &[f32],
+        dimension: usize,
+        order: Option<&[u32]>,
+        floor: f64,
+        threads: NonZeroUsize,
+    ) -> Option<Self> {
         let n = values.len().checked_div(dimension)?;
         if n < LEAST_FACES || !DIMENSIONS.contains(&dimension) || floor <= 0.0 {
             return None;
@@ -106,22 +112,33 @@ impl Heads {
                 (design.cost(&sample, floor), design)
             })
             .min_by(|(a, _), (b, _)| a.total_cmp(b))?;
-        (cost < plain).then(|| Self::new(&design, values, Path::best(), threads))
+        (cost < plain).then(|| Self::new(&design, values, order, Path::best(), threads))
     }
 
-    fn new(design: &Design, values: &[f32], path: Path, threads: NonZeroUsize) -> Self {
+    fn new(design: &Design, values: &[f32], order: Option<&[u32]>, path: Path, threads: NonZeroUsize) -> Self {
         let n = values.len() / design.dimension;
         let mut packed = Packed::new(n, design.length);
         let mut terms = vec![0; n];
         {
-            let rows = values.chunks(PART * design.dimension);
-            let parts = packed.parts(PART).zip(terms.chunks_mut(PART)).zip(rows);
+            let parts = packed.parts(PART).zip(terms.chunks_mut(PART)).enumerate();
             let queue = std::sync::Mutex::new(parts);
+            let row = |row: usize| &values[row * design.dimension..][..design.dimension];
             let work = || {
                 loop {
                     let next = queue.lock().expect("taking the next part does not panic").next();
-                    let Some(((part, terms), rows)) = next else { return };
-                    design.fill(rows, part, terms);
+                    let Some((at, (part, terms))) = next else { return };
+                    let places = at * PART..at * PART + terms.len();
+                    match order {
+                        None => design.fill(
+                            &values[places.start * design.dimension..places.end * design.dimension],
+                            part,
+                            terms,
+                        ),
+                        Some(order) => {
+                            let rows: Vec<f32> = order[places].iter().flat_map(|&r| row(r as usize)).copied().collect();
+                            design.fill(&rows, part, terms);
+                        }
+                    }
                 }
             };
             thread::scope(|scope| {
@@ -263,7 +280,7 @@ impl Design {
 
     /// What a pair of the sample costs on average, in 8-bit multiplications.
     fn cost(&self, sample: &[f32], floor: f64) -> f64 {
-        let heads = Heads::new(self, sample, Path::best(), NonZeroUsize::MIN);
+        let heads = Heads::new(self, sample, None, Path::best(), NonZeroUsize::MIN);
         let n = sample.len() / self.dimension;
         let cuts = vec![heads.cut(floor); n];
         let (mut survivors, mut pairs) = (0u64, 0u64);
@@ -324,7 +341,7 @@ mod tests {
         let n = values.len() / dimension;
         let design = Design::new(&principal(values, dimension), dimension, length, &sample(values, dimension));
         let mut found = paths().into_iter().map(|path| {
-            let heads = Heads::new(&design, values, path, NonZeroUsize::new(2).unwrap());
+            let heads = Heads::new(&design, values, None, path, NonZeroUsize::new(2).unwrap());
             let cuts = vec![heads.cut(floor); n];
             let mut pairs = Vec::new();
             heads.survivors(0..n, 0..n, (&cuts, &cuts), |row, column| pairs.push((row, column)));

@@ -150,7 +150,7 @@ fn main() {
     }
 
     let begun = Instant::now();
-    let heads = Heads::build(&values, dimension, FLOOR, NonZeroUsize::new(threads).expect("at least one thread"));
+    let heads = Heads::build(&values, dimension, None, FLOOR, NonZeroUsize::new(threads).expect("at least one thread"));
     let built = begun.elapsed();
     let row = |i: usize| &values[i * dimension..][..dimension];
     let found = [AtomicU64::new(0), AtomicU64::new(0)];
