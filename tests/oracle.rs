@@ -185,7 +185,7 @@ fn so_many_faces_that_8_bit_heads_find_the_pairs_are_proven_again_from_the_vecto
     }
     let faces = faces(&rows);
     let floor = scale.lowest_cosine("80".parse().unwrap());
-    let heads = faceclique::kernel::Heads::build(faces.values(), faces.dimension(), floor, NonZeroUsize::MIN);
+    let heads = faceclique::kernel::Heads::build(faces.values(), faces.dimension(), None, floor, NonZeroUsize::MIN);
     assert!(heads.is_some(), "the heads are not used, so this tests nothing");
     for (max_matches, threshold) in [(None, "80"), (Some(3), "60")] {
         let parameters = Parameters {
