@@ -23,7 +23,7 @@ const MOST_PRODUCTS: usize = 1 << 27;
 const _: () = assert!(MOST_ROWS.is_multiple_of(Heads::ALIGNMENT), "tiles of heads begin where blocks do");
 
 /// The order in which faces are compared: the fresh ones first, so that the tiles with them are the first rows.
-struct Order {
+pub(super) struct Order {
     /// The face at each place; none if every face is at its own.
     faces: Option<Vec<u32>>,
     n_fresh: usize,
@@ -36,6 +36,16 @@ impl Order {
         Self { n_fresh: fresh.len(), faces: Some([fresh, old].concat()) }
     }
 
+    /// These faces, in this order.
+    pub(super) fn of(faces: Vec<u32>) -> Self {
+        Self { n_fresh: faces.len(), faces: Some(faces) }
+    }
+
+    /// The face at each place, unless every face is at its own.
+    pub(super) fn faces(&self) -> Option<&[u32]> {
+        self.faces.as_deref()
+    }
+
     fn face(&self, place: usize) -> u32 {
         self.faces.as_ref().map_or(place as u32, |faces| faces[place])
     }
@@ -43,14 +53,14 @@ impl Order {
 
 /// The pairs of which one is among the first `n_fresh` of `n` places: the upper triangle, diagonal included, or its first
 /// rows, cut into squares.
-struct Tiles {
+pub(super) struct Tiles {
     n: usize,
     n_fresh: usize,
     side: usize,
 }
 
 impl Tiles {
-    fn new(n: usize, n_fresh: usize, dimension: usize) -> Self {
+    pub(super) fn new(n: usize, n_fresh: usize, dimension: usize) -> Self {
         let mut side = MOST_ROWS;
         while side * side * dimension > MOST_PRODUCTS {
             side -= Heads::ALIGNMENT;
@@ -68,14 +78,14 @@ impl Tiles {
         rows * (rows + 1) / 2
     }
 
-    fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         let (rows, columns) = (self.blocks(self.n_fresh), self.blocks(self.n));
         self.in_triangle() + (columns - rows) * rows
     }
 
     /// The rows and the columns of tile `tile`: column block after column block, in each from the top to the diagonal or
     /// to the last fresh one.
-    fn of(&self, tile: u64) -> (Range<usize>, Range<usize>) {
+    pub(super) fn of(&self, tile: u64) -> (Range<usize>, Range<usize>) {
         let rows = self.blocks(self.n_fresh);
         let (row, column) = match tile.checked_sub(self.in_triangle()) {
             None => {
@@ -94,7 +104,7 @@ impl Tiles {
 
 /// What a worker needs again for each tile.
 #[derive(Default)]
-struct Scratch {
+pub(super) struct Scratch {
     gathered: [Vec<f32>; 2],
     products: Vec<f32>,
     cuts: [Vec<f32>; 2],
@@ -123,8 +133,9 @@ pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterE
     let heads = if order.n_fresh == 0 {
         None
     } else {
-        Heads::build(faces.values(), faces.dimension(), order.faces.as_deref(), gather.floor(), run.resources.threads)
+        Heads::build(faces.values(), faces.dimension(), order.faces(), gather.floor(), run.resources.threads)
     };
+    gather.reserve(heads.as_ref().map_or(0, Heads::bytes))?;
     workers::for_each(run, Stage::Compare, plan.units, Scratch::default, |scratch, unit| {
         let is_recalled = ledger.recall(unit, &mut scratch.pairs);
         if !is_recalled && unit < pieces {
@@ -134,11 +145,11 @@ pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterE
             let candidates = scratch.pairs.iter().map(|&(a, b)| Candidate::new(a, b));
             scratch.edges.extend(candidates.filter_map(|candidate| keep(faces, candidate, gather.floor())));
         } else {
-            let tile = tiles.of(unit - pieces);
-            match &heads {
-                Some(heads) => compare_heads(heads, tile, &order, run, gather, scratch),
-                None => compare_products(tile, &order, run, gather, scratch),
-            }
+            let mut edges = std::mem::take(&mut scratch.edges);
+            survivors(run, heads.as_ref(), &order, tiles.of(unit - pieces), gather, scratch, |a, b| {
+                edges.extend(keep(faces, Candidate::new(order.face(a), order.face(b)), gather.floor()));
+            });
+            scratch.edges = edges;
         }
         if !is_recalled {
             scratch.pairs.clear();
@@ -150,41 +161,53 @@ pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterE
     })
 }
 
-type Block = (Range<usize>, Range<usize>);
-
-/// Proves the pairs of a tile that its 8-bit heads do not discard.
-fn compare_heads(
-    heads: &Heads,
-    (rows, columns): Block,
-    order: &Order,
-    run: &Run<'_>,
-    gather: &Gather<'_>,
-    scratch: &mut Scratch,
-) {
-    let Scratch { lines: [row_lines, column_lines], edges, .. } = scratch;
-    gather.cuts(|floor| heads.cut(floor), rows.clone().map(|place| order.face(place)), row_lines);
-    gather.cuts(|floor| heads.cut(floor), columns.clone().map(|place| order.face(place)), column_lines);
-    heads.survivors(rows, columns, (row_lines, column_lines), |row, column| {
-        if column > row {
-            edges.extend(keep(run.faces, Candidate::new(order.face(row), order.face(column)), gather.floor()));
-        }
-    });
+/// A line below which a pair cannot matter, perhaps another for each face.
+pub(super) trait Floors {
+    /// Sets `cuts` to the cut of the floor of each of `faces`.
+    fn cuts<C>(&self, cut: impl Fn(f64) -> C, faces: impl Iterator<Item = u32>, cuts: &mut Vec<C>);
 }
 
-/// Proves the pairs of a tile that float32 products do not discard.
-fn compare_products((rows, columns): Block, order: &Order, run: &Run<'_>, gather: &Gather<'_>, scratch: &mut Scratch) {
-    let (faces, dimension) = (run.faces, run.faces.dimension());
-    let Scratch { gathered: [left, right], products: out, cuts: [row_cuts, column_cuts], edges, .. } = scratch;
+impl Floors for f64 {
+    fn cuts<C>(&self, cut: impl Fn(f64) -> C, faces: impl Iterator<Item = u32>, cuts: &mut Vec<C>) {
+        cuts.clear();
+        cuts.extend(faces.map(|_| cut(*self)));
+    }
+}
+
+/// Calls `survivor` with the places of every pair of a tile that may reach the lower floor of its two faces, the smaller
+/// place first.
+pub(super) fn survivors(
+    run: &Run<'_>,
+    heads: Option<&Heads>,
+    order: &Order,
+    (rows, columns): (Range<usize>, Range<usize>),
+    floors: &impl Floors,
+    scratch: &mut Scratch,
+    mut survivor: impl FnMut(usize, usize),
+) {
+    let in_rows = rows.clone().map(|place| order.face(place));
+    let in_columns = columns.clone().map(|place| order.face(place));
+    if let Some(heads) = heads {
+        let [row_lines, column_lines] = &mut scratch.lines;
+        floors.cuts(|floor| heads.cut(floor), in_rows, row_lines);
+        floors.cuts(|floor| heads.cut(floor), in_columns, column_lines);
+        return heads.survivors(rows, columns, (row_lines, column_lines), |row, column| {
+            if column > row {
+                survivor(row, column);
+            }
+        });
+    }
+    let dimension = run.faces.dimension();
+    let Scratch { gathered: [left, right], products: out, cuts: [row_cuts, column_cuts], .. } = scratch;
     let screen = Screen::new(dimension);
+    floors.cuts(|floor| screen.cut(floor), in_rows, row_cuts);
+    floors.cuts(|floor| screen.cut(floor), in_columns, column_cuts);
     out.resize(rows.len() * columns.len(), 0.0);
     products(block(run, order, &rows, left), block(run, order, &columns, right), dimension, out);
-    gather.cuts(|floor| screen.cut(floor), rows.clone().map(|place| order.face(place)), row_cuts);
-    gather.cuts(|floor| screen.cut(floor), columns.clone().map(|place| order.face(place)), column_cuts);
     for ((row, line), &row_cut) in rows.zip(out.chunks_exact(columns.len())).zip(&*row_cuts) {
         for_each_survivor(line, row_cut, column_cuts, |at| {
-            let column = columns.start + at;
-            if column > row {
-                edges.extend(keep(faces, Candidate::new(order.face(row), order.face(column)), gather.floor()));
+            if columns.start + at > row {
+                survivor(row, columns.start + at);
             }
         });
     }

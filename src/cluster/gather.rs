@@ -1,20 +1,24 @@
 //! Where proven pairs go: edges for the linkage, matches for their two faces. And how much that may be.
 //!
-//! **Promises.** What is held does not depend on the order in which pairs come. The bytes held never pass the limit
-//! unsaid: whether they do depends on the pairs only, not on threads.
+//! **Promises.** What is held does not depend on the order in which pairs come, nor on threads. The bytes held never pass
+//! the limit unsaid: edges that do not fit are counted and found again later (`levels`), matches that do not are an error.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
+use super::census::Census;
+use super::exhaustive::Floors;
 use super::matches::Best;
 use super::verify::Edge;
-use super::{ClusterError, MatchScope, Run};
+use super::{ClusterError, MatchScope, Method, Run};
 
 /// What an edge costs until the linkage is done: a link in the lists of its two faces (32), and then a place in a queue
 /// (16) and in that of changed links (16).
 pub(super) const EDGE_BYTES: u64 = 64;
 /// What a match costs: itself (8) in a growing list, and once more in the result.
 pub(super) const MATCH_BYTES: u64 = 24;
+/// With fewer edges than this held at a time, linking level by level would never end.
+const LEAST_EDGES: u64 = 1_024;
 
 /// The edges of a piece.
 const PIECE: usize = 1 << 18;
@@ -34,7 +38,10 @@ impl Budget {
 
     /// Takes `count` times `each` bytes, or says that they do not fit.
     pub(super) fn charge(&self, count: u64, each: u64) -> Result<(), ClusterError> {
-        let more = count.saturating_mul(each);
+        self.charge_for(count, count.saturating_mul(each))
+    }
+
+    fn charge_for(&self, count: u64, more: u64) -> Result<(), ClusterError> {
         let found = self.found.fetch_add(count, Ordering::Relaxed).saturating_add(count);
         let bytes = self.used.fetch_add(more, Ordering::Relaxed).saturating_add(more);
         if bytes > self.limit {
@@ -42,6 +49,34 @@ impl Budget {
         }
         Ok(())
     }
+
+    /// Takes `count` times `each` bytes if they fit.
+    fn has_room(&self, count: u64, each: u64) -> bool {
+        let more = count.saturating_mul(each);
+        let fits = |used: u64| used.checked_add(more).filter(|&used| used <= self.limit);
+        let has_room = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
+        if has_room {
+            self.found.fetch_add(count, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    /// Gives back `count` times `each` bytes.
+    fn release(&self, count: u64, each: u64) {
+        self.used.fetch_sub(count.saturating_mul(each), Ordering::Relaxed);
+    }
+
+    fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.used.load(Ordering::Relaxed))
+    }
+}
+
+/// The edges at or above the cluster threshold.
+pub(super) enum Edges {
+    /// All of them, in no order and in pieces.
+    Held(Vec<Vec<Edge>>),
+    /// They do not fit, but so many links do.
+    Counted(Census, usize),
 }
 
 /// Takes proven pairs from any number of threads.
@@ -50,21 +85,26 @@ pub(super) struct Gather<'a> {
     cluster_floor: f64,
     /// Infinite when no match is ranked before the clusters are known.
     output_floor: f64,
+    method: Method,
     /// In pieces, so that none is ever moved.
     edges: Mutex<Vec<Vec<Edge>>>,
+    /// There when the edges are too many to be held.
+    census: OnceLock<Census>,
     best: Best,
     budget: Budget,
 }
 
 impl<'a> Gather<'a> {
-    pub(super) fn new(run: &Run<'a>) -> Self {
+    pub(super) fn new(run: &Run<'a>, method: Method) -> Self {
         let parameters = run.parameters;
         let ranks_now = parameters.scope == MatchScope::All && parameters.max_matches != Some(0);
         Self {
             run: *run,
             cluster_floor: run.scale.lowest_cosine(parameters.cluster_threshold),
             output_floor: if ranks_now { run.scale.lowest_cosine(parameters.output_threshold) } else { f64::INFINITY },
+            method,
             edges: Mutex::new(Vec::new()),
+            census: OnceLock::new(),
             best: Best::new(run),
             budget: Budget::new(run.resources.max_bytes),
         }
@@ -80,25 +120,35 @@ impl<'a> Gather<'a> {
         if self.best.is_limited() { self.cluster_floor } else { self.floor() }
     }
 
-    /// For each of `faces`, the cut of the least cosine with which a pair may matter to the linkage or to the matches of
-    /// this face. It rises while the matches of a face improve, which discards nothing that would be kept.
-    pub(super) fn cuts<C>(&self, cut: impl Fn(f64) -> C, faces: impl Iterator<Item = u32>, cuts: &mut Vec<C>) {
-        let floor = |face: u32| self.best.floor(face as usize).unwrap_or(self.output_floor).min(self.cluster_floor);
-        cuts.clear();
-        cuts.extend(faces.map(|face| cut(floor(face))));
-    }
-
     /// Takes these edges and leaves the list empty.
     pub(super) fn take(&self, edges: &mut Vec<Edge>) -> Result<(), ClusterError> {
         let mut matches = 0;
         for edge in edges.iter().filter(|e| e.cosine() >= self.output_floor) {
             matches += self.best.offer(edge, self.run.scale.confidence(edge.cosine()));
         }
-        self.budget.charge(matches, MATCH_BYTES)?;
+        if !self.budget.has_room(matches, MATCH_BYTES) {
+            if self.method == Method::Exact {
+                self.count(&mut self.edges.lock().expect("appending does not panic"));
+            }
+            self.budget.charge(matches, MATCH_BYTES)?;
+        }
         edges.retain(|e| e.cosine() >= self.cluster_floor);
-        self.budget.charge(edges.len() as u64, EDGE_BYTES)?;
-        if !edges.is_empty() {
-            let mut pieces = self.edges.lock().expect("appending does not panic");
+        self.hold(edges)?;
+        edges.clear();
+        Ok(())
+    }
+
+    /// Holds these edges, or from the first that do not fit counts them and all others. Those of an index, which would not
+    /// be found again, are held or an error.
+    fn hold(&self, edges: &mut Vec<Edge>) -> Result<(), ClusterError> {
+        if let Some(census) = self.census.get() {
+            for edge in &*edges {
+                census.count(edge);
+            }
+            return Ok(());
+        }
+        let mut pieces = self.edges.lock().expect("appending does not panic");
+        if self.census.get().is_none() && self.budget.has_room(edges.len() as u64, EDGE_BYTES) {
             match pieces.last_mut() {
                 Some(piece) if piece.len() + edges.len() <= piece.capacity() => piece.append(edges),
                 _ => {
@@ -107,12 +157,52 @@ impl<'a> Gather<'a> {
                     pieces.push(piece);
                 }
             }
+            return Ok(());
+        }
+        if self.method == Method::Hnsw {
+            return self.budget.charge(edges.len() as u64, EDGE_BYTES);
+        }
+        let census = self.count(&mut pieces);
+        drop(pieces);
+        for edge in &*edges {
+            census.count(edge);
         }
         Ok(())
     }
 
-    /// The edges at or above the cluster threshold, in no order and in pieces, and the matches so far.
-    pub(super) fn finish(self) -> (Vec<Vec<Edge>>, Best) {
-        (self.edges.into_inner().expect("appending does not panic"), self.best)
+    /// Counts the edges that are held and lets them go.
+    fn count(&self, pieces: &mut Vec<Vec<Edge>>) -> &Census {
+        let census = self.census.get_or_init(|| Census::new(self.run.faces.len()));
+        for piece in std::mem::take(pieces) {
+            for edge in &piece {
+                census.count(edge);
+            }
+            self.budget.release(piece.len() as u64, EDGE_BYTES);
+        }
+        census
+    }
+
+    /// Takes room that is needed for as long as pairs are compared.
+    pub(super) fn reserve(&self, bytes: u64) -> Result<(), ClusterError> {
+        self.budget.charge_for(0, bytes)
+    }
+
+    /// The edges at or above the cluster threshold, and the matches so far.
+    pub(super) fn finish(self) -> (Edges, Best) {
+        let edges = match self.census.into_inner() {
+            Some(census) => Edges::Counted(census, (self.budget.left() / EDGE_BYTES).max(LEAST_EDGES) as usize),
+            None => Edges::Held(self.edges.into_inner().expect("appending does not panic")),
+        };
+        (edges, self.best)
+    }
+}
+
+impl Floors for Gather<'_> {
+    /// For each of `faces` the cut of the least cosine with which a pair may matter to the linkage or to the matches of
+    /// this face. It rises while the matches of a face improve, which discards nothing that would be kept.
+    fn cuts<C>(&self, cut: impl Fn(f64) -> C, faces: impl Iterator<Item = u32>, cuts: &mut Vec<C>) {
+        let floor = |face: u32| self.best.floor(face as usize).unwrap_or(self.output_floor).min(self.cluster_floor);
+        cuts.clear();
+        cuts.extend(faces.map(|face| cut(floor(face))));
     }
 }

@@ -1,10 +1,10 @@
-//! Proven pairs as a graph: for each cluster of one the others it is linked to.
+//! Links as a graph: for each cluster the others it is linked to.
 //!
 //! **Promises.** Lists are in order, highest link first, and a link is in the lists of both its clusters.
 
 use std::cmp::Ordering;
 
-use super::verify::Edge;
+use super::link::Merge;
 use super::{ClusterError, Run, workers};
 
 /// How many edges are moved between two looks at whether to stop.
@@ -27,7 +27,7 @@ impl Link {
     }
 }
 
-/// The links of every cluster of one.
+/// The links of every cluster.
 pub(super) struct Graph {
     pub(super) lists: Vec<Vec<Link>>,
 }
@@ -39,19 +39,24 @@ struct Stretch<'a> {
 }
 
 impl Graph {
-    /// The graph of these edges, which are given up piece by piece as it grows.
-    pub(super) fn new(run: &Run<'_>, edges: Vec<Vec<Edge>>) -> Result<Self, ClusterError> {
+    /// The graph of these links, which are given up piece by piece as it grows. `sizes` has the faces of each cluster.
+    pub(super) fn new<L: Copy + Sync + Into<Merge>>(
+        run: &Run<'_>,
+        links: Vec<Vec<L>>,
+        sizes: &[u32],
+    ) -> Result<Self, ClusterError> {
         let n = run.faces.len();
         let mut degrees = vec![0u32; n];
-        for edge in edges.iter().flatten() {
-            degrees[edge.first() as usize] += 1;
-            degrees[edge.second() as usize] += 1;
+        for &link in links.iter().flatten() {
+            let Merge { first, second, .. } = link.into();
+            degrees[first as usize] += 1;
+            degrees[second as usize] += 1;
         }
         let mut lists: Vec<Vec<Link>> = degrees.iter().map(|&degree| Vec::with_capacity(degree as usize)).collect();
         // Every thread looks at all edges and takes the ends that are its own: looking is cheap, and nothing is locked.
         let bounds = stretches(&degrees, run.resources.threads.get());
         let mut idle = vec![(); run.resources.threads.get()];
-        let mut left = edges;
+        let mut left = links;
         while !left.is_empty() {
             let mut moved = Vec::new();
             let mut n_moved = 0;
@@ -63,9 +68,10 @@ impl Graph {
             }
             let mut stretches = cut(&mut lists, &bounds);
             workers::for_each_mut(run, &mut stretches, 1, &mut idle, |(), stretch| {
-                for edge in moved.iter().flatten() {
-                    stretch.take(edge.first(), edge.second(), edge.cosine());
-                    stretch.take(edge.second(), edge.first(), edge.cosine());
+                for &link in moved.iter().flatten() {
+                    let Merge { cosine, first, second } = link.into();
+                    stretch.take(first, second, cosine, sizes);
+                    stretch.take(second, first, cosine, sizes);
                 }
             })?;
         }
@@ -75,9 +81,9 @@ impl Graph {
 }
 
 impl Stretch<'_> {
-    fn take(&mut self, cluster: u32, key: u32, cosine: f64) {
+    fn take(&mut self, cluster: u32, key: u32, cosine: f64, sizes: &[u32]) {
         if let Some(list) = cluster.checked_sub(self.start).and_then(|at| self.lists.get_mut(at as usize)) {
-            list.push(Link { cosine, key, n_faces: 1 });
+            list.push(Link { cosine, key, n_faces: sizes[key as usize] });
         }
     }
 }

@@ -29,10 +29,11 @@ use std::collections::binary_heap::PeekMut;
 use std::sync::Mutex;
 
 use super::components::{Component, components};
+use super::gather::Edges;
 use super::graph::Graph;
 use super::verify::{Candidate, Edge, keep};
 use super::watch::{Stage, Watch};
-use super::{ClusterError, Method, Run, rounds, workers};
+use super::{ClusterError, Method, Run, levels, rounds, workers};
 
 /// How many merges are sorted at once, between two looks at whether to stop.
 const SORTED_RUN: usize = 1 << 18;
@@ -45,6 +46,12 @@ pub(super) struct Merge {
     pub(super) cosine: f64,
     pub(super) first: u32,
     pub(super) second: u32,
+}
+
+impl From<Edge> for Merge {
+    fn from(edge: Edge) -> Self {
+        Self { cosine: edge.cosine(), first: edge.first(), second: edge.second() }
+    }
 }
 
 impl Ord for Merge {
@@ -133,24 +140,38 @@ struct Forest<'a> {
 }
 
 /// The partition by complete linkage, in the order of output: most faces first, then by first face; in each cluster the
-/// faces in image order (contract R119). `edges` are the proven pairs at or above the threshold, in pieces.
-pub(super) fn cliques(run: &Run<'_>, edges: Vec<Vec<Edge>>, method: Method) -> Result<Vec<Vec<u32>>, ClusterError> {
-    let mut parents: Vec<u32> = (0..run.faces.len() as u32).collect();
-    let merges = match method {
-        Method::Exact => {
-            let graph = Graph::new(run, edges)?;
-            rounds::merge(run, graph, &mut parents)?
+/// faces in image order (contract R119).
+pub(super) fn cliques(run: &Run<'_>, edges: Edges, method: Method) -> Result<Vec<Vec<u32>>, ClusterError> {
+    let n = run.faces.len();
+    let mut parents: Vec<u32> = (0..n as u32).collect();
+    match (edges, method) {
+        (Edges::Held(edges), Method::Exact) => merge_all(run, edges, vec![1; n], &mut parents)?,
+        (Edges::Held(edges), Method::Hnsw) => {
+            let merges = edges.iter().flatten().map(|&edge| Merge::from(edge)).collect();
+            drop(edges);
+            queue(run, merges, method, &mut parents)?;
         }
-        Method::Hnsw => edges
-            .into_iter()
-            .flatten()
-            .map(|e| Merge { cosine: e.cosine(), first: e.first(), second: e.second() })
-            .collect(),
-    };
-    if !merges.is_empty() {
-        queue(run, merges, method, &mut parents)?;
+        (Edges::Counted(census, most), _) => {
+            let others = census.merge_complete(&mut parents);
+            drop(census);
+            if !others.is_empty() {
+                levels::merge(run, &others, most, &mut parents)?;
+            }
+        }
     }
     Ok(clusters(&mut parents))
+}
+
+/// Merges clusters, of which `sizes` has the number of faces, along all their links.
+pub(super) fn merge_all<L: Copy + Sync + Into<Merge>>(
+    run: &Run<'_>,
+    links: Vec<Vec<L>>,
+    sizes: Vec<u32>,
+    parents: &mut [u32],
+) -> Result<(), ClusterError> {
+    let graph = Graph::new(run, links, &sizes)?;
+    let left = rounds::merge(run, graph, sizes, parents)?;
+    if left.is_empty() { Ok(()) } else { queue(run, left, Method::Exact, parents) }
 }
 
 /// Merges what is linked, highest first, one component on each thread.
@@ -429,7 +450,7 @@ mod tests {
             .filter(|&(a, b)| listed(a, b))
             .filter_map(|(a, b)| keep(faces, Candidate::new(a, b), floor))
             .collect();
-        cliques(&run, vec![edges], method).unwrap()
+        cliques(&run, Edges::Held(vec![edges]), method).unwrap()
     }
 
     #[test]

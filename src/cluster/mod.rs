@@ -18,13 +18,16 @@
 //! every pair inside a cluster reaches the threshold (contract R110), and the highest link is merged first (R111).
 
 mod audit;
+mod census;
 mod clustering;
 mod components;
+mod copies;
 mod exhaustive;
 mod gather;
 mod graph;
 mod index;
 mod ledger;
+mod levels;
 mod link;
 mod matches;
 mod method;
@@ -94,7 +97,8 @@ pub struct Parameters {
 pub struct Resources {
     /// How many threads compute.
     pub threads: NonZeroUsize,
-    /// How many bytes pairs and matches may take, beside the vectors and the index.
+    /// How many bytes pairs and matches may take, beside the vectors and the index. Pairs that do not fit are found more
+    /// than once instead; only matches, and equal pairs beyond number, may be too many.
     pub max_bytes: u64,
     /// `Auto` is exact as long as the cost model expects no more than this.
     pub auto_exact: Duration,
@@ -160,8 +164,8 @@ pub fn cluster_with(
     ledger: &dyn Ledger,
 ) -> Result<Clustering, ClusterError> {
     let run = Run { faces, scale, parameters, resources, watch, ledger };
-    let gather = gather::Gather::new(&run);
     let method = method::choose(&run);
+    let gather = gather::Gather::new(&run, method);
     let audit = match method {
         Method::Exact => {
             exhaustive::compare(&run, &gather)?;

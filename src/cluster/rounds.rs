@@ -72,10 +72,17 @@ struct Note {
 
 /// Merges the clusters of `graph` until none is linked any more or a round is no longer worth it; returns the links that
 /// are left. `parents` says of each cluster which it was merged into.
-pub(super) fn merge(run: &Run<'_>, graph: Graph, parents: &mut [u32]) -> Result<Vec<Merge>, ClusterError> {
+///
+/// `sizes` has the number of faces of each cluster.
+pub(super) fn merge(
+    run: &Run<'_>,
+    graph: Graph,
+    sizes: Vec<u32>,
+    parents: &mut [u32],
+) -> Result<Vec<Merge>, ClusterError> {
     let mut lists = graph.lists;
     let n = lists.len();
-    let mut clusters = Clusters { parents: (0..n as u32).map(AtomicU32::new).collect(), sizes: vec![1; n] };
+    let mut clusters = Clusters { parents: parents.iter().copied().map(AtomicU32::new).collect(), sizes };
     let mut notes: Vec<Notes> = (0..run.resources.threads.get()).map(|_| Notes::new(n)).collect();
     // Lists begin highest first, so the first link is the highest.
     let mut best: Vec<u32> = lists.iter().map(|list| list.first().map_or(NONE, |link| link.key)).collect();

@@ -99,7 +99,7 @@ impl Heads {
         floor: f64,
         threads: NonZeroUsize,
     ) -> Option<Self> {
-        let n = values.len().checked_div(dimension)?;
+        let n = order.map_or(values.len().checked_div(dimension)?, <[u32]>::len);
         if n < LEAST_FACES || !DIMENSIONS.contains(&dimension) || floor <= 0.0 {
             return None;
         }
@@ -116,7 +116,7 @@ impl Heads {
     }
 
     fn new(design: &Design, values: &[f32], order: Option<&[u32]>, path: Path, threads: NonZeroUsize) -> Self {
-        let n = values.len() / design.dimension;
+        let n = order.map_or(values.len() / design.dimension, <[u32]>::len);
         let mut packed = Packed::new(n, design.length);
         let mut terms = vec![0; n];
         {
@@ -150,6 +150,11 @@ impl Heads {
         }
         let slack = design.rotation.defect * (1.0 + 3.0 * UNIT_TOLERANCE) + 1e-12;
         Self { packed, terms, path, scale: design.scale, slack }
+    }
+
+    /// The memory they take.
+    pub fn bytes(&self) -> u64 {
+        self.packed.bytes() + (self.terms.len() * size_of::<i32>()) as u64
     }
 
     /// The numbers of a head.

@@ -67,6 +67,11 @@ impl Packed {
         }
     }
 
+    /// The memory they take.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.rows.len() + self.columns.len() + self.begins.len() * size_of::<i16>()) as u64
+    }
+
     /// Cuts the room into parts of `rows_each` heads that can be filled at the same time.
     pub(super) fn parts(&mut self, rows_each: usize) -> impl Iterator<Item = Part<'_>> {
         assert!(rows_each.is_multiple_of(BLOCK_ROWS * BLOCK_COLUMNS), "parts are whole blocks");

@@ -1,0 +1,189 @@
+//! Complete linkage when the edges do not fit: level by level, from the highest links down.
+//!
+//! Merging goes from the highest link to the lowest. So it can begin with as many of the highest as fit, say all at or
+//! above a level, merge what they allow, forget them, and go on with the links of the clusters that there are by then: of
+//! clusters there are fewer, and two have a link only if every pair of their faces reaches the next level.
+//!
+//! **Promises.** The partition is that of all edges at once, whatever the levels are: see the theorem in `rounds`.
+//!
+//! **How links are found.** The first faces of all clusters are compared like faces, by the same kernel. Where two reach
+//! the level, the other pairs of their clusters are computed until one does not.
+//!
+//! **Why copies are merged first.** The pairs of many copies of one picture are all equally high, so that no level
+//! divides them. If no other face is as near to the picture as it is to itself, its copies are merged before anything
+//! else (the theorem again). Where another face is that near, its copies are left alone.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use super::exhaustive::{Order, Scratch, Tiles, survivors};
+use super::link::{Merge, merge_all};
+use super::verify::{Candidate, keep};
+use super::watch::Stage;
+use super::{ClusterError, Run, copies, workers};
+use crate::kernel::{Heads, dot};
+
+/// A cluster so far.
+struct Cluster {
+    /// Its faces, ascending.
+    members: Vec<u32>,
+    /// For copies of one picture: the cosine of the picture with itself. No other face may reach it.
+    tight: f64,
+    is_too_near: AtomicBool,
+}
+
+/// The highest links, as many as fit.
+struct Highest {
+    most: usize,
+    links: Mutex<Vec<Merge>>,
+    /// The bits of the level: all links at or above it are here, others are not looked for.
+    level: AtomicU64,
+}
+
+/// Merges the faces `among`, which hang together, by complete linkage, holding at most `most` links at a time.
+pub(super) fn merge(run: &Run<'_>, among: &[u32], most: usize, parents: &mut [u32]) -> Result<(), ClusterError> {
+    let floor = run.scale.lowest_cosine(run.parameters.cluster_threshold);
+    let mut clusters = beginning(run, among, floor)?;
+    loop {
+        let highest = Highest { most, links: Mutex::default(), level: AtomicU64::new(floor.to_bits()) };
+        find(run, &clusters, &highest)?;
+        if clusters.iter().any(|cluster| cluster.is_too_near.load(Relaxed)) {
+            clusters = divided(clusters);
+            continue;
+        }
+        let level = highest.level();
+        let links = highest.links.into_inner().expect("adding a link does not panic");
+        for cluster in &clusters {
+            cluster.members.iter().for_each(|&face| parents[face as usize] = cluster.members[0]);
+        }
+        let mut sizes = vec![1; parents.len()];
+        for cluster in &clusters {
+            sizes[cluster.members[0] as usize] = cluster.members.len() as u32;
+        }
+        merge_all(run, vec![links], sizes, parents)?;
+        if level <= floor {
+            return Ok(());
+        }
+        clusters = merged(among, parents);
+    }
+}
+
+/// Copies of one picture together, everything else alone.
+fn beginning(run: &Run<'_>, among: &[u32], floor: f64) -> Result<Vec<Cluster>, ClusterError> {
+    let groups = copies::groups(run.faces, among, run.watch)?;
+    let clusters = groups.into_iter().map(|members| {
+        let row = run.faces.row(members[0] as usize);
+        let tight = if members.len() > 1 { dot(row, row) } else { f64::INFINITY };
+        Cluster { members, tight, is_too_near: AtomicBool::new(tight < floor) }
+    });
+    let clusters: Vec<Cluster> = clusters.collect();
+    let is_divisible = clusters.iter().any(|cluster| cluster.is_too_near.load(Relaxed));
+    Ok(if is_divisible { divided(clusters) } else { clusters })
+}
+
+/// The same with the copies that must not be together apart.
+fn divided(clusters: Vec<Cluster>) -> Vec<Cluster> {
+    let mut all = Vec::new();
+    for cluster in clusters {
+        if cluster.is_too_near.into_inner() {
+            all.extend(cluster.members.into_iter().map(|face| Cluster::new(vec![face])));
+        } else {
+            all.push(Cluster { is_too_near: AtomicBool::new(false), ..cluster });
+        }
+    }
+    all.sort_unstable_by_key(|cluster| cluster.members[0]);
+    all
+}
+
+/// The clusters that merging has made of `among`.
+fn merged(among: &[u32], parents: &mut [u32]) -> Vec<Cluster> {
+    let mut clusters: Vec<Cluster> = Vec::new();
+    let mut places = vec![u32::MAX; parents.len()];
+    for &face in among {
+        let root = parents[parents[face as usize] as usize];
+        parents[face as usize] = root;
+        if root == face {
+            places[face as usize] = clusters.len() as u32;
+            clusters.push(Cluster::new(Vec::new()));
+        }
+        clusters[places[root as usize] as usize].members.push(face);
+    }
+    clusters
+}
+
+/// Finds the highest links of `clusters`.
+fn find(run: &Run<'_>, clusters: &[Cluster], highest: &Highest) -> Result<(), ClusterError> {
+    let order = Order::of(clusters.iter().map(|cluster| cluster.members[0]).collect());
+    let tiles = Tiles::new(clusters.len(), clusters.len(), run.faces.dimension());
+    let tight = clusters.iter().map(|cluster| cluster.tight).fold(f64::INFINITY, f64::min);
+    let heads = Heads::build(
+        run.faces.values(),
+        run.faces.dimension(),
+        order.faces(),
+        highest.level().min(tight),
+        run.resources.threads,
+    );
+    let scratch = || (Scratch::default(), Vec::new());
+    workers::for_each(run, Stage::Link, tiles.len(), scratch, |(scratch, found), tile| {
+        let floor = highest.level().min(tight);
+        survivors(run, heads.as_ref(), &order, tiles.of(tile), &floor, scratch, |a, b| {
+            found.extend(link(run, &clusters[a], &clusters[b], highest.level()));
+        });
+        highest.take(found)
+    })
+}
+
+/// The link of two clusters, if it reaches the level.
+fn link(run: &Run<'_>, a: &Cluster, b: &Cluster, level: f64) -> Option<Merge> {
+    let (first, second) = (a.members[0], b.members[0]);
+    let nearest = dot(run.faces.row(first as usize), run.faces.row(second as usize));
+    for cluster in [a, b] {
+        if nearest >= cluster.tight {
+            cluster.is_too_near.store(true, Relaxed);
+        }
+    }
+    if nearest < level {
+        return None;
+    }
+    let mut cosine = nearest;
+    for (&x, &y) in a.members.iter().flat_map(|x| b.members.iter().map(move |y| (x, y))).skip(1) {
+        cosine = cosine.min(keep(run.faces, Candidate::new(x, y), level)?.cosine());
+    }
+    Some(Merge { cosine, first, second })
+}
+
+impl Highest {
+    fn level(&self) -> f64 {
+        f64::from_bits(self.level.load(Relaxed))
+    }
+
+    /// Takes these links and leaves the list empty. If they do not fit, the lower half of all goes, and the level rises.
+    fn take(&self, found: &mut Vec<Merge>) -> Result<(), ClusterError> {
+        let mut links = self.links.lock().expect("adding a link does not panic");
+        let level = self.level();
+        links.extend(found.drain(..).filter(|link| link.cosine >= level));
+        if links.len() <= self.most {
+            return Ok(());
+        }
+        let half = links.len() / 2;
+        let (_, middle, _) = links.select_nth_unstable_by(half, |a, b| b.cosine.total_cmp(&a.cosine));
+        let mut level = middle.cosine;
+        let n_kept = links.iter().filter(|link| link.cosine >= level).count();
+        if n_kept > self.most / 4 * 3 {
+            level = level.next_up(); // very many are equal: all of them go
+        }
+        links.retain(|link| link.cosine >= level);
+        if links.is_empty() {
+            let bytes = self.most as u64 * super::gather::EDGE_BYTES;
+            return Err(ClusterError::TooManyPairs { found: n_kept as u64, bytes, limit: bytes });
+        }
+        self.level.store(level.to_bits(), Relaxed);
+        Ok(())
+    }
+}
+
+impl Cluster {
+    fn new(members: Vec<u32>) -> Self {
+        Self { members, tight: f64::INFINITY, is_too_near: AtomicBool::new(false) }
+    }
+}
