@@ -131,6 +131,7 @@ impl Cluster {
             threads: self.threads.unwrap_or(defaults.threads),
             max_bytes: self.memory.unwrap_or(defaults.memory),
             auto_exact: defaults.auto_exact,
+            ..Resources::default()
         };
         let begun = Instant::now();
         let bar = Bar(percent_bar("clustering"));

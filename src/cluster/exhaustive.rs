@@ -63,7 +63,13 @@ struct Scratch {
 pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterError> {
     let faces = run.faces;
     let tiles = Tiles::new(faces.len(), faces.dimension());
-    let heads = Heads::build(faces.values(), faces.dimension(), gather.floor(), run.resources.threads);
+    let heads = Heads::build(
+        faces.values(),
+        faces.dimension(),
+        gather.floor(),
+        run.resources.threads,
+        run.resources.instructions,
+    );
     workers::for_each(run, Stage::Compare, tiles.len(), Scratch::default, |scratch, tile| {
         match &heads {
             Some(heads) => compare_heads(heads, tiles.of(tile), run, gather, scratch),

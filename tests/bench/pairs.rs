@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use faceclique::exchange::{Format, Record, Writer};
 use faceclique::face::{Embedding, Identifier, ImageLabel, ImageStatus};
-use faceclique::kernel::{Heads, Screen, products};
+use faceclique::kernel::{Heads, Instructions, Screen, products};
 
 /// Cosine of the threshold.
 const FLOOR: f64 = 0.35;
@@ -150,7 +150,13 @@ fn main() {
     }
 
     let begun = Instant::now();
-    let heads = Heads::build(&values, dimension, FLOOR, NonZeroUsize::new(threads).expect("at least one thread"));
+    let heads = Heads::build(
+        &values,
+        dimension,
+        FLOOR,
+        NonZeroUsize::new(threads).expect("at least one thread"),
+        Instructions::best(),
+    );
     let built = begun.elapsed();
     let row = |i: usize| &values[i * dimension..][..dimension];
     let found = [AtomicU64::new(0), AtomicU64::new(0)];
