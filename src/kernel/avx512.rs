@@ -37,6 +37,14 @@ impl Avx512Vnni {
         // SAFETY: `self` exists only where AVX-512 F and VNNI were detected.
         unsafe { survivors(block) }
     }
+
+    /// See [`Instructions::exercise`](super::Instructions::exercise).
+    #[allow(unsafe_code, reason = "calling a function that needs AVX-512")]
+    #[allow(clippy::unused_self, reason = "that there is one is the proof")]
+    pub(super) fn exercise(self, rounds: u64) -> u64 {
+        // SAFETY: `self` exists only where AVX-512 F and VNNI were detected.
+        unsafe { exercise(rounds) }
+    }
 }
 
 /// Sixteen numbers of 32 bits.
@@ -103,4 +111,19 @@ fn survivors(block: &Block<'_>) -> Survivors {
         }
     }
     survivors
+}
+
+/// The multiplications and additions of a block without its loads: of 64 bytes each.
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn exercise(rounds: u64) -> u64 {
+    const SUMS: usize = 2 * BLOCK_ROWS;
+    let mut sums = std::hint::black_box([_mm512_set1_epi32(1); SUMS]);
+    let factor = std::hint::black_box(_mm512_set1_epi32(1));
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = _mm512_dpbusd_epi32(*sum, factor, factor);
+        }
+    }
+    std::hint::black_box(sums);
+    rounds * (SUMS * 2 * 64) as u64
 }

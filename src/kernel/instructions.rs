@@ -57,6 +57,19 @@ impl Instructions {
         }
     }
 
+    /// Multiplies and adds 8-bit numbers in registers for so many rounds, with nothing to load and nothing to decide, and
+    /// says how many multiplications and additions that were: the speed a benchmark holds that of
+    /// [`Heads::survivors`](super::Heads::survivors) against.
+    pub fn exercise(self, rounds: u64) -> u64 {
+        match self.0 {
+            Set::Portable => portable::exercise(rounds),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(avx2) => avx2.exercise(rounds),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512Vnni(avx512) => avx512.exercise(rounds),
+        }
+    }
+
     /// All that this processor says it has, beside the portable ones.
     fn detected() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]

@@ -46,3 +46,18 @@ pub(super) fn survivors(block: &Block<'_>) -> Survivors {
     }
     survivors
 }
+
+/// See [`Instructions::exercise`](super::Instructions::exercise).
+pub(super) fn exercise(rounds: u64) -> u64 {
+    let mut sums = std::hint::black_box([[1i16; LANES]; BLOCK_ROWS]);
+    let factor = std::hint::black_box([3i16; LANES]);
+    for _ in 0..rounds {
+        for sums in &mut sums {
+            for (sum, factor) in sums.iter_mut().zip(factor) {
+                *sum = sum.wrapping_add(sum.wrapping_mul(factor));
+            }
+        }
+    }
+    std::hint::black_box(sums);
+    rounds * (2 * LANES * BLOCK_ROWS) as u64
+}
