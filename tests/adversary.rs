@@ -29,7 +29,7 @@ impl Random {
     }
 
     fn below(&mut self, n: usize) -> usize {
-        ((self.uniform() + 1.0) / 2.0 * n as f64) as usize % n
+        (f64::midpoint(self.uniform(), 1.0) * n as f64) as usize % n
     }
 
     /// A unit vector; number k has the size decay^k, on average.
@@ -41,7 +41,9 @@ impl Random {
 
 fn unit(mut numbers: Vec<f64>) -> Vec<f64> {
     let length = numbers.iter().map(|v| v * v).sum::<f64>().sqrt();
-    numbers.iter_mut().for_each(|v| *v /= length);
+    for value in &mut numbers {
+        *value /= length;
+    }
     numbers
 }
 

@@ -115,11 +115,10 @@ impl Instructions {
         if let Some(mut part) = part {
             heads.iter().enumerate().for_each(|(at, head)| part.set(at, head));
         }
-        let terms: Vec<i32> = (0..).map(|at| at * 7 % 50).take(room).collect();
-        // Cuts over the whole range of products: every one of them is needed by some pair to the last unit.
-        let cuts: Vec<i32> = (0..).map(|at| (at * 37 % 100 - 40) * 900 + at).take(heads.len()).collect();
+        let (terms, cuts): (Vec<i32>, Vec<i32>) = lines().take(room).unzip();
+        let cuts = &cuts[..heads.len()];
         let all = 0..heads.len();
-        let tile = Tile { rows: all.clone(), columns: all, terms: &terms, row_cuts: &cuts, column_cuts: &cuts };
+        let tile = Tile { rows: all.clone(), columns: all, terms: &terms, row_cuts: cuts, column_cuts: cuts };
         let mut pairs = Vec::new();
         self.survivors(&packed, &tile, |row, column| pairs.push((row, column)));
         pairs.sort_unstable();
@@ -151,6 +150,11 @@ fn right(detected: Vec<Instructions>, found: impl Fn(Instructions) -> Vec<(usize
 const TRIAL_LENGTH: usize = 48;
 /// Heads in the trial: whole blocks and a part of one, for every path.
 const TRIAL: usize = 200;
+
+/// A term and a cut of each face in the trial. The cuts are spread over all products, so that an error shows.
+fn lines() -> impl Iterator<Item = (i32, i32)> {
+    (0..).map(|at: i32| (at * 7 % 50, (at * 37 % 100 - 40) * 900 + at))
+}
 
 /// Heads that are as long as may be, in few large numbers or many small ones, of every mixture of signs.
 fn trial() -> Vec<Vec<i8>> {
@@ -205,24 +209,19 @@ mod tests {
         assert_eq!(right(Instructions::detected(), errs), [Instructions::PORTABLE]);
     }
 
-    /// What heads are multiplied for, in the plainest way.
-    fn naive(heads: &[Vec<i8>], cuts: impl Fn(usize) -> i32, terms: impl Fn(usize) -> i32) -> Vec<(usize, usize)> {
-        let product = |a: usize, b: usize| -> i32 {
-            heads[a].iter().zip(&heads[b]).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum()
-        };
-        let all = 0..heads.len();
-        all.clone()
-            .flat_map(|a| all.clone().map(move |b| (a, b)))
-            .filter(|&(a, b)| product(a, b) + terms(a) + terms(b) >= cuts(a).min(cuts(b)))
-            .collect()
-    }
-
     #[test]
     fn the_trial_finds_what_the_heads_say_and_goes_to_the_limits() {
         let heads = trial();
+        let (terms, cuts): (Vec<i32>, Vec<i32>) = lines().take(TRIAL).unzip();
+        let product = |a: usize, b: usize| -> i32 {
+            heads[a].iter().zip(&heads[b]).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum()
+        };
+        let expected: Vec<_> = (0..TRIAL)
+            .flat_map(|a| (0..TRIAL).map(move |b| (a, b)))
+            .filter(|&(a, b)| product(a, b) + terms[a] + terms[b] >= cuts[a].min(cuts[b]))
+            .collect();
         let found = Instructions::PORTABLE.found_in_trial();
-        let cuts = |at: usize| (at as i32 * 37 % 100 - 40) * 900 + at as i32;
-        assert_eq!(found, naive(&heads, cuts, |at| at as i32 * 7 % 50));
+        assert_eq!(found, expected);
         assert!(found.len() > TRIAL * TRIAL / 10 && found.len() < TRIAL * TRIAL * 9 / 10, "{}", found.len());
         for head in &heads {
             for phase in 0..2 {
