@@ -37,7 +37,7 @@ bench: $(VENV)/ready ## time and memory of import, job and poll on LFW, beside S
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/lfw.py target/release/faceclique $(VENV)/bin/python
 
-bench-pairs: ## how fast every pair is compared: 8-bit heads beside float32, 50,000 x 512 (a minute)
+bench-pairs: ## how fast every pair is compared: 8-bit heads beside the peak of this machine and float32, 50,000 x 512 (a minute)
 	$(CARGO) bench --bench pairs
 
 bench-peers: $(VENV)/ready ## all pairs of 50,000 x 512 and their clusters, beside faiss' pairs (some minutes)

@@ -9,22 +9,29 @@ use std::path::Path;
 use faceclique::cluster::{Clustering, Parameters, Resources, Search, Unwatched, cluster};
 use faceclique::confidence::ConfidenceScale;
 use faceclique::face::FaceSet;
+use faceclique::kernel::Instructions;
 use support::{data, read_npz};
 
 const THRESHOLDS: [&str; 4] = ["67.5", "71.5", "75", "80"];
 
-fn run(faces: &FaceSet, threshold: &str, search: Search) -> (Clustering, Parameters) {
+fn run(
+    faces: &FaceSet,
+    threshold: &str,
+    search: Search,
+    instructions: Instructions,
+    threads: usize,
+) -> (Clustering, Parameters) {
     let parameters = Parameters {
         cluster_threshold: threshold.parse().unwrap(),
         output_threshold: threshold.parse().unwrap(),
         search,
         ..Parameters::default()
     };
-    let resources = Resources { threads: NonZeroUsize::new(2).unwrap(), ..Resources::default() };
+    let resources = Resources { threads: NonZeroUsize::new(threads).unwrap(), instructions, ..Resources::default() };
     let start = std::time::Instant::now();
     let result = cluster(faces, &ConfidenceScale::cosine(), &parameters, &resources, &Unwatched).unwrap();
     eprintln!(
-        "threshold {threshold} {search:?}: {} clusters, {} pairs, {:?}, audit {:?}",
+        "threshold {threshold} {search:?} {instructions} {threads} threads: {} clusters, {} pairs, {:?}, audit {:?}",
         result.clusters().len(),
         result.matches().total() / 2,
         start.elapsed(),
@@ -49,7 +56,8 @@ fn partition_is_scipys(name: &str, clusters: [usize; 4], pairs: [usize; 4]) {
     let (faces, file_number) = read_npz(&data.join(format!("{name}.npz")));
     let expected = expected(&data.join(format!("expected/{name}.csv")));
     for (at, threshold) in THRESHOLDS.into_iter().enumerate() {
-        let (result, parameters) = run(&faces, threshold, Search::Exact);
+        // 1 thread, then 2, then 3, then 1
+        let (result, parameters) = run(&faces, threshold, Search::Exact, Instructions::best(), 1 + at % 3);
         let mut ours = vec![0; faces.len()];
         for members in result.clusters() {
             let numbers: Vec<usize> = members.iter().map(|&face| file_number[face as usize]).collect();
@@ -62,7 +70,15 @@ fn partition_is_scipys(name: &str, clusters: [usize; 4], pairs: [usize; 4]) {
         assert_eq!(differing, Vec::<usize>::new(), "{name} at {threshold}");
         assert_eq!(result.clusters().len(), clusters[at]);
         assert_eq!(result.matches().total(), 2 * pairs[at]);
-        if threshold == THRESHOLDS[0] {
+        // With every set of instructions, and at one threshold with each number of threads too: the same to the last match.
+        for &instructions in Instructions::available() {
+            let threads = if at == 2 { 1..=3 } else { 2..=2 };
+            for threads in threads {
+                let (other, _) = run(&faces, threshold, Search::Exact, instructions, threads);
+                assert!(other == result, "{name} at {threshold}: {instructions} with {threads} threads differs");
+            }
+        }
+        if at == 0 {
             assert_eq!(result.verify(&faces, &ConfidenceScale::cosine(), &parameters), Ok(()));
         }
     }
@@ -72,10 +88,10 @@ fn partition_is_scipys(name: &str, clusters: [usize; 4], pairs: [usize; 4]) {
 fn the_index_finds_nearly_every_pair_and_its_result_keeps_every_promise() {
     let Some(data) = data() else { return };
     let (faces, _) = read_npz(&data.join("lfw_mobilefacenet_y1.npz"));
-    let (result, parameters) = run(&faces, "75", Search::Hnsw);
+    let (result, parameters) = run(&faces, "75", Search::Hnsw, Instructions::best(), 2);
     assert_eq!(result.verify(&faces, &ConfidenceScale::cosine(), &parameters), Ok(()));
     assert!(result.missed_hundredths() < 100, "the audit estimates less than 1 % missed");
-    let (exact, _) = run(&faces, "75", Search::Exact);
+    let (exact, _) = run(&faces, "75", Search::Exact, Instructions::best(), 2);
     let (found, all) = (result.matches().total() as f64, exact.matches().total() as f64);
     assert!(found / all > 0.99, "{found} of {all}");
 }

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use faceclique::cluster::{Clustering, MatchScope, Method, Parameters, Resources, Search, Unwatched, cluster};
 use faceclique::confidence::{Confidence, ConfidenceScale, Threshold};
 use faceclique::face::{Embedding, FaceSet};
+use faceclique::kernel::{Heads, Instructions};
 use proptest::prelude::*;
 use support::{faces, id, naive_clusters, naive_matches};
 
@@ -185,7 +186,7 @@ fn so_many_faces_that_8_bit_heads_find_the_pairs_are_proven_again_from_the_vecto
     }
     let faces = faces(&rows);
     let floor = scale.lowest_cosine("80".parse().unwrap());
-    let heads = faceclique::kernel::Heads::build(faces.values(), faces.dimension(), None, floor, NonZeroUsize::MIN);
+    let heads = Heads::build(faces.values(), faces.dimension(), None, floor, NonZeroUsize::MIN, Instructions::best());
     assert!(heads.is_some(), "the heads are not used, so this tests nothing");
     for (max_matches, threshold) in [(None, "80"), (Some(3), "60")] {
         let parameters = Parameters {

@@ -132,6 +132,7 @@ impl Cluster {
             threads: self.threads.unwrap_or(defaults.threads),
             max_bytes: self.memory.unwrap_or(defaults.memory),
             auto_exact: defaults.auto_exact,
+            ..Resources::default()
         };
         let begun = Instant::now();
         let bar = Bar { bar: percent_bar("clustering"), begun: Mutex::default() };

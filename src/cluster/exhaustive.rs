@@ -133,7 +133,14 @@ pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterE
     let heads = if order.n_fresh == 0 {
         None
     } else {
-        Heads::build(faces.values(), faces.dimension(), order.faces(), gather.floor(), run.resources.threads)
+        Heads::build(
+            faces.values(),
+            faces.dimension(),
+            order.faces(),
+            gather.floor(),
+            run.resources.threads,
+            run.resources.instructions,
+        )
     };
     gather.reserve(heads.as_ref().map_or(0, Heads::bytes))?;
     workers::for_each(run, Stage::Compare, plan.units, Scratch::default, |scratch, unit| {

@@ -122,6 +122,7 @@ fn find(run: &Run<'_>, clusters: &[Cluster], highest: &Highest) -> Result<(), Cl
         order.faces(),
         highest.level().min(tight),
         run.resources.threads,
+        run.resources.instructions,
     );
     let scratch = || (Scratch::default(), Vec::new());
     workers::for_each(run, Stage::Link, tiles.len(), scratch, |(scratch, found), tile| {

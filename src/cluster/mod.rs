@@ -52,6 +52,7 @@ pub use watch::{Stage, Unwatched, Watch};
 
 use crate::confidence::{ConfidenceScale, Threshold};
 use crate::face::FaceSet;
+use crate::kernel::Instructions;
 
 /// Whose faces may be matches of a face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,12 +103,19 @@ pub struct Resources {
     pub max_bytes: u64,
     /// `Auto` is exact as long as the cost model expects no more than this.
     pub auto_exact: Duration,
+    /// Which instructions compare faces. All find the same pairs.
+    pub instructions: Instructions,
 }
 
 impl Default for Resources {
-    /// One thread, 4 GiB, 15 minutes.
+    /// One thread, 4 GiB, 15 minutes, the best instructions.
     fn default() -> Self {
-        Self { threads: NonZeroUsize::MIN, max_bytes: 4 << 30, auto_exact: Duration::from_mins(15) }
+        Self {
+            threads: NonZeroUsize::MIN,
+            max_bytes: 4 << 30,
+            auto_exact: Duration::from_mins(15),
+            instructions: Instructions::best(),
+        }
     }
 }
 

@@ -44,6 +44,7 @@ impl Engine {
             threads: self.settings.threads,
             max_bytes: self.settings.memory,
             auto_exact: self.settings.auto_exact,
+            ..Resources::default()
         };
         let clustering =
             cluster::cluster(&snapshot.faces, &snapshot.scale, &parameters, &resources, control).map_err(|error| {

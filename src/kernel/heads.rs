@@ -40,7 +40,8 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::thread;
 
-use super::int8::{self, BLOCK_COLUMNS, BLOCK_ROWS, Lines, MAX_NUMBER, MAX_PHASE_NORM, Packed, Part, Path};
+use super::instructions::Instructions;
+use super::int8::{ALIGNMENT, MAX_NUMBER, MAX_PHASE_NORM, Packed, Part, Tile};
 use super::rotation::{Rotation, mixed, principal};
 use super::screen::{U32, gamma, products};
 use crate::face::UNIT_TOLERANCE;
@@ -50,7 +51,7 @@ const LEAST_FACES: usize = 8_192;
 /// Dimensions for which heads are tried.
 const DIMENSIONS: Range<usize> = 32..1_025;
 /// Rows rotated at a time: whole blocks, and few enough for a cache.
-const PART: usize = 16 * BLOCK_ROWS * BLOCK_COLUMNS;
+const PART: usize = 16 * ALIGNMENT;
 /// Faces of the sample on which head lengths are compared.
 const SAMPLE: usize = 480;
 
@@ -63,9 +64,9 @@ const DECIDE: f64 = 40.0;
 #[derive(Debug)]
 pub struct Heads {
     packed: Packed,
-    /// s^2 b_i, rounded up.
+    /// s^2 b_i, rounded up; as many as there is room for heads.
     terms: Vec<i32>,
-    path: Path,
+    instructions: Instructions,
     scale: f64,
     /// e |x_i| |x_j|, and the rounding of `dot`.
     slack: f64,
@@ -91,13 +92,15 @@ struct Head {
 
 impl Heads {
     /// The heads of `values`, rows of `dimension` numbers, if they are expected to find the pairs at or above `floor`
-    /// sooner than float32 products would. With an order, place p holds the head of row `order[p]`.
+    /// sooner than float32 products would. Whether they are, and what they discard, is the same for all `instructions`.
+    /// With an order, place p holds the head of row `order[p]`.
     pub fn build(
         values: &[f32],
         dimension: usize,
         order: Option<&[u32]>,
         floor: f64,
         threads: NonZeroUsize,
+        instructions: Instructions,
     ) -> Option<Self> {
         let n = order.map_or(values.len().checked_div(dimension)?, <[u32]>::len);
         if n < LEAST_FACES || !DIMENSIONS.contains(&dimension) || floor <= 0.0 {
@@ -109,16 +112,22 @@ impl Heads {
         let (cost, design) = lengths(dimension)
             .map(|length| {
                 let design = Design::new(&basis, dimension, length, &sample);
-                (design.cost(&sample, floor), design)
+                (design.cost(&sample, floor, instructions), design)
             })
             .min_by(|(a, _), (b, _)| a.total_cmp(b))?;
-        (cost < plain).then(|| Self::new(&design, values, order, Path::best(), threads))
+        (cost < plain).then(|| Self::new(&design, values, order, instructions, threads))
     }
 
-    fn new(design: &Design, values: &[f32], order: Option<&[u32]>, path: Path, threads: NonZeroUsize) -> Self {
+    fn new(
+        design: &Design,
+        values: &[f32],
+        order: Option<&[u32]>,
+        instructions: Instructions,
+        threads: NonZeroUsize,
+    ) -> Self {
         let n = order.map_or(values.len() / design.dimension, <[u32]>::len);
-        let mut packed = Packed::new(n, design.length);
-        let mut terms = vec![0; n];
+        let mut packed = Packed::new(n, design.length, instructions.layout());
+        let mut terms = vec![0; packed.room()];
         {
             let parts = packed.parts(PART).zip(terms.chunks_mut(PART)).enumerate();
             let queue = std::sync::Mutex::new(parts);
@@ -127,7 +136,7 @@ impl Heads {
                 loop {
                     let next = queue.lock().expect("taking the next part does not panic").next();
                     let Some((at, (part, terms))) = next else { return };
-                    let places = at * PART..at * PART + terms.len();
+                    let places = at * PART..n.min(at * PART + PART);
                     match order {
                         None => design.fill(
                             &values[places.start * design.dimension..places.end * design.dimension],
@@ -149,7 +158,7 @@ impl Heads {
             });
         }
         let slack = design.rotation.defect * (1.0 + 3.0 * UNIT_TOLERANCE) + 1e-12;
-        Self { packed, terms, path, scale: design.scale, slack }
+        Self { packed, terms, instructions, scale: design.scale, slack }
     }
 
     /// The memory they take.
@@ -175,33 +184,14 @@ impl Heads {
         rows: Range<usize>,
         columns: Range<usize>,
         (row_cuts, column_cuts): (&[i32], &[i32]),
-        mut survivor: impl FnMut(usize, usize),
+        survivor: impl FnMut(usize, usize),
     ) {
-        debug_assert!(rows.start.is_multiple_of(Self::ALIGNMENT) && columns.start.is_multiple_of(Self::ALIGNMENT));
-        for column in columns.clone().step_by(BLOCK_COLUMNS) {
-            let in_columns = column..columns.end.min(column + BLOCK_COLUMNS);
-            for row in rows.clone().step_by(BLOCK_ROWS) {
-                let in_rows = row..rows.end.min(row + BLOCK_ROWS);
-                let lines = Lines {
-                    row_terms: &self.terms[in_rows.clone()],
-                    row_cuts: &row_cuts[in_rows.start - rows.start..in_rows.end - rows.start],
-                    column_terms: &self.terms[in_columns.clone()],
-                    column_cuts: &column_cuts[in_columns.start - columns.start..in_columns.end - columns.start],
-                };
-                let found = |r, c| survivor(row + r, column + c);
-                match self.path {
-                    #[cfg(target_arch = "x86_64")]
-                    Path::Avx2(avx2) if in_rows.len() == BLOCK_ROWS && in_columns.len() == BLOCK_COLUMNS => {
-                        avx2.survivors(&self.packed, (row, column), lines, found);
-                    }
-                    _ => int8::survivors_of_block(&self.packed, (row, column), lines, found),
-                }
-            }
-        }
+        let tile = Tile { rows, columns, terms: &self.terms, row_cuts, column_cuts };
+        self.instructions.survivors(&self.packed, &tile, survivor);
     }
 
-    /// Where blocks of rows and of columns may begin.
-    pub const ALIGNMENT: usize = BLOCK_ROWS * BLOCK_COLUMNS / 2;
+    /// Where tiles may begin.
+    pub const ALIGNMENT: usize = ALIGNMENT;
 }
 
 /// The head lengths that are compared.
@@ -284,8 +274,8 @@ impl Design {
     }
 
     /// What a pair of the sample costs on average, in 8-bit multiplications.
-    fn cost(&self, sample: &[f32], floor: f64) -> f64 {
-        let heads = Heads::new(self, sample, None, Path::best(), NonZeroUsize::MIN);
+    fn cost(&self, sample: &[f32], floor: f64, instructions: Instructions) -> f64 {
+        let heads = Heads::new(self, sample, None, instructions, NonZeroUsize::MIN);
         let n = sample.len() / self.dimension;
         let cuts = vec![heads.cut(floor); n];
         let (mut survivors, mut pairs) = (0u64, 0u64);
@@ -333,20 +323,12 @@ mod tests {
         values
     }
 
-    fn paths() -> Vec<Path> {
-        let mut paths = vec![Path::Portable];
-        if Path::best() != Path::Portable {
-            paths.push(Path::best());
-        }
-        paths
-    }
-
-    /// The pairs that survive, on every path the same.
+    /// The pairs that survive, with all instructions the same.
     fn survivors(values: &[f32], dimension: usize, length: usize, floor: f64) -> Vec<(usize, usize)> {
         let n = values.len() / dimension;
         let design = Design::new(&principal(values, dimension), dimension, length, &sample(values, dimension));
-        let mut found = paths().into_iter().map(|path| {
-            let heads = Heads::new(&design, values, None, path, NonZeroUsize::new(2).unwrap());
+        let mut found = Instructions::available().iter().map(|&instructions| {
+            let heads = Heads::new(&design, values, None, instructions, NonZeroUsize::new(2).unwrap());
             let cuts = vec![heads.cut(floor); n];
             let mut pairs = Vec::new();
             heads.survivors(0..n, 0..n, (&cuts, &cuts), |row, column| pairs.push((row, column)));

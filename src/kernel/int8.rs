@@ -4,40 +4,68 @@
 //! numbers 2 and 3 its phase 1; each phase has a length of at most [`MAX_PHASE_NORM`], so that (Cauchy-Schwarz) the
 //! product of two phases fits into 16 bits, whatever the two heads are.
 //!
-//! **Promises.** The product of two heads is exact, so every path finds the same pairs.
+//! **Promises.** The product of two heads is exact, so every instruction set finds the same pairs.
 //!
-//! **Why two forms.** The processor multiplies unsigned by signed bytes. As a row a head is kept with 64 added to each
-//! number; as a column it is signed, eight columns interleaved by four numbers each, with -64 times the sum of each of
-//! its phases, modulo 2^16, to begin the sums with: that takes the 64 out again.
+//! **Why two forms.** Processors multiply unsigned by signed bytes. As a row a head is kept with 64 added to each number;
+//! as a column it is signed, with -64 times the sum of its numbers to begin the sums with: that takes the 64 out again.
+//!
+//! **Why this order of blocks.** A panel of rows stays in the first cache while the columns pass by it, and each block of
+//! columns while the rows of the panel do. Rows and columns are interleaved, so that a block reads both from end to end.
+
+use std::ops::Range;
 
 /// The greatest length of a phase: its square is below 2^15.
 pub(super) const MAX_PHASE_NORM: f64 = 181.0;
 /// The greatest size of a number.
 pub(super) const MAX_NUMBER: f64 = 63.0;
 /// Columns that are interleaved.
-pub(super) const LANES: usize = 8;
-/// Rows and columns of the smallest block; blocks begin at multiples of these.
+pub(super) const LANES: usize = 16;
+/// Rows of a block, interleaved.
 pub(super) const BLOCK_ROWS: usize = 6;
-pub(super) const BLOCK_COLUMNS: usize = 2 * LANES;
+/// Where tiles may begin: a multiple of the rows and of the columns of every block.
+pub(super) const ALIGNMENT: usize = 2 * BLOCK_ROWS * LANES / 2;
+/// Rows of a panel.
+const PANEL: usize = 10 * BLOCK_ROWS;
 
-/// Which instructions are used; making one is the proof that the processor has them.
+/// Four numbers of each row of a block, row after row.
+pub(super) type RowFours = [u8; 4 * BLOCK_ROWS];
+/// Four numbers of each of sixteen columns: a line of the cache, so that no load crosses two.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct ColumnFours(pub(super) [i8; 4 * LANES]);
+/// For each row of a block, bit by bit, whether its pair with a column survives.
+pub(super) type Survivors = [u32; BLOCK_ROWS];
+
+/// In which order a set of instructions wants columns, and what it begins its sums with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Path {
-    /// What every processor has.
-    Portable,
-    /// AVX2.
-    #[cfg(target_arch = "x86_64")]
-    Avx2(super::x86::Avx2),
+pub(super) enum Layout {
+    /// Four numbers of each column after another; a 16-bit sum for each phase.
+    Phases,
+    /// Four numbers of each column after another; one 32-bit sum.
+    Whole,
+    /// A number of each column after another, four times; a 16-bit sum for each phase.
+    Lanes,
 }
 
-impl Path {
-    /// The fastest that this processor has.
-    pub(super) fn best() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = super::x86::Avx2::detect() {
-            return Self::Avx2(avx2);
+impl Layout {
+    /// Where number `k` of four of a column is among the fours of its group.
+    fn place(self, lane: usize, k: usize) -> usize {
+        match self {
+            Self::Phases | Self::Whole => lane * 4 + k,
+            Self::Lanes => k * LANES + lane,
         }
-        Self::Portable
+    }
+
+    /// What the sums of a column begin with.
+    fn begin(self, head: &[i8]) -> i32 {
+        let sum = |phase: usize| -> i32 {
+            head.chunks_exact(4).map(|four| i32::from(four[2 * phase]) + i32::from(four[2 * phase + 1])).sum()
+        };
+        match self {
+            Self::Whole => -64 * (sum(0) + sum(1)),
+            // each modulo 2^16, on purpose; phase 0 stands first in the memory of every processor that cares
+            Self::Phases | Self::Lanes => ((-64 * sum(1)) << 16) | ((-64 * sum(0)) & 0xFFFF),
+        }
     }
 }
 
@@ -45,117 +73,173 @@ impl Path {
 #[derive(Debug)]
 pub(super) struct Packed {
     pub(super) length: usize,
-    /// Row after row, 64 added.
-    rows: Vec<u8>,
-    /// Groups of eight columns; in each, four numbers of every column after four numbers of every column.
-    columns: Vec<i8>,
-    /// For each group: of every column, of each phase, what its sum begins with.
-    begins: Vec<i16>,
+    layout: Layout,
+    /// Block after block.
+    rows: Vec<RowFours>,
+    /// Group of sixteen after group.
+    columns: Vec<ColumnFours>,
+    /// Of every column, what its sums begin with.
+    begins: Vec<i32>,
 }
 
 impl Packed {
     /// Room for `n` heads of `length` numbers, all zero.
-    pub(super) fn new(n: usize, length: usize) -> Self {
+    pub(super) fn new(n: usize, length: usize, layout: Layout) -> Self {
         assert!(length.is_multiple_of(4), "a head is a whole number of fours");
-        let n_columns = n.next_multiple_of(BLOCK_COLUMNS);
-        let n_rows = n.next_multiple_of(BLOCK_ROWS);
+        let n = n.next_multiple_of(ALIGNMENT);
+        let fours = length / 4;
         Self {
             length,
-            rows: vec![64; n_rows * length],
-            columns: vec![0; n_columns * length],
-            begins: vec![0; n_columns * 2],
+            layout,
+            rows: vec![[64; 4 * BLOCK_ROWS]; n / BLOCK_ROWS * fours],
+            columns: vec![ColumnFours([0; 4 * LANES]); n / LANES * fours],
+            begins: vec![0; n],
         }
     }
 
     /// The memory they take.
     pub(super) fn bytes(&self) -> u64 {
-        (self.rows.len() + self.columns.len() + self.begins.len() * size_of::<i16>()) as u64
+        (size_of_val(&*self.rows) + size_of_val(&*self.columns) + size_of_val(&*self.begins)) as u64
     }
 
-    /// Cuts the room into parts of `rows_each` heads that can be filled at the same time.
-    pub(super) fn parts(&mut self, rows_each: usize) -> impl Iterator<Item = Part<'_>> {
-        assert!(rows_each.is_multiple_of(BLOCK_ROWS * BLOCK_COLUMNS), "parts are whole blocks");
-        let length = self.length;
-        let rows = self.rows.chunks_mut(rows_each * length);
-        let columns = self.columns.chunks_mut(rows_each * length);
-        let begins = self.begins.chunks_mut(rows_each * 2);
-        rows.zip(columns).zip(begins).map(move |((rows, columns), begins)| Part { length, rows, columns, begins })
+    /// Cuts the room into parts of `heads_each` heads that can be filled at the same time.
+    pub(super) fn parts(&mut self, heads_each: usize) -> impl Iterator<Item = Part<'_>> {
+        assert!(heads_each.is_multiple_of(ALIGNMENT), "parts are whole blocks");
+        let (layout, fours) = (self.layout, self.length / 4);
+        let rows = self.rows.chunks_mut(heads_each / BLOCK_ROWS * fours);
+        let columns = self.columns.chunks_mut(heads_each / LANES * fours);
+        let begins = self.begins.chunks_mut(heads_each);
+        rows.zip(columns).zip(begins).map(move |((rows, columns), begins)| Part {
+            layout,
+            fours,
+            rows,
+            columns,
+            begins,
+        })
     }
 
-    pub(super) fn row(&self, row: usize) -> &[u8] {
-        &self.rows[row * self.length..][..self.length]
+    /// How many heads there is room for.
+    pub(super) fn room(&self) -> usize {
+        self.begins.len()
     }
 
-    /// The rows from `row` on, at least one block of them.
-    pub(super) fn rows_from(&self, row: usize) -> &[u8] {
-        &self.rows[row * self.length..]
+    fn rows(&self, row: usize) -> &[RowFours] {
+        let fours = self.length / 4;
+        &self.rows[row / BLOCK_ROWS * fours..][..fours]
     }
 
-    /// The two groups of columns that begin at `column`, and what their sums begin with.
-    pub(super) fn columns_from(&self, column: usize) -> (&[i8], &[i16]) {
-        let columns = &self.columns[column * self.length..][..BLOCK_COLUMNS * self.length];
-        (columns, &self.begins[column * 2..][..BLOCK_COLUMNS * 2])
-    }
-
-    /// Number `k` of a column.
-    fn number(&self, column: usize, k: usize) -> i8 {
-        let group = column / LANES * LANES * self.length;
-        self.columns[group + k / 4 * 4 * LANES + column % LANES * 4 + k % 4]
+    fn columns(&self, columns: Range<usize>) -> &[ColumnFours] {
+        let fours = self.length / 4;
+        &self.columns[columns.start / LANES * fours..columns.end / LANES * fours]
     }
 }
 
 /// Heads of consecutive faces, to be filled.
 pub(super) struct Part<'a> {
-    length: usize,
-    rows: &'a mut [u8],
-    columns: &'a mut [i8],
-    begins: &'a mut [i16],
+    layout: Layout,
+    fours: usize,
+    rows: &'a mut [RowFours],
+    columns: &'a mut [ColumnFours],
+    begins: &'a mut [i32],
 }
 
 impl Part<'_> {
     /// Sets head `at` of the part.
     pub(super) fn set(&mut self, at: usize, head: &[i8]) {
         debug_assert!(head.iter().all(|v| (-63..=63).contains(v)), "numbers are small");
-        let group = at / LANES * LANES * self.length;
-        for (k, &value) in head.iter().enumerate() {
-            self.rows[at * self.length + k] = (value + 64).cast_unsigned();
-            self.columns[group + k / 4 * 4 * LANES + at % LANES * 4 + k % 4] = value;
+        let rows = &mut self.rows[at / BLOCK_ROWS * self.fours..][..self.fours];
+        let columns = &mut self.columns[at / LANES * self.fours..][..self.fours];
+        for ((four, rows), columns) in head.as_chunks::<4>().0.iter().zip(rows).zip(columns) {
+            for (k, &value) in four.iter().enumerate() {
+                rows[at % BLOCK_ROWS * 4 + k] = (value + 64).cast_unsigned();
+                columns.0[self.layout.place(at % LANES, k)] = value;
+            }
         }
-        for phase in 0..2 {
-            let sum: i32 =
-                head.chunks_exact(4).map(|four| i32::from(four[2 * phase]) + i32::from(four[2 * phase + 1])).sum();
-            self.begins[at * 2 + phase] = (-64 * sum) as i16; // modulo 2^16, on purpose
-        }
+        self.begins[at] = self.layout.begin(head);
     }
 }
 
-/// What decides whether a pair survives: product + term of the row + term of the column >= the lower of their cuts.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lines<'a> {
-    pub(super) row_terms: &'a [i32],
+/// Which pairs are looked at, and what decides whether one survives: product + term of the row + term of the column >=
+/// the lower of their cuts.
+#[derive(Debug, Clone)]
+pub(super) struct Tile<'a> {
+    pub(super) rows: Range<usize>,
+    pub(super) columns: Range<usize>,
+    /// Of all faces, as many as there is room for.
+    pub(super) terms: &'a [i32],
+    /// Of `rows`.
     pub(super) row_cuts: &'a [i32],
+    /// Of `columns`.
+    pub(super) column_cuts: &'a [i32],
+}
+
+/// A few rows and columns whose products fit into the registers of a processor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block<'a> {
+    pub(super) rows: &'a [RowFours],
+    /// Of one group of sixteen after the other.
+    pub(super) columns: &'a [ColumnFours],
+    pub(super) begins: &'a [i32],
+    pub(super) row_terms: &'a [i32; BLOCK_ROWS],
+    pub(super) row_cuts: &'a [i32; BLOCK_ROWS],
+    /// What product + term of the column must reach for a pair to survive with whatever column: a bound for all.
+    pub(super) row_needs: &'a [i32; BLOCK_ROWS],
     pub(super) column_terms: &'a [i32],
     pub(super) column_cuts: &'a [i32],
 }
 
-/// Calls `survivor(row, column)` for each pair of the block at (`row`, `column`) that survives; the lines are those of
-/// the block, as long as it is.
-pub(super) fn survivors_of_block(
+/// Block `at` of numbers that come in whole blocks.
+fn of_block(numbers: &[i32], at: usize) -> &[i32; BLOCK_ROWS] {
+    numbers[at..].first_chunk().expect("there is room for whole blocks")
+}
+
+/// Calls `survivor(row, column)` for each pair of a tile that survives; `survivors` finds them in one block of `width`
+/// columns.
+pub(super) fn survivors_of_tile(
     packed: &Packed,
-    (row, column): (usize, usize),
-    lines: Lines<'_>,
+    tile: &Tile<'_>,
+    width: usize,
+    survivors: impl Fn(&Block<'_>) -> Survivors,
     mut survivor: impl FnMut(usize, usize),
 ) {
-    for (r, (&term, &cut)) in lines.row_terms.iter().zip(lines.row_cuts).enumerate() {
-        let head = packed.row(row + r);
-        for (c, (&column_term, &column_cut)) in lines.column_terms.iter().zip(lines.column_cuts).enumerate() {
-            let product: i32 = head
-                .iter()
-                .enumerate()
-                .map(|(k, &value)| (i32::from(value) - 64) * i32::from(packed.number(column + c, k)))
-                .sum();
-            if product + term + column_term >= cut.min(column_cut) {
-                survivor(r, c);
+    let Tile { rows, columns, terms, .. } = tile;
+    assert!(rows.start.is_multiple_of(ALIGNMENT) && columns.start.is_multiple_of(ALIGNMENT), "tiles of whole blocks");
+    assert!(
+        rows.end <= packed.room() && columns.end <= packed.room() && terms.len() == packed.room(),
+        "faces there are"
+    );
+    let padded = |cuts: &[i32], block: usize| {
+        let mut padded = cuts.to_vec();
+        padded.resize(cuts.len().next_multiple_of(block), i32::MAX);
+        padded
+    };
+    let (row_cuts, column_cuts) = (padded(tile.row_cuts, BLOCK_ROWS), padded(tile.column_cuts, width));
+    assert!(tile.row_cuts.len() == rows.len() && tile.column_cuts.len() == columns.len(), "a cut for each");
+    let lowest = tile.column_cuts.iter().copied().min().unwrap_or(i32::MAX);
+    let row_needs: Vec<i32> =
+        row_cuts.iter().zip(&terms[rows.start..]).map(|(&cut, &term)| cut.min(lowest).saturating_sub(term)).collect();
+    for panel in rows.clone().step_by(PANEL) {
+        for column in columns.clone().step_by(width) {
+            for row in (panel..rows.end.min(panel + PANEL)).step_by(BLOCK_ROWS) {
+                let found = survivors(&Block {
+                    rows: packed.rows(row),
+                    columns: packed.columns(column..column + width),
+                    begins: &packed.begins[column..column + width],
+                    row_terms: of_block(terms, row),
+                    row_cuts: of_block(&row_cuts, row - rows.start),
+                    row_needs: of_block(&row_needs, row - rows.start),
+                    column_terms: &terms[column..column + width],
+                    column_cuts: &column_cuts[column - columns.start..][..width],
+                });
+                for (row, mut lanes) in (row..rows.end).zip(found) {
+                    while lanes != 0 {
+                        let column = column + lanes.trailing_zeros() as usize;
+                        if column < columns.end {
+                            survivor(row, column);
+                        }
+                        lanes &= lanes - 1;
+                    }
+                }
             }
         }
     }

@@ -7,14 +7,19 @@
 //! each face, float32 block products with all of them, both at the speed of the processor and with a proven margin; the
 //! few pairs that survive are decided by [`dot`].
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod heads;
+mod instructions;
 mod int8;
+mod portable;
 mod rotation;
 mod scalar;
 mod screen;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 pub use heads::Heads;
+pub use instructions::Instructions;
 pub use scalar::{dot, product};
 pub use screen::{Screen, products};
