@@ -138,11 +138,7 @@ def count_pairs(others, cosines, cosine):
 def main():
     name, path, cosine, *clusters_path = sys.argv[1:]
     packages, work = CONTENDERS[name]
-    try:
-        loaded = [importlib.import_module(package) for package in packages]
-    except ImportError as error:
-        print(json.dumps({"missing": str(error)}))
-        return
+    loaded = [importlib.import_module(package) for package in packages]
     x, cosine = numpy.load(path)["embeddings"], float(cosine)
     begun = time.perf_counter()
     result = work(x, cosine)

@@ -25,6 +25,7 @@ import csv
 import json
 import pathlib
 import re
+import sys
 import tempfile
 
 from report import Watched, arguments, available, faces, names, numbers, pairs, print_head, record, row
@@ -95,10 +96,8 @@ def run_peer(python, name, path, limit, folder):
     out.unlink(missing_ok=True)
     run = Watched([python, script, name, path, COSINE, out], limit)
     if run.failure:
-        return Result(run.failure)
+        return Result("not installed" if run.failure.startswith("ModuleNotFoundError") else run.failure)
     answer = json.loads(run.output.splitlines()[-1])
-    if "missing" in answer:
-        return Result("not installed")
     partition = None
     if out.exists():
         owners = out.read_text().split()
@@ -111,7 +110,7 @@ def too_large(name, n):
     """Why a contender is not even begun at this size; none if it is."""
     needs = 8 * n * n
     if name in MATRICES and needs > 0.8 * available():
-        return f"not run: needs {needs / 1e9:.0f} GB, {available() / 1e9:.0f} GB are free"
+        return f"not run: would take {needs / 1e9:.0f} of the {available() / 1e9:.0f} GB that are free"
     return None
 
 
@@ -134,6 +133,8 @@ def compete(options, n):
                     continue
                 refused = too_large(name, n)
                 result = Result(refused) if refused else run_once(name, options, path, pathlib.Path(folder))
+                shown = result.failure or f"{result.seconds:.2f} s"
+                print(f"          {n:,} faces, run {turn + 1}: {name}: {shown}", file=sys.stderr, flush=True)
                 results[name] = result if before is None or result.failure else before.better(result)
     return results
 
@@ -176,9 +177,10 @@ def rows(results, n, dimension):
     """The rows of figures."""
     ours = results["faceclique"]
     for name, result in results.items():
-        what = f"{name} {result.version}".strip()
-        note = result.failure or compared(result, ours).replace(",", "")
-        yield row(what, n, dimension, result.seconds, result.peak, note, per_pair=True)
+        version = f"version {result.version}; " if result.version else ""
+        note = version + (result.failure or compared(result, ours).replace(",", ""))
+        sees_all = name not in GRAPHS and name != "faceclique-hnsw"
+        yield row(name, n, dimension, result.seconds, result.peak, note, per_pair=sees_all)
 
 
 def read_arguments():

@@ -6,6 +6,7 @@ Not a program. Standard library only.
 import argparse
 import csv
 import datetime
+import functools
 import os
 import pathlib
 import platform
@@ -62,8 +63,9 @@ def git(*command):
     return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
+@functools.cache
 def commit():
-    """The commit, with a mark if something else than the figures was changed since."""
+    """The commit when it was first asked for, with a mark if something else than the figures was changed since."""
     changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!fixtures/bench")
     return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
 
