@@ -10,7 +10,9 @@ import functools
 import os
 import pathlib
 import platform
+import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -33,6 +35,8 @@ def arguments(description):
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
+    # an orderly end, so that what was started ends too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     parser.add_argument("--no-record", action="store_true", help="do not write the figures into fixtures/bench")
     return parser
 
@@ -159,6 +163,9 @@ class Watched:
             guard.start()
             try:
                 _, code, usage = os.wait4(process.pid, 0)
+            except BaseException:
+                process.kill()
+                raise
             finally:
                 ended.set()
                 guard.join()
