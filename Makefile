@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers fixtures clean
+.PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
+	bench-hard fixtures clean
 
 help: ## print the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## run the main job over HTTP: import the fixture, cluster it, print QueueInfo's answer
 	$(CARGO) build
@@ -35,19 +36,33 @@ doc: ## the documentation, warnings as errors
 
 bench: $(VENV)/ready ## time and memory of import, job and poll on LFW, beside SciPy (a few minutes)
 	$(CARGO) build --release
-	$(PYTHON) tests/bench/lfw.py target/release/faceclique $(VENV)/bin/python
+	$(PYTHON) tests/bench/lfw.py target/release/faceclique $(VENV)/bin/python $(ARGS)
 
-bench-pairs: ## how fast every pair is compared: 8-bit heads beside the peak of this machine and float32, 50,000 x 512 (a minute)
-	$(CARGO) bench --bench pairs
+bench-pairs: ## how fast every pair is compared: 8-bit heads beside the machine's peak and float32, 50,000 x 512 (a minute)
+	$(PYTHON) tests/bench/pairs.py $(ARGS)
 
-bench-peers: $(VENV)/ready ## all pairs of 50,000 x 512 and their clusters, beside faiss' pairs (some minutes)
+bench-peers: $(VENV)/ready ## 10,000 and 50,000 x 512 beside faiss, hnswlib, usearch, scikit-learn, SciPy, ... (half an hour)
 	$(CARGO) build --release
-	$(CARGO) bench --bench pairs -- 50000 512 2 --write $(CURDIR)/target/peers.npz
-	$(PYTHON) tests/bench/peers.py target/release/faceclique $(VENV)/bin/python target/peers.npz
+	$(PYTHON) tests/bench/peers.py target/release/faceclique $(VENV)/bin/python $(ARGS)
 
+bench-million: ## the whole job on a server, 250,000 and 1,000,000 x 512 (an hour, 15 GB of disk)
+	$(CARGO) build --release
+	$(PYTHON) tests/bench/million.py target/release/faceclique $(ARGS)
+
+bench-kill: ## the same, killed at 80 % and finished by the next server: the same bytes (two hours)
+	$(CARGO) build --release
+	$(PYTHON) tests/bench/million.py target/release/faceclique --kill $(ARGS)
+
+bench-hard: ## sets of 50,000 x 512 that make very many pairs, within a budget of memory (some minutes)
+	$(CARGO) build --release
+	$(PYTHON) tests/bench/million.py target/release/faceclique --hard $(ARGS)
+
+# One by one, so that a package that cannot be had here holds back no other; its contender is shown as not installed.
 $(VENV)/ready: tests/bench/requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --requirement tests/bench/requirements.txt
+	while read -r package; do \
+		$(VENV)/bin/pip install --quiet --constraint $< "$$package" || echo "not installed: $$package"; \
+	done < $<
 	touch $@
 
 fixtures: ## write the fixtures anew from their generator

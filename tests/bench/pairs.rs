@@ -1,90 +1,25 @@
 //! How fast every pair is compared: by 8-bit heads and by float32 products, on the same invented faces in one run.
 //!
-//! usage: cargo bench --bench pairs -- [N [DIMENSION [THREADS]]] [--write FILE.npz]
+//! usage: cargo bench --bench pairs -- [N [DIMENSION [THREADS]]]
 //!
-//! With a file the faces are only written into it, for `peers.py`.
-//!
-//! The faces have the statistics of real embeddings: identities of Zipf-like sizes up to 500, cosines of about .6 +- .1
-//! within an identity and 0 +- .07 between two, a decaying spectrum, rotated at random.
+//! `invented.rs` says what the faces are like.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![allow(missing_docs, reason = "a program")]
 
+#[allow(dead_code, reason = "every benchmark uses its part")]
+mod invented;
+
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use faceclique::exchange::{Format, Record, Writer};
-use faceclique::face::{Embedding, Identifier, ImageLabel, ImageStatus};
 use faceclique::kernel::{Heads, Instructions, Screen, products};
+use invented::{Faces, Kind};
 
 /// Cosine of the threshold.
 const FLOOR: f64 = 0.35;
 const TILE: usize = 480;
-
-/// Numbers of a normal distribution, the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// By the central limit theorem, which is near enough.
-    fn normal(&mut self) -> f64 {
-        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
-    }
-
-    /// A unit vector with a decaying spectrum.
-    fn direction(&mut self, dimension: usize) -> Vec<f64> {
-        let decay = 200.0 * dimension as f64 / 512.0;
-        let numbers: Vec<f64> = (0..dimension).map(|k| self.normal() * (-(k as f64) / decay).exp()).collect();
-        unit(numbers)
-    }
-}
-
-fn unit(mut numbers: Vec<f64>) -> Vec<f64> {
-    let length = numbers.iter().map(|v| v * v).sum::<f64>().sqrt();
-    for value in &mut numbers {
-        *value /= length;
-    }
-    numbers
-}
-
-/// Householder reflections: an orthogonal change of coordinates that leaves no spectrum to be seen.
-fn reflect(row: &mut [f64], mirrors: &[Vec<f64>]) {
-    for mirror in mirrors {
-        let share: f64 = 2.0 * mirror.iter().zip(&*row).map(|(a, b)| a * b).sum::<f64>();
-        row.iter_mut().zip(mirror).for_each(|(v, m)| *v -= share * m);
-    }
-}
-
-fn faces(n: usize, dimension: usize) -> Vec<f32> {
-    let mut random = Random(1);
-    let mirrors: Vec<Vec<f64>> = (0..16).map(|_| unit((0..dimension).map(|_| random.normal()).collect())).collect();
-    let mut rows: Vec<Vec<f32>> = Vec::with_capacity(n);
-    while rows.len() < n {
-        let size = ((1.0 / random.uniform().max(1e-9)) as usize).clamp(1, 500).min(n - rows.len());
-        let centre = random.direction(dimension);
-        for _ in 0..size {
-            let weight = (0.6 + 0.12 * random.normal()).clamp(0.1, 0.95).sqrt();
-            let own = random.direction(dimension);
-            let rest = (1.0 - weight * weight).sqrt();
-            let mut row = unit(centre.iter().zip(&own).map(|(c, o)| weight * c + rest * o).collect());
-            reflect(&mut row, &mirrors);
-            rows.push(row.iter().map(|&v| v as f32).collect());
-        }
-    }
-    for i in (1..n).rev() {
-        rows.swap(i, (random.uniform() * (i + 1) as f64) as usize);
-    }
-    rows.concat()
-}
 
 /// How long something took.
 #[derive(Clone, Copy)]
@@ -151,24 +86,6 @@ fn for_each_tile(
     })
 }
 
-/// Writes the faces as images of one identity; who they are is not asked.
-fn write(file: &Path, values: &[f32], dimension: usize) {
-    let mut writer = Writer::create(file, Format::Npz, None).expect("the file can be made");
-    for (row, values) in (1..).zip(values.chunks_exact(dimension)) {
-        let record = Record {
-            row,
-            identifier: Identifier::new("somebody").expect("a name"),
-            label: ImageLabel::new(&format!("{row:07}")).expect("a name"),
-            status: ImageStatus::Trained,
-            model: None,
-            embedding: Some(Embedding::new(values).expect("of unit length")),
-            metadata: Vec::new(),
-        };
-        writer.push(&record).expect("the disk has room");
-    }
-    writer.finish().expect("the disk has room");
-}
-
 fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
@@ -183,10 +100,7 @@ fn main() {
     let pairs = n as f64 * (n as f64 - 1.0) / 2.0;
     println!("machine   {}, {threads} threads", machine());
     println!("faces     {n} x {dimension}, {pairs:.0} pairs, floor {FLOOR}");
-    let values = faces(n, dimension);
-    if let Some(file) = std::env::args().skip_while(|argument| argument != "--write").nth(1) {
-        return write(Path::new(&file), &values, dimension);
-    }
+    let values = Faces::new(Kind::People, n, dimension).values(threads);
 
     let instructions = Instructions::best();
     let begun = Instant::now();
