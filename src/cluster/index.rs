@@ -22,7 +22,6 @@ use super::gather::Budget;
 use super::verify::Candidate;
 use super::watch::{Meter, Stage};
 use super::{ClusterError, Run, workers};
-use crate::face::FaceSet;
 use crate::kernel::{Screen, product};
 
 /// M: links of a face in each layer (twice as many in the lowest).
@@ -70,50 +69,106 @@ impl Proposals {
     }
 }
 
-/// Proposes the pairs that may reach `floor`.
-pub(super) fn propose(run: &Run<'_>, floor: f64) -> Result<Proposals, ClusterError> {
-    let groups = equal_embeddings(run)?;
-    let graph = build(run, &groups)?;
-    let cut = Screen::new(run.faces.dimension()).cut(floor);
-    let asker = Asker { faces: run.faces, groups: &groups, graph: &graph, cut };
-    let partners: Vec<Mutex<Vec<u32>>> = (0..run.faces.len()).map(|_| Mutex::default()).collect();
-    let budget = Budget::new(run.resources.max_bytes);
-    // A budget of its own: proposals come from both sides and in growing lists, but what is left of them below is small
-    // beside the edges they become.
-    let bytes = 2 * size_of::<u32>() as u64;
-    workers::for_each(
-        run,
-        Stage::Index,
-        groups.len() as u64,
-        || (),
-        |(), unit| {
-            let group = unit as usize;
-            let copies = &groups[group];
-            let near = asker.near(group);
-            let beside: usize = near.iter().map(|&g| groups[g as usize].len()).sum();
-            budget.charge((copies.len() * beside + copies.len() * (copies.len() - 1) / 2) as u64, bytes)?;
-            let propose = |a: u32, b: u32| {
-                let mut list = partners[a.min(b) as usize].lock().expect("appending does not panic");
-                list.push(a.max(b));
-            };
-            for (at, &copy) in copies.iter().enumerate() {
-                copies[..at].iter().for_each(|&other| propose(copy, other));
-                near.iter().flat_map(|&g| &groups[g as usize]).for_each(|&other| propose(copy, other));
+/// The graph over the faces of a run, and what it needs to be asked.
+pub(super) struct Index<'a> {
+    run: &'a Run<'a>,
+    groups: Vec<Vec<u32>>,
+    graph: Graph,
+}
+
+impl<'a> Index<'a> {
+    /// Inserts every face.
+    pub(super) fn build(run: &'a Run<'a>) -> Result<Self, ClusterError> {
+        let groups = equal_embeddings(run)?;
+        let graph = build(run, &groups)?;
+        Ok(Self { run, groups, graph })
+    }
+
+    /// Proposes the pairs that may reach `floor`.
+    pub(super) fn propose(&self, floor: f64) -> Result<Proposals, ClusterError> {
+        let (run, groups) = (self.run, &self.groups);
+        let cut = Screen::new(run.faces.dimension()).cut(floor);
+        let partners: Vec<Mutex<Vec<u32>>> = (0..run.faces.len()).map(|_| Mutex::default()).collect();
+        let budget = Budget::new(run.resources.max_bytes);
+        // A budget of its own: proposals come from both sides and in growing lists, but what is left of them below is
+        // small beside the edges they become.
+        let bytes = 2 * size_of::<u32>() as u64;
+        workers::for_each(
+            run,
+            Stage::Index,
+            groups.len() as u64,
+            || (),
+            |(), unit| {
+                let group = unit as usize;
+                let copies = &groups[group];
+                let near = self.near(group, cut);
+                let beside: usize = near.iter().map(|&g| groups[g as usize].len()).sum();
+                budget.charge((copies.len() * beside + copies.len() * (copies.len() - 1) / 2) as u64, bytes)?;
+                let propose = |a: u32, b: u32| {
+                    let mut list = partners[a.min(b) as usize].lock().expect("appending does not panic");
+                    list.push(a.max(b));
+                };
+                for (at, &copy) in copies.iter().enumerate() {
+                    copies[..at].iter().for_each(|&other| propose(copy, other));
+                    near.iter().flat_map(|&g| &groups[g as usize]).for_each(|&other| propose(copy, other));
+                }
+                Ok(())
+            },
+        )?;
+        let lists = partners.into_iter().map(|list| {
+            if run.watch.should_stop() {
+                return Err(ClusterError::Stopped);
             }
-            Ok(())
-        },
-    )?;
-    let lists = partners.into_iter().map(|list| {
-        if run.watch.should_stop() {
-            return Err(ClusterError::Stopped);
+            let mut list = list.into_inner().expect("appending does not panic");
+            list.sort_unstable();
+            list.dedup();
+            list.shrink_to_fit();
+            Ok(list)
+        });
+        Ok(Proposals { partners: lists.collect::<Result<_, _>>()? })
+    }
+
+    /// For each of `faces`, ascending, the others that may reach `floor` with it, ascending.
+    pub(super) fn beside(&self, faces: &[u32], floor: f64) -> Result<Vec<Vec<u32>>, ClusterError> {
+        let cut = Screen::new(self.run.faces.dimension()).cut(floor);
+        let asked = self.groups.iter().enumerate().flat_map(|(group, copies)| {
+            copies.iter().filter(|face| faces.binary_search(face).is_ok()).map(move |&face| (face, group))
+        });
+        let mut asked: Vec<(u32, usize)> = asked.collect();
+        asked.sort_unstable();
+        let beside = asked.into_iter().map(|(_, group)| {
+            if self.run.watch.should_stop() {
+                return Err(ClusterError::Stopped);
+            }
+            // Its own copies are beside it too, and so is itself, which nobody asks for.
+            let near = std::iter::once(group).chain(self.near(group, cut).into_iter().map(|g| g as usize));
+            let mut list: Vec<u32> = near.flat_map(|g| &self.groups[g]).copied().collect();
+            list.sort_unstable();
+            Ok(list)
+        });
+        beside.collect()
+    }
+
+    /// The other groups that may reach the cut with this one.
+    fn near(&self, group: usize, cut: f32) -> Vec<u32> {
+        let faces = self.run.faces;
+        let n = self.groups.len();
+        let row = faces.row(self.groups[group][0] as usize);
+        let widest = WIDEST_K.max(n / WIDEST_SHARE);
+        let mut k = FIRST_K;
+        while k <= widest {
+            let found = self.graph.search(row, k, k + EF_BEYOND_K);
+            let passing = found.partition_point(|neighbour| 1.0 - neighbour.distance >= cut);
+            // The floor was passed, or everything the graph reaches has been seen.
+            if passing < found.len() || found.len() < k {
+                let others = found[..passing].iter().map(|n| n.d_id as u32);
+                return others.filter(|&other| other as usize != group).collect();
+            }
+            k *= 2;
         }
-        let mut list = list.into_inner().expect("appending does not panic");
-        list.sort_unstable();
-        list.dedup();
-        list.shrink_to_fit();
-        Ok(list)
-    });
-    Ok(Proposals { partners: lists.collect::<Result<_, _>>()? })
+        let passes = |other: usize| product(row, faces.row(self.groups[other][0] as usize)) >= cut;
+        (0..n).filter(|&other| other != group && passes(other)).map(|other| other as u32).collect()
+    }
 }
 
 /// The faces in groups of equal embeddings, bit for bit; groups and their members in image order.
@@ -151,36 +206,6 @@ fn build(run: &Run<'_>, groups: &[Vec<u32>]) -> Result<Graph, ClusterError> {
         meter.advance(members.len() as u64);
     }
     Ok(graph)
-}
-
-/// Asks the graph.
-struct Asker<'a> {
-    faces: &'a FaceSet,
-    groups: &'a [Vec<u32>],
-    graph: &'a Graph,
-    cut: f32,
-}
-
-impl Asker<'_> {
-    /// The other groups that may reach the floor with this one.
-    fn near(&self, group: usize) -> Vec<u32> {
-        let n = self.groups.len();
-        let row = self.faces.row(self.groups[group][0] as usize);
-        let widest = WIDEST_K.max(n / WIDEST_SHARE);
-        let mut k = FIRST_K;
-        while k <= widest {
-            let found = self.graph.search(row, k, k + EF_BEYOND_K);
-            let passing = found.partition_point(|neighbour| 1.0 - neighbour.distance >= self.cut);
-            // The floor was passed, or everything the graph reaches has been seen.
-            if passing < found.len() || found.len() < k {
-                let others = found[..passing].iter().map(|n| n.d_id as u32);
-                return others.filter(|&other| other as usize != group).collect();
-            }
-            k *= 2;
-        }
-        let passes = |other: usize| product(row, self.faces.row(self.groups[other][0] as usize)) >= self.cut;
-        (0..n).filter(|&other| other != group && passes(other)).map(|other| other as u32).collect()
-    }
 }
 
 #[cfg(test)]

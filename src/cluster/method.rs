@@ -3,6 +3,7 @@
 //! **Promises.** The choice depends on the number of faces, their dimension and the setting only. Neither the processor
 //! nor the number of threads is looked at, for then they could change a result (contract R114).
 
+use std::fmt;
 use std::time::Duration;
 
 use super::{Run, Search};
@@ -27,17 +28,89 @@ impl Method {
     }
 }
 
-/// What was asked for, or the cost model's choice.
-pub(super) fn choose(run: &Run<'_>) -> Method {
-    match run.parameters.search {
-        Search::Exact => Method::Exact,
-        Search::Hnsw => Method::Hnsw,
-        Search::Auto => {
-            let (n, d) = (run.faces.len(), run.faces.dimension());
-            let exact = exact_time(n, d);
-            if exact <= run.resources.auto_exact || exact <= hnsw_time(n, d) { Method::Exact } else { Method::Hnsw }
+/// A method, and why it was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
+pub struct Choice {
+    /// How pairs are found.
+    pub method: Method,
+    /// Why so.
+    pub reason: Reason,
+}
+
+/// Why a method was taken. The times are the cost model's, not measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
+pub enum Reason {
+    /// The request named it.
+    Asked,
+    /// Exact is expected to take no longer than it may.
+    WithinTime {
+        /// The expected time of exact.
+        exact: Duration,
+        /// What it may take, [`Resources::auto_exact`](super::Resources::auto_exact).
+        limit: Duration,
+    },
+    /// Exact is expected to take longer than it may, but no longer than hnsw.
+    NoSlower {
+        /// The expected time of exact.
+        exact: Duration,
+        /// The expected time of hnsw.
+        hnsw: Duration,
+    },
+    /// Exact is expected to take longer than it may, and longer than hnsw.
+    Faster {
+        /// The expected time of exact.
+        exact: Duration,
+        /// The expected time of hnsw.
+        hnsw: Duration,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = |time: Duration| time.as_secs_f64().ceil();
+        match *self {
+            Self::Asked => write!(f, "asked for"),
+            Self::WithinTime { exact, limit } => {
+                write!(f, "exact is expected to take {} s, and up to {} s are allowed", s(exact), s(limit))
+            }
+            Self::NoSlower { exact, hnsw } => {
+                write!(f, "exact is expected to take {} s, no longer than hnsw with {} s", s(exact), s(hnsw))
+            }
+            Self::Faster { exact, hnsw } => {
+                write!(f, "exact is expected to take {} s, longer than hnsw with {} s", s(exact), s(hnsw))
+            }
         }
     }
+}
+
+impl Choice {
+    /// The method that the request named.
+    pub fn asked(method: Method) -> Self {
+        Self { method, reason: Reason::Asked }
+    }
+}
+
+/// What was asked for, or the cost model's choice.
+pub(super) fn choose(run: &Run<'_>) -> Choice {
+    match run.parameters.search {
+        Search::Exact => Choice::asked(Method::Exact),
+        Search::Hnsw => Choice::asked(Method::Hnsw),
+        Search::Auto => auto(run.faces.len(), run.faces.dimension(), run.resources.auto_exact),
+    }
+}
+
+fn auto(n: usize, d: usize, limit: Duration) -> Choice {
+    let (exact, hnsw) = (exact_time(n, d), hnsw_time(n, d));
+    let (method, reason) = if exact <= limit {
+        (Method::Exact, Reason::WithinTime { exact, limit })
+    } else if exact <= hnsw {
+        (Method::Exact, Reason::NoSlower { exact, hnsw })
+    } else {
+        (Method::Hnsw, Reason::Faster { exact, hnsw })
+    };
+    Choice { method, reason }
 }
 
 /// Expected time of all pairs on one thread of a reference processor (AVX2): 1 ns for looking at a pair, and its

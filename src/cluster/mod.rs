@@ -23,6 +23,7 @@ mod components;
 mod exhaustive;
 mod gather;
 mod index;
+mod interval;
 mod link;
 mod matches;
 mod method;
@@ -39,7 +40,7 @@ use thiserror::Error;
 pub use audit::RecallAudit;
 pub use clustering::Clustering;
 pub use matches::{Match, Matches};
-pub use method::Method;
+pub use method::{Choice, Method, Reason};
 pub use violation::Violation;
 pub use watch::{Stage, Unwatched, Watch};
 
@@ -144,20 +145,21 @@ pub fn cluster(
 ) -> Result<Clustering, ClusterError> {
     let run = Run { faces, scale, parameters, resources, watch };
     let gather = gather::Gather::new(&run);
-    let method = method::choose(&run);
-    let audit = match method {
+    let choice = method::choose(&run);
+    let audit = match choice.method {
         Method::Exact => {
             exhaustive::compare(&run, &gather)?;
             None
         }
         Method::Hnsw => {
-            let candidates = index::propose(&run, gather.floor())?;
+            let index = index::Index::build(&run)?;
+            let candidates = index.propose(gather.floor())?;
             verify::keep_all(&run, &candidates, &gather)?;
-            Some(audit::recall(&run, gather.floor(), &candidates)?)
+            Some(audit::recall(&run, gather.floor(), &index, &candidates)?)
         }
     };
     let (mut edges, best) = gather.finish();
-    let clusters = link::cliques(&run, &mut edges, method)?;
+    let clusters = link::cliques(&run, &mut edges, choice.method)?;
     let matches = matches::rank(&run, best, &edges, &clusters)?;
-    Ok(Clustering::new(clusters, matches, method, audit))
+    Ok(Clustering::new(clusters, matches, choice, audit))
 }

@@ -8,7 +8,7 @@ use super::progress::Control;
 use super::records::{ClusterTask, ClusteringOutcome, DatabaseRecord, ImageRecord, JobResult, ModelRecord};
 use super::worker::Unfinished;
 use super::{COSINE, Engine};
-use crate::cluster::{self, ClusterError, Parameters, Resources};
+use crate::cluster::{self, Choice, ClusterError, Parameters, Resources};
 use crate::confidence::ConfidenceScale;
 use crate::face::{DatabaseName, Embedding, FaceId, FaceSet, ImageStatus};
 use crate::job::{Event, State, Timestamp, Token};
@@ -63,11 +63,12 @@ impl Engine {
             n_faces: snapshot.faces.len() as u64,
             n_clusters: clustering.clusters().len() as u64,
             n_chunks,
-            method: clustering.method(),
-            missed: clustering.missed_hundredths(),
+            choice: clustering.choice(),
+            audit: clustering.audit(),
             synced: (!task.sync).then_some(snapshot.synced.0),
         };
-        info!(%token, faces = outcome.n_faces, clusters = outcome.n_clusters, "clustering done");
+        let Choice { method, reason } = outcome.choice;
+        info!(%token, faces = outcome.n_faces, clusters = outcome.n_clusters, method = method.name(), %reason, "clustering done");
         let state = self.end(token, Event::Finish, Some(JobResult::Clustering(outcome)), Batch::new())?;
         if state != State::Finished {
             self.clear_rows(&[keys::result(token)])?;
