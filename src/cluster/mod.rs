@@ -7,12 +7,13 @@
 //!                     it missed) -------------------+
 //! ```
 //!
-//! **Promises.** Same faces, same parameters, same result: on any processor, with any number of threads. A candidate
+//! **Promises.** Same faces, same parameters, same result: on any processor, with any number of threads. (With a kept
+//! graph the result of an approximate run also depends on what that graph was built from, see `index`.) A candidate
 //! is proposed, an edge is proven: only `verify` turns the one into the other, so an unproven pair cannot reach a
 //! result. Nothing is cut short: a run ends with a whole answer, or says that it was stopped or how much memory it
 //! would need. [`Clustering::verify`] re-proves a result from the vectors.
 //!
-//! **Not here.** Disk, clock, sockets, logs, names: faces are indices in image order.
+//! **Not here.** Disk (but for the folder that passes through `graph`), clock, sockets, logs, names: faces are indices in image order.
 //!
 //! **Why complete linkage.** Linking whatever is similar enough chains people together through a few look-alikes. Here
 //! every pair inside a cluster reaches the threshold (contract R110), and the highest link is merged first (R111).
@@ -22,6 +23,7 @@ mod clustering;
 mod components;
 mod exhaustive;
 mod gather;
+mod graph;
 mod index;
 mod interval;
 mod link;
@@ -39,6 +41,7 @@ use thiserror::Error;
 
 pub use audit::RecallAudit;
 pub use clustering::Clustering;
+pub use graph::{Graph, GraphError, NoShelf, Shelf};
 pub use matches::{Match, Matches};
 pub use method::{Choice, Method, Reason};
 pub use violation::Violation;
@@ -143,6 +146,18 @@ pub fn cluster(
     resources: &Resources,
     watch: &dyn Watch,
 ) -> Result<Clustering, ClusterError> {
+    cluster_with(faces, scale, parameters, resources, watch, &NoShelf)
+}
+
+/// The same; a graph that an approximate run needs is taken from the shelf and kept there.
+pub fn cluster_with(
+    faces: &FaceSet,
+    scale: &ConfidenceScale,
+    parameters: &Parameters,
+    resources: &Resources,
+    watch: &dyn Watch,
+    shelf: &dyn Shelf,
+) -> Result<Clustering, ClusterError> {
     let run = Run { faces, scale, parameters, resources, watch };
     let gather = gather::Gather::new(&run);
     let choice = method::choose(&run);
@@ -152,7 +167,7 @@ pub fn cluster(
             None
         }
         Method::Hnsw => {
-            let index = index::Index::build(&run)?;
+            let index = index::Index::build(&run, shelf)?;
             let candidates = index.propose(gather.floor())?;
             verify::keep_all(&run, &candidates, &gather)?;
             Some(audit::recall(&run, gather.floor(), &index, &candidates)?)

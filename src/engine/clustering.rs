@@ -8,7 +8,7 @@ use super::progress::Control;
 use super::records::{ClusterTask, ClusteringOutcome, DatabaseRecord, ImageRecord, JobResult, ModelRecord};
 use super::worker::Unfinished;
 use super::{COSINE, Engine};
-use crate::cluster::{self, Choice, ClusterError, Parameters, Resources};
+use crate::cluster::{self, Choice, ClusterError, NoShelf, Parameters, Resources, Shelf};
 use crate::confidence::ConfidenceScale;
 use crate::face::{DatabaseName, Embedding, FaceId, FaceSet, ImageStatus};
 use crate::job::{Event, State, Timestamp, Token};
@@ -21,6 +21,8 @@ struct Snapshot {
     scale: ConfidenceScale,
     /// The oldest synchronisation seen.
     synced: Timestamp,
+    /// The number of the database, where there is only one, which then may have a graph.
+    only: Option<u64>,
 }
 
 impl Engine {
@@ -45,13 +47,17 @@ impl Engine {
             max_bytes: self.settings.memory,
             auto_exact: self.settings.auto_exact,
         };
-        let clustering =
-            cluster::cluster(&snapshot.faces, &snapshot.scale, &parameters, &resources, control).map_err(|error| {
-                match error {
-                    ClusterError::Stopped => Unfinished::Told,
-                    ClusterError::TooManyPairs { .. } => EngineError::new(ErrorKind::Limit, limit_text(&error)).into(),
-                }
-            })?;
+        let Snapshot { faces, scale, .. } = &snapshot;
+        let shelf: Box<dyn Shelf> = match snapshot.only {
+            Some(number) => Box::new(self.shelf(number)),
+            None => Box::new(NoShelf),
+        };
+        let clustering = cluster::cluster_with(faces, scale, &parameters, &resources, control, &*shelf);
+        drop(shelf);
+        let clustering = clustering.map_err(|error| match error {
+            ClusterError::Stopped => Unfinished::Told,
+            ClusterError::TooManyPairs { .. } => EngineError::new(ErrorKind::Limit, limit_text(&error)).into(),
+        })?;
         let n_chunks = match self.keep_result(token, &snapshot.faces, &clustering, control) {
             Ok(n_chunks) => n_chunks,
             Err(unfinished) => {
@@ -111,7 +117,8 @@ impl Engine {
         }
         let set =
             set.map_err(|error| EngineError::caused(ErrorKind::Internal, "the images do not fit together", error))?;
-        Ok(Snapshot { faces: set, scale, synced })
+        let only = if let [(_, record)] = &databases[..] { Some(record.number) } else { None };
+        Ok(Snapshot { faces: set, scale, synced, only })
     }
 
     /// Counts an image against the memory of a job.
