@@ -34,7 +34,7 @@ const CRATES: [(&str, &[&str]); 21] = [
     ("bincode", &["store"]),
     ("base64", &["aci"]),
     ("clap", &["cli"]),
-    ("crc32fast", &["store", "exchange"]),
+    ("crc32fast", &["store", "exchange", "engine"]),
     ("csv", &["exchange", "cli"]),
     ("flate2", &["exchange"]),
     ("hnsw_rs", &["cluster"]),

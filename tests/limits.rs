@@ -186,9 +186,29 @@ fn many_copies_of_a_picture_do_not_hide_the_others_from_the_index() {
     let parameters = parameters(Search::Hnsw);
     let result = run(&faces, &parameters, &resources(2, u64::MAX)).unwrap();
     let audit = result.audit().unwrap();
-    assert_eq!((audit.sampled, audit.pairs, audit.found), (256, 256 * 339, 256 * 339));
+    assert_eq!((audit.sampled, audit.pairs, audit.found, audit.high), (340, 340 * 339, 340 * 339, 0));
     assert_eq!(result.missed_hundredths(), 0);
     let exact = run(&faces, &Parameters { search: Search::Exact, ..parameters }, &resources(2, u64::MAX)).unwrap();
     assert_eq!(result.clusters(), exact.clusters());
     assert_eq!(result.matches(), exact.matches());
+}
+
+#[test]
+fn the_audit_counts_pairs_at_the_lower_threshold_whatever_may_be_shown() {
+    let faces = crowd(300, 4, 24);
+    let of = |scope, max_matches, output: &str| {
+        let parameters = Parameters {
+            scope,
+            max_matches,
+            output_threshold: output.parse().unwrap(),
+            cluster_threshold: "95".parse().unwrap(),
+            ..parameters(Search::Hnsw)
+        };
+        run(&faces, &parameters, &resources(2, u64::MAX)).unwrap().audit().unwrap()
+    };
+    let shown = of(MatchScope::All, None, "80");
+    assert_eq!(of(MatchScope::Cluster, None, "80").pairs, shown.pairs);
+    assert_eq!(of(MatchScope::All, Some(0), "80").pairs, shown.pairs);
+    assert!(of(MatchScope::All, None, "95").pairs < shown.pairs);
+    assert!(of(MatchScope::Cluster, None, "80").missed_hundredths() < 100, "the index is asked, not taken as silent");
 }

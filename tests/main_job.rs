@@ -129,10 +129,14 @@ fn r99_every_parameter_does_what_it_says() {
     assert_eq!(matches("outputthreshold=70"), 4);
     assert_eq!(matches("clusterthreshold=76.33&matchscope=cluster"), 2);
     let exact = server.cluster("database=people&search=exact");
-    let search = "</clusters><search><method>exact</method><estimatedmissed>0.00</estimatedmissed></search><token>";
+    let search = "</clusters><search><method>exact</method><estimatedmissed>0.00</estimatedmissed>\
+                  <reason>asked for</reason></search><token>";
     assert!(exact.contains(search), "{exact}");
     let hnsw = server.cluster("database=people&search=HNSW");
-    assert!(hnsw.contains("</clusters><search><method>hnsw</method><estimatedmissed>0.00</estimatedmissed>"), "{hnsw}");
+    let search = "</clusters><search><method>hnsw</method><estimatedmissed>0.00</estimatedmissed>\
+                  <estimatedmissedlow>0.00</estimatedmissedlow><estimatedmissedhigh>0.00</estimatedmissedhigh>\
+                  <sampledfaces>4</sampledfaces><sampledpairs>6</sampledpairs><reason>asked for</reason></search><token>";
+    assert!(hnsw.contains(search), "{hnsw}");
     assert_eq!(clusters(&hnsw), clusters(&exact));
     let refused = server.get("/action=FaceClustering&audit=true");
     assert!(refused.contains("<errorid>FACECLIQUEFACECLUSTERING2</errorid>"), "{refused}");

@@ -4,7 +4,8 @@
 mod support;
 
 use faceclique::cluster::{
-    Clustering, Match, MatchScope, Matches, Method, Parameters, Resources, Search, Unwatched, Violation, cluster,
+    Choice, Clustering, Match, MatchScope, Matches, Method, Parameters, Resources, Search, Unwatched, Violation,
+    cluster,
 };
 use faceclique::confidence::{Confidence, ConfidenceScale};
 use faceclique::face::FaceSet;
@@ -37,7 +38,8 @@ fn with_clusters(change: impl FnOnce(&mut Vec<Vec<u32>>)) -> Violation {
     let right = answer(&parameters());
     let mut clusters = right.clusters().to_vec();
     change(&mut clusters);
-    verify(&Clustering::new(clusters, right.matches().clone(), Method::Exact, None), &parameters()).unwrap_err()
+    verify(&Clustering::new(clusters, right.matches().clone(), Choice::asked(Method::Exact), None), &parameters())
+        .unwrap_err()
 }
 
 /// What is said of a result with other matches.
@@ -46,7 +48,8 @@ fn with_matches(parameters: &Parameters, change: impl FnOnce(&mut Vec<Vec<Match>
     let mut lists = lists(&right);
     change(&mut lists);
     let matches = Matches::from_lists(lists);
-    verify(&Clustering::new(right.clusters().to_vec(), matches, Method::Exact, None), parameters).unwrap_err()
+    verify(&Clustering::new(right.clusters().to_vec(), matches, Choice::asked(Method::Exact), None), parameters)
+        .unwrap_err()
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn clusters_that_could_be_merged_are_noticed() {
 #[test]
 fn an_approximate_result_may_miss_but_not_invent() {
     let clusters = vec![vec![1, 3, 5], vec![0], vec![2], vec![4]];
-    let nothing = Clustering::new(clusters, Matches::from_lists(vec![vec![]; 6]), Method::Hnsw, None);
+    let nothing = Clustering::new(clusters, Matches::from_lists(vec![vec![]; 6]), Choice::asked(Method::Hnsw), None);
     assert_eq!(verify(&nothing, &parameters()), Ok(()));
 }
 

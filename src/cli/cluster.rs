@@ -356,11 +356,19 @@ fn summary(
         asked.output_threshold
     )?;
     write!(out, "method       {} in {:.2} s", clustering.method().name(), clustered_in.as_secs_f64())?;
-    if clustering.audit().is_some() {
-        let missed = clustering.missed_hundredths();
-        write!(out, ", an estimated {}.{:02} % of the pairs missed", missed / 100, missed % 100)?;
+    writeln!(out, " ({})", clustering.choice().reason)?;
+    if let Some(audit) = clustering.audit() {
+        let percent = |hundredths: u16| format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        writeln!(
+            out,
+            "missed       an estimated {} % of the pairs, with 95 % confidence {} to {} % ({} pairs of {} faces looked at)",
+            percent(audit.missed_hundredths()),
+            percent(audit.low),
+            percent(audit.high),
+            audit.pairs,
+            audit.sampled,
+        )?;
     }
-    writeln!(out)?;
     if asked.verify {
         writeln!(out, "verified     every promise proven again from the vectors")?;
     }

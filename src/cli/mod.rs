@@ -79,7 +79,8 @@ impl DataArguments {
 impl Arguments {
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
-        let default = if matches!(self.command, Command::Serve(_)) { "info" } else { "warn" };
+        // The index crate tells of every build and file in twenty lines.
+        let default = if matches!(self.command, Command::Serve(_)) { "info,hnsw_rs=warn" } else { "warn" };
         start_log(self.log_format, self.log.as_deref().unwrap_or(default))?;
         match self.command {
             Command::Serve(serve) => serve.run(),

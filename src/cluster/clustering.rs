@@ -1,7 +1,7 @@
 //! The result.
 
 use super::matches::{Match, Matches};
-use super::{Method, Parameters, RecallAudit, Violation, violation};
+use super::{Choice, Method, Parameters, RecallAudit, Violation, violation};
 use crate::confidence::ConfidenceScale;
 use crate::face::FaceSet;
 
@@ -13,14 +13,14 @@ use crate::face::FaceSet;
 pub struct Clustering {
     clusters: Vec<Vec<u32>>,
     matches: Matches,
-    method: Method,
+    choice: Choice,
     audit: Option<RecallAudit>,
 }
 
 impl Clustering {
     /// A result of these parts, as they are.
-    pub fn new(clusters: Vec<Vec<u32>>, matches: Matches, method: Method, audit: Option<RecallAudit>) -> Self {
-        Self { clusters, matches, method, audit }
+    pub fn new(clusters: Vec<Vec<u32>>, matches: Matches, choice: Choice, audit: Option<RecallAudit>) -> Self {
+        Self { clusters, matches, choice, audit }
     }
 
     /// The clusters, most faces first, then by first face; each with its faces in image order (contract R119).
@@ -43,7 +43,12 @@ impl Clustering {
 
     /// How pairs were found.
     pub fn method(&self) -> Method {
-        self.method
+        self.choice.method
+    }
+
+    /// How pairs were found, and why so.
+    pub fn choice(&self) -> Choice {
+        self.choice
     }
 
     /// What the index missed in a sample; none when every pair was compared.

@@ -30,7 +30,7 @@ use std::sync::Mutex;
 
 use super::components::{Component, components};
 use super::gather::Edges;
-use super::graph::Graph;
+use super::lists::Lists;
 use super::verify::{Candidate, Edge, keep};
 use super::watch::{Stage, Watch};
 use super::{ClusterError, Method, Run, levels, rounds, workers};
@@ -169,8 +169,8 @@ pub(super) fn merge_all<L: Copy + Sync + Into<Merge>>(
     sizes: Vec<u32>,
     parents: &mut [u32],
 ) -> Result<(), ClusterError> {
-    let graph = Graph::new(run, links, &sizes)?;
-    let left = rounds::merge(run, graph, sizes, parents)?;
+    let lists = Lists::new(run, links, &sizes)?;
+    let left = rounds::merge(run, lists, sizes, parents)?;
     if left.is_empty() { Ok(()) } else { queue(run, left, Method::Exact, parents) }
 }
 

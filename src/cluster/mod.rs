@@ -7,12 +7,13 @@
 //!                     it missed) -------------------+
 //! ```
 //!
-//! **Promises.** Same faces, same parameters, same result: on any processor, with any number of threads. A candidate
+//! **Promises.** Same faces, same parameters, same result: on any processor, with any number of threads. (With a kept
+//! graph the result of an approximate run also depends on what that graph was built from, see `index`.) A candidate
 //! is proposed, an edge is proven: only `verify` turns the one into the other, so an unproven pair cannot reach a
 //! result. Nothing is cut short: a run ends with a whole answer, or says that it was stopped or how much memory it
 //! would need. [`Clustering::verify`] re-proves a result from the vectors.
 //!
-//! **Not here.** Disk, clock, sockets, logs, names: faces are indices in image order.
+//! **Not here.** Disk (but for the folder that passes through `graph`), clock, sockets, logs, names: faces are indices in image order.
 //!
 //! **Why complete linkage.** Linking whatever is similar enough chains people together through a few look-alikes. Here
 //! every pair inside a cluster reaches the threshold (contract R110), and the highest link is merged first (R111).
@@ -26,9 +27,11 @@ mod exhaustive;
 mod gather;
 mod graph;
 mod index;
+mod interval;
 mod ledger;
 mod levels;
 mod link;
+mod lists;
 mod matches;
 mod method;
 mod rounds;
@@ -44,9 +47,10 @@ use thiserror::Error;
 
 pub use audit::RecallAudit;
 pub use clustering::Clustering;
+pub use graph::{Graph, GraphError, NoShelf, Shelf};
 pub use ledger::{Forgetful, Known, Ledger, Pair, Plan};
 pub use matches::{Match, Matches};
-pub use method::Method;
+pub use method::{Choice, Method, Reason};
 pub use violation::Violation;
 pub use watch::{Stage, Unwatched, Watch};
 
@@ -140,6 +144,20 @@ pub enum ClusterError {
     },
 }
 
+/// What earlier runs have left, and where this one leaves the like.
+#[derive(Clone, Copy)]
+pub struct Past<'a> {
+    /// For exact runs: which pairs were found.
+    pub ledger: &'a dyn Ledger,
+    /// For approximate ones: the graph.
+    pub shelf: &'a dyn Shelf,
+}
+
+impl Past<'static> {
+    /// There is none, and nothing is kept.
+    pub const NONE: Self = Self { ledger: &Forgetful, shelf: &NoShelf };
+}
+
 /// What every step of one run needs to know.
 #[derive(Clone, Copy)]
 struct Run<'a> {
@@ -159,34 +177,36 @@ pub fn cluster(
     resources: &Resources,
     watch: &dyn Watch,
 ) -> Result<Clustering, ClusterError> {
-    cluster_with(faces, scale, parameters, resources, watch, &Forgetful)
+    cluster_with(faces, scale, parameters, resources, watch, Past::NONE)
 }
 
-/// The same, telling `ledger` what is found and not doing again what it has kept. It never changes a result.
+/// The same with the past: an exact run does not compare again what its ledger has, which never changes a result; an
+/// approximate one takes its graph from the shelf. Both leave there what they found.
 pub fn cluster_with(
     faces: &FaceSet,
     scale: &ConfidenceScale,
     parameters: &Parameters,
     resources: &Resources,
     watch: &dyn Watch,
-    ledger: &dyn Ledger,
+    past: Past<'_>,
 ) -> Result<Clustering, ClusterError> {
-    let run = Run { faces, scale, parameters, resources, watch, ledger };
-    let method = method::choose(&run);
-    let gather = gather::Gather::new(&run, method);
-    let audit = match method {
+    let run = Run { faces, scale, parameters, resources, watch, ledger: past.ledger };
+    let choice = method::choose(&run);
+    let gather = gather::Gather::new(&run, choice.method);
+    let audit = match choice.method {
         Method::Exact => {
             exhaustive::compare(&run, &gather)?;
             None
         }
         Method::Hnsw => {
-            let candidates = index::propose(&run, gather.floor())?;
+            let index = index::Index::build(&run, past.shelf)?;
+            let candidates = index.propose(gather.floor())?;
             verify::keep_all(&run, &candidates, &gather)?;
-            Some(audit::recall(&run, gather.floor(), &candidates)?)
+            Some(audit::recall(&run, gather.floor(), &index, &candidates)?)
         }
     };
     let (edges, best) = gather.finish();
-    let clusters = link::cliques(&run, edges, method)?;
+    let clusters = link::cliques(&run, edges, choice.method)?;
     let matches = matches::rank(&run, best, &clusters)?;
-    Ok(Clustering::new(clusters, matches, method, audit))
+    Ok(Clustering::new(clusters, matches, choice, audit))
 }

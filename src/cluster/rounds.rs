@@ -24,8 +24,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::graph::{Graph, Link};
 use super::link::Merge;
+use super::lists::{Link, Lists};
 use super::watch::{Meter, Stage};
 use super::{ClusterError, Run, workers};
 
@@ -70,17 +70,17 @@ struct Note {
     n_faces: u32,
 }
 
-/// Merges the clusters of `graph` until none is linked any more or a round is no longer worth it; returns the links that
+/// Merges the clusters of these lists until none is linked any more or a round is no longer worth it; returns the links that
 /// are left. `parents` says of each cluster which it was merged into.
 ///
 /// `sizes` has the number of faces of each cluster.
 pub(super) fn merge(
     run: &Run<'_>,
-    graph: Graph,
+    links: Lists,
     sizes: Vec<u32>,
     parents: &mut [u32],
 ) -> Result<Vec<Merge>, ClusterError> {
-    let mut lists = graph.lists;
+    let mut lists = links.of;
     let n = lists.len();
     let mut clusters = Clusters { parents: parents.iter().copied().map(AtomicU32::new).collect(), sizes };
     let mut notes: Vec<Notes> = (0..run.resources.threads.get()).map(|_| Notes::new(n)).collect();

@@ -8,7 +8,7 @@ use super::progress::Control;
 use super::records::{ClusterTask, ClusteringOutcome, DatabaseRecord, ImageRecord, JobResult, ModelRecord};
 use super::worker::Unfinished;
 use super::{COSINE, Engine};
-use crate::cluster::{self, ClusterError, Parameters, Resources};
+use crate::cluster::{self, Choice, ClusterError, NoShelf, Parameters, Past, Resources, Shelf};
 use crate::confidence::ConfidenceScale;
 use crate::face::{DatabaseName, Embedding, FaceId, FaceSet, ImageStatus};
 use crate::job::{Event, State, Timestamp, Token};
@@ -19,8 +19,12 @@ use crate::store::{Batch, Scan, StoreError, decode, keys};
 struct Snapshot {
     faces: FaceSet,
     scale: ConfidenceScale,
+    /// The memory that the faces take.
+    bytes: u64,
     /// The oldest synchronisation seen.
     synced: Timestamp,
+    /// The number of the database, where there is only one, which then may have a graph.
+    only: Option<u64>,
 }
 
 impl Engine {
@@ -42,17 +46,22 @@ impl Engine {
         };
         let resources = Resources {
             threads: self.settings.threads,
-            max_bytes: self.settings.memory,
+            max_bytes: self.settings.memory.saturating_sub(snapshot.bytes),
             auto_exact: self.settings.auto_exact,
             ..Resources::default()
         };
-        let clustering =
-            cluster::cluster(&snapshot.faces, &snapshot.scale, &parameters, &resources, control).map_err(|error| {
-                match error {
-                    ClusterError::Stopped => Unfinished::Told,
-                    ClusterError::TooManyPairs { .. } => EngineError::new(ErrorKind::Limit, limit_text(&error)).into(),
-                }
-            })?;
+        let Snapshot { faces, scale, .. } = &snapshot;
+        let shelf: Box<dyn Shelf> = match snapshot.only {
+            Some(number) => Box::new(self.shelf(number)),
+            None => Box::new(NoShelf),
+        };
+        let past = Past { shelf: &*shelf, ..Past::NONE };
+        let clustering = cluster::cluster_with(faces, scale, &parameters, &resources, control, past);
+        drop(shelf);
+        let clustering = clustering.map_err(|error| match error {
+            ClusterError::Stopped => Unfinished::Told,
+            ClusterError::TooManyPairs { .. } => EngineError::new(ErrorKind::Limit, limit_text(&error)).into(),
+        })?;
         let n_chunks = match self.keep_result(token, &snapshot.faces, &clustering, control) {
             Ok(n_chunks) => n_chunks,
             Err(unfinished) => {
@@ -64,11 +73,12 @@ impl Engine {
             n_faces: snapshot.faces.len() as u64,
             n_clusters: clustering.clusters().len() as u64,
             n_chunks,
-            method: clustering.method(),
-            missed: clustering.missed_hundredths(),
+            choice: clustering.choice(),
+            audit: clustering.audit(),
             synced: (!task.sync).then_some(snapshot.synced.0),
         };
-        info!(%token, faces = outcome.n_faces, clusters = outcome.n_clusters, "clustering done");
+        let Choice { method, reason } = outcome.choice;
+        info!(%token, faces = outcome.n_faces, clusters = outcome.n_clusters, method = method.name(), %reason, "clustering done");
         let state = self.end(token, Event::Finish, Some(JobResult::Clustering(outcome)), Batch::new())?;
         if state != State::Finished {
             self.clear_rows(&[keys::result(token)])?;
@@ -111,7 +121,8 @@ impl Engine {
         }
         let set =
             set.map_err(|error| EngineError::caused(ErrorKind::Internal, "the images do not fit together", error))?;
-        Ok(Snapshot { faces: set, scale, synced })
+        let only = if let [(_, record)] = &databases[..] { Some(record.number) } else { None };
+        Ok(Snapshot { faces: set, scale, bytes: self.settings.memory - left, synced, only })
     }
 
     /// Counts an image against the memory of a job.

@@ -172,6 +172,7 @@ impl Engine {
     /// Removes the rows of a database that is gone already.
     pub(super) fn clear_database(&self, number: u64) -> Result<(), EngineError> {
         self.clear_rows(&[keys::images(number), keys::faces(number)])?;
+        self.remove_index(number);
         let mut batch = Batch::new();
         batch.remove(keys::clearance(number));
         Ok(self.store.commit(batch)?)

@@ -17,6 +17,7 @@ mod error;
 mod export;
 mod faces;
 mod import;
+mod index;
 mod jobs;
 mod progress;
 mod records;
@@ -98,7 +99,7 @@ impl Engine {
         Self::with(Arc::new(store), Arc::new(SystemClock), settings)
     }
 
-    /// The same over any store and clock; the data directory holds only uploads then.
+    /// The same over any store and clock; the data directory holds only uploads and graphs then.
     pub fn with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Result<Arc<Self>, EngineError> {
         let engine = Self {
             faces: RwLock::new(Faces { views: BTreeMap::new(), opened: clock.now() }),

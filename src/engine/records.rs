@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::ErrorKind;
-use crate::cluster::{MatchScope, Method, Search};
+use crate::cluster::{Choice, MatchScope, RecallAudit, Search};
 use crate::confidence::{Confidence, Threshold};
 use crate::face::ImageStatus;
 use crate::job::{Life, Queue};
@@ -168,10 +168,10 @@ pub struct ClusteringOutcome {
     pub n_clusters: u64,
     /// How many result chunks hold them.
     pub n_chunks: u32,
-    /// How pairs were looked for.
-    pub method: Method,
-    /// The estimated share of pairs missed, in hundredths of a percent.
-    pub missed: u16,
+    /// How pairs were looked for, and why so.
+    pub choice: Choice,
+    /// How many pairs the index is estimated to have missed; none when every pair was compared.
+    pub audit: Option<RecallAudit>,
     /// The oldest synchronisation seen, in microseconds since 1970, when the job asked for no synchronisation.
     pub synced: Option<i64>,
 }

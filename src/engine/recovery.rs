@@ -34,6 +34,8 @@ impl Engine {
         }
         self.load_jobs()?;
         self.forget_all_expired();
+        let numbers: Vec<u64> = self.databases()?.iter().map(|(_, record)| record.number).collect();
+        self.sweep_indexes(&numbers);
         self.clear_uploads()
     }
 
@@ -96,7 +98,8 @@ impl Engine {
     }
 }
 
-fn clear_folder(folder: &std::path::Path, keep: &BTreeSet<String>) -> io::Result<()> {
+/// Removes everything in a folder but what is named; makes the folder if it is not there.
+pub(super) fn clear_folder(folder: &std::path::Path, keep: &BTreeSet<String>) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     if let Some(parent) = folder.parent() {
         fs::File::open(parent)?.sync_all()?; // so that the folder is there after a power cut

@@ -87,13 +87,28 @@ pub(super) fn write_outcome(
         answer.text("syncdatabase", "false")?;
         answer.text("synctime", &actions.date(Timestamp(synced)))?;
     }
-    if outcome.method == Method::Hnsw || task.search.is_some() {
-        answer.open("search")?;
-        answer.text("method", outcome.method.name())?;
-        answer.value("estimatedmissed", format_args!("{}.{:02}", outcome.missed / 100, outcome.missed % 100))?;
-        answer.close("search")?;
+    if outcome.choice.method == Method::Hnsw || task.search.is_some() {
+        write_search(answer, outcome)?;
     }
     Ok(())
+}
+
+/// How pairs were found and how many were missed (R166), and, of our own, how sure that is and why it was done so (R37).
+fn write_search(answer: &mut Answer<'_>, outcome: &ClusteringOutcome) -> io::Result<()> {
+    let percent = |answer: &mut Answer<'_>, name: &'static str, hundredths: u16| {
+        answer.value(name, format_args!("{}.{:02}", hundredths / 100, hundredths % 100))
+    };
+    answer.open("search")?;
+    answer.text("method", outcome.choice.method.name())?;
+    percent(answer, "estimatedmissed", outcome.audit.map_or(0, |audit| audit.missed_hundredths()))?;
+    if let Some(audit) = outcome.audit {
+        percent(answer, "estimatedmissedlow", audit.low)?;
+        percent(answer, "estimatedmissedhigh", audit.high)?;
+        answer.value("sampledfaces", audit.sampled)?;
+        answer.value("sampledpairs", audit.pairs)?;
+    }
+    answer.text("reason", &outcome.choice.reason.to_string())?;
+    answer.close("search")
 }
 
 /// The element `clusters`: images in output order, cluster by cluster.
