@@ -179,7 +179,8 @@ fn no_pair_is_lost(name: &str, rows: &[Vec<f32>], scale: &ConfidenceScale, thres
         let invented = ours.iter().find(|pair| expected.binary_search(pair).is_err());
         assert_eq!((lost, invented), (None, None), "{name} at {threshold} with {instructions}: lost, invented");
     }
-    Heads::build(faces.values(), faces.dimension(), None, floor, NonZeroUsize::MIN, Instructions::best()).is_some()
+    Heads::build(faces.values(), faces.dimension(), None, floor, NonZeroUsize::MIN, Instructions::best(), &|| false)
+        .is_some()
 }
 
 #[test]
@@ -273,7 +274,8 @@ fn survives_its_own_cosine(dimension: usize, decay: f64, seed: u64, with: &[Inst
     let faces = faces(&rows);
     for &instructions in with {
         let threads = NonZeroUsize::new(2).unwrap();
-        let heads = Heads::build(faces.values(), dimension, None, 0.9, threads, instructions).expect("heads are used");
+        let heads = Heads::build(faces.values(), dimension, None, 0.9, threads, instructions, &|| false)
+            .expect("heads are used");
         let row_cuts: Vec<i32> =
             (0..2 * PAIRS).map(|row| heads.cut(dot(faces.row(row & !1), faces.row(row | 1)))).collect();
         let mut survived = vec![false; 2 * PAIRS];

@@ -186,7 +186,10 @@ fn so_many_faces_that_8_bit_heads_find_the_pairs_are_proven_again_from_the_vecto
     }
     let faces = faces(&rows);
     let floor = scale.lowest_cosine("80".parse().unwrap());
-    let heads = Heads::build(faces.values(), faces.dimension(), None, floor, NonZeroUsize::MIN, Instructions::best());
+    let heads =
+        Heads::build(faces.values(), faces.dimension(), None, floor, NonZeroUsize::MIN, Instructions::best(), &|| {
+            false
+        });
     assert!(heads.is_some(), "the heads are not used, so this tests nothing");
     for (max_matches, threshold) in [(None, "80"), (Some(3), "60")] {
         let parameters = Parameters {

@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use super::{Failure, percent_bar};
 use crate::aci::Answer;
 use crate::aci::actions::{Page, write_clusters};
-use crate::cluster::{self, Clustering, MatchScope, Parameters, Resources, Search, Stage, Watch};
+use crate::cluster::{self, Clustering, Estimate, MatchScope, Parameters, Resources, Search, Stage, Watch};
 use crate::confidence::{ConfidenceScale, Threshold};
 use crate::engine::{ResultFace, Settings};
 use crate::exchange::{ExchangeError, Format, Options, Reader, Source};
@@ -225,6 +225,12 @@ impl Watch for Bar {
             self.bar.set_message(stage.name());
         }
         self.bar.set_position(done * 100_000 / total.max(1));
+    }
+
+    fn expect(&self, estimate: &Estimate) {
+        let Estimate { pairs, edges, bytes, limit, .. } = estimate;
+        let (bytes, limit) = (HumanBytes(*bytes), HumanBytes(*limit));
+        self.bar.println(format!("expecting    {edges} of {pairs} pairs to match, {bytes} for them of {limit}"));
     }
 }
 

@@ -140,6 +140,7 @@ pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterE
             gather.floor(),
             run.resources.threads,
             run.resources.instructions,
+            &|| run.watch.should_stop(),
         )
     };
     gather.reserve(heads.as_ref().map_or(0, Heads::bytes))?;

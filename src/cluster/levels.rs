@@ -123,6 +123,7 @@ fn find(run: &Run<'_>, clusters: &[Cluster], highest: &Highest) -> Result<(), Cl
         highest.level().min(tight),
         run.resources.threads,
         run.resources.instructions,
+        &|| run.watch.should_stop(),
     );
     let scratch = || (Scratch::default(), Vec::new());
     workers::for_each(run, Stage::Link, tiles.len(), scratch, |(scratch, found), tile| {

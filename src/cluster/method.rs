@@ -116,7 +116,7 @@ fn auto(n: usize, d: usize, limit: Duration) -> Choice {
 /// Expected time of all pairs on one thread of a reference processor (AVX2): 5 ns a pair for everything. Measured on two
 /// threads: 50,000 faces of dimension 512 in 3.2 s, 13,233 of dimension 128 in 0.25 s. The dimension hardly matters, for
 /// all but a few pairs are decided by their 8-bit heads, which have at most 256 numbers.
-fn exact_time(n: usize) -> Duration {
+pub(super) fn exact_time(n: usize) -> Duration {
     let pairs = n as f64 * n as f64 / 2.0;
     seconds(pairs * 5e-9)
 }

@@ -23,6 +23,7 @@ mod census;
 mod clustering;
 mod components;
 mod copies;
+mod estimate;
 mod exhaustive;
 mod gather;
 mod graph;
@@ -47,6 +48,7 @@ use thiserror::Error;
 
 pub use audit::RecallAudit;
 pub use clustering::Clustering;
+pub use estimate::Estimate;
 pub use graph::{Graph, GraphError, NoShelf, Shelf};
 pub use ledger::{Forgetful, Known, Ledger, Pair, Plan};
 pub use matches::{Match, Matches};
@@ -195,6 +197,9 @@ pub fn cluster_with(
     let gather = gather::Gather::new(&run, choice.method);
     let audit = match choice.method {
         Method::Exact => {
+            if let Some(estimate) = estimate::exact(&run)? {
+                watch.expect(&estimate);
+            }
             exhaustive::compare(&run, &gather)?;
             None
         }

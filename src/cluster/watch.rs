@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Mutex;
 
-use super::ClusterError;
+use super::{ClusterError, Estimate};
 
 /// The steps of a run, in order. `Index` is there only with the approximate index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +46,9 @@ pub trait Watch: Sync {
     /// `done` of `total` units of `stage` are done; within a stage with one total, `done` does not decrease. A stage
     /// may begin anew with another total.
     fn report(&self, stage: Stage, done: u64, total: u64);
+
+    /// What the run is expected to find and to need; said once, before an exact comparison of many faces.
+    fn expect(&self, _: &Estimate) {}
 }
 
 /// Nobody watches.

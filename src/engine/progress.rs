@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tracing::info;
+
 use crate::cluster;
 
 /// What a running job may be told.
@@ -144,6 +146,19 @@ impl cluster::Watch for Control {
             cluster::Stage::Rank => RANK,
         };
         self.note(stage, done, total);
+    }
+
+    fn expect(&self, estimate: &cluster::Estimate) {
+        let cluster::Estimate { pairs, edges, matches, bytes, limit, time } = *estimate;
+        info!(
+            pairs,
+            edges,
+            matches,
+            bytes,
+            limit,
+            seconds = time.as_secs_f64(),
+            "the job is expected to find and to need"
+        );
     }
 }
 

@@ -93,7 +93,7 @@ struct Head {
 impl Heads {
     /// The heads of `values`, rows of `dimension` numbers, if they are expected to find the pairs at or above `floor`
     /// sooner than float32 products would. Whether they are, and what they discard, is the same for all `instructions`.
-    /// With an order, place p holds the head of row `order[p]`.
+    /// With an order, place p holds the head of row `order[p]`. None too when it should stop.
     pub fn build(
         values: &[f32],
         dimension: usize,
@@ -101,6 +101,7 @@ impl Heads {
         floor: f64,
         threads: NonZeroUsize,
         instructions: Instructions,
+        should_stop: &(dyn Fn() -> bool + Sync),
     ) -> Option<Self> {
         let n = order.map_or(values.len().checked_div(dimension)?, <[u32]>::len);
         if n < LEAST_FACES || !DIMENSIONS.contains(&dimension) || floor <= 0.0 {
@@ -115,7 +116,11 @@ impl Heads {
                 (design.cost(&sample, floor, instructions), design)
             })
             .min_by(|(a, _), (b, _)| a.total_cmp(b))?;
-        (cost < plain).then(|| Self::new(&design, values, order, instructions, threads))
+        if cost >= plain {
+            return None;
+        }
+        let heads = Self::new(&design, values, order, instructions, threads, should_stop);
+        (!should_stop()).then_some(heads)
     }
 
     fn new(
@@ -124,6 +129,7 @@ impl Heads {
         order: Option<&[u32]>,
         instructions: Instructions,
         threads: NonZeroUsize,
+        should_stop: &(dyn Fn() -> bool + Sync),
     ) -> Self {
         let n = order.map_or(values.len() / design.dimension, <[u32]>::len);
         let mut packed = Packed::new(n, design.length, instructions.layout());
@@ -135,7 +141,7 @@ impl Heads {
             let work = || {
                 loop {
                     let next = queue.lock().expect("taking the next part does not panic").next();
-                    let Some((at, (part, terms))) = next else { return };
+                    let Some((at, (part, terms))) = next.filter(|_| !should_stop()) else { return };
                     let places = at * PART..n.min(at * PART + PART);
                     match order {
                         None => design.fill(
@@ -275,7 +281,7 @@ impl Design {
 
     /// What a pair of the sample costs on average, in 8-bit multiplications.
     fn cost(&self, sample: &[f32], floor: f64, instructions: Instructions) -> f64 {
-        let heads = Heads::new(self, sample, None, instructions, NonZeroUsize::MIN);
+        let heads = Heads::new(self, sample, None, instructions, NonZeroUsize::MIN, &|| false);
         let n = sample.len() / self.dimension;
         let cuts = vec![heads.cut(floor); n];
         let (mut survivors, mut pairs) = (0u64, 0u64);
@@ -328,7 +334,7 @@ mod tests {
         let n = values.len() / dimension;
         let design = Design::new(&principal(values, dimension), dimension, length, &sample(values, dimension));
         let mut found = Instructions::available().iter().map(|&instructions| {
-            let heads = Heads::new(&design, values, None, instructions, NonZeroUsize::new(2).unwrap());
+            let heads = Heads::new(&design, values, None, instructions, NonZeroUsize::new(2).unwrap(), &|| false);
             let cuts = vec![heads.cut(floor); n];
             let mut pairs = Vec::new();
             heads.survivors(0..n, 0..n, (&cuts, &cuts), |row, column| pairs.push((row, column)));

@@ -111,6 +111,7 @@ fn main() {
         FLOOR,
         NonZeroUsize::new(threads).expect("at least one thread"),
         instructions,
+        &|| false,
     );
     let built = begun.elapsed();
     let row = |i: usize| &values[i * dimension..][..dimension];
