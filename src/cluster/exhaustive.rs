@@ -130,6 +130,7 @@ pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterE
         units: pieces + tiles.len(),
     };
     ledger.begin(&plan);
+    run.watch.report(Stage::Compare, 0, plan.units); // making the heads is part of it
     let heads = if order.n_fresh == 0 {
         None
     } else {

@@ -60,7 +60,9 @@ impl Engine {
         drop(shelf);
         let clustering = clustering.map_err(|error| match error {
             ClusterError::Stopped => Unfinished::Told,
-            ClusterError::TooManyPairs { .. } => EngineError::new(ErrorKind::Limit, limit_text(&error)).into(),
+            ClusterError::TooManyPairs { .. } => {
+                EngineError::new(ErrorKind::Limit, limit_text(error, snapshot.bytes)).into()
+            }
         })?;
         let n_chunks = match self.keep_result(token, &snapshot.faces, &clustering, control) {
             Ok(n_chunks) => n_chunks,
@@ -204,7 +206,10 @@ fn trained_image(
     Ok(Some((FaceId { database: database.clone(), identifier, label }, embedding(&key, values)?)))
 }
 
-/// The figure and the limit, and what helps (contract R121).
-fn limit_text(error: &ClusterError) -> String {
+/// The figure and the limit, both with the images, and what helps (contract R121).
+fn limit_text(mut error: ClusterError, images: u64) -> String {
+    if let ClusterError::TooManyPairs { bytes, limit, .. } = &mut error {
+        (*bytes, *limit) = (*bytes + images, *limit + images);
+    }
     format!("{error} (setting max_job_memory)")
 }
