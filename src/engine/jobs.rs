@@ -140,9 +140,9 @@ impl Engine {
         let state = entry.state();
         let progress = match (&entry.control, state) {
             (Some(control), _) => control.progress(),
-            (None, State::Finished) => Progress { percent: 100.0, stage: None, before: Vec::new() },
+            (None, State::Finished) => Progress { percent: 100.0, ..Progress::default() },
             (None, State::Queued) => Progress::default(),
-            (None, _) => entry.reached.clone(),
+            (None, _) => Progress { remaining: None, ..entry.reached.clone() },
         };
         JobView {
             token,
