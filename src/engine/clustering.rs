@@ -4,11 +4,12 @@ use tracing::info;
 
 use super::error::{EngineError, ErrorKind};
 use super::faces::{Faces, embedding};
+use super::ledger::{JobLedger, Past};
 use super::progress::Control;
 use super::records::{ClusterTask, ClusteringOutcome, DatabaseRecord, ImageRecord, JobResult, ModelRecord};
 use super::worker::Unfinished;
 use super::{COSINE, Engine};
-use crate::cluster::{self, ClusterError, Parameters, Resources};
+use crate::cluster::{self, ClusterError, Clustering, Parameters, Resources};
 use crate::confidence::ConfidenceScale;
 use crate::face::{DatabaseName, Embedding, FaceId, FaceSet, ImageStatus};
 use crate::job::{Event, State, Timestamp, Token};
@@ -19,6 +20,8 @@ use crate::store::{Batch, Scan, StoreError, decode, keys};
 struct Snapshot {
     faces: FaceSet,
     scale: ConfidenceScale,
+    /// The number of its database; none for all.
+    database: Option<u64>,
     /// The oldest synchronisation seen.
     synced: Timestamp,
 }
@@ -33,25 +36,7 @@ impl Engine {
     ) -> Result<State, Unfinished> {
         control.loading();
         let snapshot = self.snapshot(task)?;
-        let parameters = Parameters {
-            cluster_threshold: task.cluster_threshold(),
-            output_threshold: task.output_threshold(),
-            max_matches: task.max_results.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
-            scope: task.scope,
-            search: task.search.unwrap_or_default(),
-        };
-        let resources = Resources {
-            threads: self.settings.threads,
-            max_bytes: self.settings.memory,
-            auto_exact: self.settings.auto_exact,
-        };
-        let clustering =
-            cluster::cluster(&snapshot.faces, &snapshot.scale, &parameters, &resources, control).map_err(|error| {
-                match error {
-                    ClusterError::Stopped => Unfinished::Told,
-                    ClusterError::TooManyPairs { .. } => EngineError::new(ErrorKind::Limit, limit_text(&error)).into(),
-                }
-            })?;
+        let (clustering, ledger) = self.clustered(token, task, &snapshot, control)?;
         let n_chunks = match self.keep_result(token, &snapshot.faces, &clustering, control) {
             Ok(n_chunks) => n_chunks,
             Err(unfinished) => {
@@ -69,22 +54,63 @@ impl Engine {
         };
         info!(%token, faces = outcome.n_faces, clusters = outcome.n_clusters, "clustering done");
         let state = self.end(token, Event::Finish, Some(JobResult::Clustering(outcome)), Batch::new())?;
-        if state != State::Finished {
+        if state == State::Finished {
+            ledger.keep();
+        } else {
             self.clear_rows(&[keys::result(token)])?;
         }
         Ok(state)
     }
 
+    /// The clustering of a snapshot, and what is to be kept of the work if the job ends well.
+    fn clustered<'a>(
+        &'a self,
+        token: Token,
+        task: &ClusterTask,
+        snapshot: &'a Snapshot,
+        control: &'a Control,
+    ) -> Result<(Clustering, JobLedger<'a>), Unfinished> {
+        let Snapshot { faces, scale, database, .. } = snapshot;
+        let parameters = Parameters {
+            cluster_threshold: task.cluster_threshold(),
+            output_threshold: task.output_threshold(),
+            max_matches: task.max_results.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            scope: task.scope,
+            search: task.search.unwrap_or_default(),
+        };
+        let resources = Resources {
+            threads: self.settings.threads,
+            max_bytes: self.settings.memory,
+            auto_exact: self.settings.auto_exact,
+        };
+        let run = |past| {
+            let ledger = JobLedger::new(self, token, control, faces, *database, past);
+            (cluster::cluster_with(faces, scale, &parameters, &resources, control, &ledger), ledger)
+        };
+        let (mut clustering, mut ledger) = run(Past::Asked);
+        if ledger.is_misread() {
+            (clustering, ledger) = run(Past::Unasked);
+        }
+        match clustering {
+            Ok(clustering) => Ok((clustering, ledger)),
+            Err(ClusterError::Stopped) => Err(Unfinished::Told),
+            Err(error @ ClusterError::TooManyPairs { .. }) => {
+                Err(EngineError::new(ErrorKind::Limit, limit_text(&error)).into())
+            }
+        }
+    }
+
     /// The trained images that take part, under one lock.
     fn snapshot(&self, task: &ClusterTask) -> Result<Snapshot, EngineError> {
         let mut faces = self.write_faces();
-        let databases = match &task.database {
+        let (databases, number) = match &task.database {
             Some(name) => {
                 let name = DatabaseName::new(name).expect("checked when the job was accepted");
                 let record = self.database(&name)?;
-                vec![(name, record)]
+                let number = record.number;
+                (vec![(name, record)], Some(number))
             }
-            None => self.databases()?,
+            None => (self.databases()?, None),
         };
         if task.sync {
             let now = self.clock.now();
@@ -110,7 +136,7 @@ impl Engine {
         }
         let set =
             set.map_err(|error| EngineError::caused(ErrorKind::Internal, "the images do not fit together", error))?;
-        Ok(Snapshot { faces: set, scale, synced })
+        Ok(Snapshot { faces: set, scale, database: number, synced })
     }
 
     /// Counts an image against the memory of a job.

@@ -16,8 +16,10 @@ mod clustering;
 mod error;
 mod export;
 mod faces;
+mod fingerprint;
 mod import;
 mod jobs;
+mod ledger;
 mod progress;
 mod records;
 mod recovery;
@@ -98,7 +100,7 @@ impl Engine {
         Self::with(Arc::new(store), Arc::new(SystemClock), settings)
     }
 
-    /// The same over any store and clock; the data directory holds only uploads then.
+    /// The same over any store and clock; the data directory holds only uploads and files of pairs then.
     pub fn with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Result<Arc<Self>, EngineError> {
         let engine = Self {
             faces: RwLock::new(Faces { views: BTreeMap::new(), opened: clock.now() }),
