@@ -226,3 +226,111 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ledger::kept::Kept;
+
+    const UNITS: u64 = 9;
+    const PRINTS: [Print; 3] = [[1; 16], [2; 16], [3; 16]];
+
+    fn head() -> Head {
+        let (floor, complete) = (0.25, 0.5);
+        let plan = Plan { faces: 3, fresh: 3, side: 1, floor, complete, pieces: 0, units: UNITS };
+        Head { plan, identity: [7; 32] }
+    }
+
+    fn open(path: &Path) -> Log {
+        Log::open(path, head(), &PRINTS, Duration::ZERO).unwrap()
+    }
+
+    fn pairs_of(unit: u64) -> Vec<Pair> {
+        [(0, 1), (0, 2), (1, 2)].into_iter().take(unit as usize % 4).collect()
+    }
+
+    /// A whole log, its units not in order.
+    fn whole(path: &Path) -> Vec<u8> {
+        let log = open(path);
+        for unit in (0..UNITS).map(|at| at ^ 1).filter(|&unit| unit < UNITS).chain([8]) {
+            log.append(unit, &pairs_of(unit));
+        }
+        drop(log);
+        fs::read(path).unwrap()
+    }
+
+    /// What is found of a log, which is what was written.
+    fn found(log: &Log) -> u64 {
+        let mut pairs = Vec::new();
+        let read = |&unit: &u64| {
+            let is_found = log.read(unit, &mut pairs);
+            assert!(!is_found || pairs == pairs_of(unit), "unit {unit}");
+            is_found
+        };
+        (0..UNITS).filter(read).count() as u64
+    }
+
+    #[test]
+    fn a_log_cut_or_changed_anywhere_gives_what_was_written_or_nothing_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let bytes = whole(&path);
+        assert_eq!(found(&open(&path)), UNITS);
+        assert_eq!(Kept::load(&path, &PRINTS).unwrap().map(|kept| kept.n_known), Some(3));
+        let body = head().body() as usize;
+        let cut = (0..bytes.len()).map(|at| bytes[..at].to_vec());
+        let changed = (0..bytes.len() * 8).map(|at| {
+            let mut bytes = bytes.clone();
+            bytes[at / 8] ^= 1 << (at % 8);
+            bytes
+        });
+        for damaged in cut.chain(changed) {
+            fs::write(&path, &damaged).unwrap();
+            assert!(Kept::load(&path, &PRINTS).is_err());
+            let log = open(&path);
+            let n_found = found(&log);
+            assert!(n_found < UNITS, "something is missing");
+            assert_eq!(log.n_found(0), n_found);
+            if damaged.len() < bytes.len() && damaged.len() >= body + 8 {
+                assert!(n_found > 0, "{} of {} bytes", damaged.len(), bytes.len());
+            }
+            for unit in (0..UNITS).filter(|&unit| !log.read(unit, &mut Vec::new())) {
+                log.append(unit, &pairs_of(unit));
+            }
+            drop(log);
+            assert_eq!(found(&open(&path)), UNITS, "the log goes on behind what was found");
+            assert!(Kept::load(&path, &PRINTS).unwrap().is_some());
+        }
+    }
+
+    #[test]
+    fn a_log_of_other_work_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        whole(&path);
+        let other = Head { identity: [8; 32], ..head() };
+        let log = Log::open(&path, other, &PRINTS, Duration::ZERO).unwrap();
+        assert_eq!((found(&log), log.bytes()), (0, head().body()));
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut log = open(&path);
+        log.file = File::open(&path).unwrap(); // for reading
+        assert_eq!(log.append(0, &pairs_of(3)), None);
+        assert_eq!(log.append(1, &pairs_of(3)), None);
+        assert!(!log.sync() && !path.exists());
+    }
+
+    #[test]
+    fn a_unit_that_is_there_twice_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        whole(&path);
+        open(&path).append(3, &pairs_of(3));
+        assert!(Kept::load(&path, &PRINTS).is_err());
+        assert_eq!(found(&open(&path)), UNITS);
+    }
+}
