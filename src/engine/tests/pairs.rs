@@ -82,7 +82,7 @@ fn compared(path: &Path) -> (u32, u32) {
 fn damaged(bytes: &[u8], how: u64) -> Vec<u8> {
     let mut random = Random(how);
     // the head more often than its size deserves
-    let at = random.below(if how % 4 == 0 { 100 } else { bytes.len() as u64 }) as usize;
+    let at = random.below(if how.is_multiple_of(4) { 100 } else { bytes.len() as u64 }) as usize;
     let mut bytes = bytes.to_vec();
     match how % 3 {
         0 => bytes.truncate(at),
@@ -153,7 +153,7 @@ fn what_is_kept_stands_for_its_faces_until_they_change_or_the_database_goes() {
         Task::Cluster(task) => {
             Task::Cluster(ClusterTask { cluster_threshold: threshold, output_threshold: threshold, ..task })
         }
-        other => other,
+        other @ Task::Import(_) => other,
     };
     let kept = file(&folder, "1.pairs");
     clustered(&engine, with_threshold(8_500));
