@@ -120,6 +120,8 @@ pub struct RawJobs {
     pub max_ended_jobs: Option<usize>,
     /// Starts without an orderly end after which a job is given up; default 3.
     pub max_attempts: Option<u32>,
+    /// Keep the pairs that a clustering finds for the next one on the same database; default true.
+    pub keep_pairs: Option<bool>,
     /// Bytes of the store's page cache; default 64 MiB.
     pub cache_size: Option<u64>,
 }
@@ -219,6 +221,7 @@ impl RawJobs {
         engine.memory = self.max_job_memory.unwrap_or(engine.memory);
         engine.max_result = self.max_result_size.unwrap_or(engine.max_result);
         engine.auto_exact = self.auto_exact_time.map_or(engine.auto_exact, Duration::from_secs);
+        engine.keep_pairs = self.keep_pairs.unwrap_or(engine.keep_pairs);
         engine.retention.age = self.result_retention.map_or(engine.retention.age, Duration::from_secs);
         if let Some(n) = self.max_ended_jobs {
             engine.retention.count = at_least_one("jobs.max_ended_jobs", n)?.get();

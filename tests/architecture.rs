@@ -30,9 +30,10 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 21] = [
+const CRATES: [(&str, &[&str]); 22] = [
     ("bincode", &["store"]),
     ("base64", &["aci"]),
+    ("blake3", &["engine"]),
     ("clap", &["cli"]),
     ("crc32fast", &["store", "exchange", "engine"]),
     ("csv", &["exchange", "cli"]),

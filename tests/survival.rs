@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-use server::{Server, clusters, program, wait_for};
+use faceclique::exchange::{Format, Record, Writer};
+use faceclique::face::{Embedding, Identifier, ImageLabel, ImageStatus};
+use server::{Server, between, clusters, program, wait_for};
 
 /// A seeded generator, the same everywhere (splitmix64).
 struct Random(u64);
@@ -76,6 +78,69 @@ fn a_killed_job_runs_again_and_its_result_is_the_same() {
     assert!(answer.contains("<status>Finished</status>"), "{}", &answer[..500]);
     assert!(clusters(&answer) == clusters(&expected), "the result after the kill is another one");
     assert!(clusters(&expected).matches("<cluster>").count() > 100, "there is something to compare");
+}
+
+/// Long rows of people with eight images each, as NPZ: comparing them takes seconds.
+fn long_rows(n_images: usize, dimension: usize) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crowd.npz");
+    let mut writer = Writer::create(&file, Format::Npz, None).unwrap();
+    let (mut random, mut centre) = (Random(5), Vec::new());
+    for image in 0..n_images {
+        if image % 8 == 0 {
+            centre = (0..dimension).map(|_| random.unit()).collect();
+        }
+        let row: Vec<f32> = centre.iter().map(|value| (value + 0.6 * random.unit()) as f32).collect();
+        let record = Record {
+            row: image as u64 + 1,
+            identifier: Identifier::new(&format!("person {}", image / 8)).unwrap(),
+            label: ImageLabel::new(&(image % 8).to_string()).unwrap(),
+            status: ImageStatus::Trained,
+            model: None,
+            embedding: Some(Embedding::new(row).unwrap()),
+            metadata: Vec::new(),
+        };
+        writer.push(&record).unwrap();
+    }
+    writer.finish().unwrap();
+    fs::read(&file).unwrap()
+}
+
+#[test]
+fn a_job_killed_at_80_percent_goes_on_from_there_and_its_result_is_the_same() {
+    let data = tempfile::tempdir().unwrap();
+    let config = data.path().join("faceclique.toml");
+    fs::write(&config, "[jobs]\nthreads = 1\nkeep_pairs = false\n").unwrap();
+    let start = || Server::start_with(data.path(), &["--config", config.to_str().unwrap()]);
+    let server = start();
+    server.import("crowd", &long_rows(8_000, 1_024));
+    let job = "/action=FaceClustering&database=crowd&clusterthreshold=75&outputthreshold=75&search=exact";
+    let killed = server.submit(job);
+    let progress = format!("/action=QueueInfo&QueueName=FaceClustering&QueueAction=progress&Token={killed}");
+    wait_for(|| {
+        let answer = server.get(&progress);
+        let compared = answer
+            .split_once("<name>compare</name>")
+            .map_or(0.0, |(_, rest)| between(rest, "<percent>", "</percent>").parse().unwrap());
+        if compared >= 80.0 { Ok(()) } else { Err(answer) }
+    });
+    server.kill();
+    let server = start();
+    let answer = server.ended("FaceClustering", &killed);
+    assert!(answer.contains("<status>Finished</status>"), "{answer}");
+    let line = server.said("comparing").pop().expect("it compared");
+    let number = |name: &str| -> u64 {
+        let (_, rest) = line.split_once(&format!(" {name}=")).unwrap_or_else(|| panic!("no {name} in {line}"));
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let (units, recalled) = (number("units"), number("recalled"));
+    assert!(recalled * 2 >= units && recalled < units, "it goes on from near where it was: {line}");
+    let undisturbed = server.submit(job);
+    let expected = server.ended("FaceClustering", &undisturbed);
+    assert!(server.said("comparing").pop().unwrap().contains(" recalled=0 "), "and that one from the beginning");
+    assert!(clusters(&answer) == clusters(&expected), "the result after the kill is another one");
+    assert_eq!(clusters(&expected).matches("<cluster>").count(), 1_000);
+    assert_eq!(fs::read_dir(data.path().join("pairs")).unwrap().count(), 0, "the logs are gone");
 }
 
 #[test]

@@ -4,11 +4,12 @@ use tracing::info;
 
 use super::error::{EngineError, ErrorKind};
 use super::faces::{Faces, embedding};
+use super::ledger::{JobLedger, Past};
 use super::progress::Control;
 use super::records::{ClusterTask, ClusteringOutcome, DatabaseRecord, ImageRecord, JobResult, ModelRecord};
 use super::worker::Unfinished;
 use super::{COSINE, Engine};
-use crate::cluster::{self, Choice, ClusterError, NoShelf, Parameters, Past, Resources, Shelf};
+use crate::cluster::{self, Choice, ClusterError, Clustering, NoShelf, Parameters, Resources, Shelf};
 use crate::confidence::ConfidenceScale;
 use crate::face::{DatabaseName, Embedding, FaceId, FaceSet, ImageStatus};
 use crate::job::{Event, State, Timestamp, Token};
@@ -21,10 +22,10 @@ struct Snapshot {
     scale: ConfidenceScale,
     /// The memory that the faces take.
     bytes: u64,
+    /// The number of its database, which may have kept pairs and a graph; none for all databases together.
+    database: Option<u64>,
     /// The oldest synchronisation seen.
     synced: Timestamp,
-    /// The number of the database, where there is only one, which then may have a graph.
-    only: Option<u64>,
 }
 
 impl Engine {
@@ -37,33 +38,7 @@ impl Engine {
     ) -> Result<State, Unfinished> {
         control.loading();
         let snapshot = self.snapshot(task)?;
-        let parameters = Parameters {
-            cluster_threshold: task.cluster_threshold(),
-            output_threshold: task.output_threshold(),
-            max_matches: task.max_results.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
-            scope: task.scope,
-            search: task.search.unwrap_or_default(),
-        };
-        let resources = Resources {
-            threads: self.settings.threads,
-            max_bytes: self.settings.memory.saturating_sub(snapshot.bytes),
-            auto_exact: self.settings.auto_exact,
-            ..Resources::default()
-        };
-        let Snapshot { faces, scale, .. } = &snapshot;
-        let shelf: Box<dyn Shelf> = match snapshot.only {
-            Some(number) => Box::new(self.shelf(number)),
-            None => Box::new(NoShelf),
-        };
-        let past = Past { shelf: &*shelf, ..Past::NONE };
-        let clustering = cluster::cluster_with(faces, scale, &parameters, &resources, control, past);
-        drop(shelf);
-        let clustering = clustering.map_err(|error| match error {
-            ClusterError::Stopped => Unfinished::Told,
-            ClusterError::TooManyPairs { .. } => {
-                EngineError::new(ErrorKind::Limit, limit_text(error, snapshot.bytes)).into()
-            }
-        })?;
+        let (clustering, ledger) = self.clustered(token, task, &snapshot, control)?;
         let n_chunks = match self.keep_result(token, &snapshot.faces, &clustering, control) {
             Ok(n_chunks) => n_chunks,
             Err(unfinished) => {
@@ -82,22 +57,69 @@ impl Engine {
         let Choice { method, reason } = outcome.choice;
         info!(%token, faces = outcome.n_faces, clusters = outcome.n_clusters, method = method.name(), %reason, "clustering done");
         let state = self.end(token, Event::Finish, Some(JobResult::Clustering(outcome)), Batch::new())?;
-        if state != State::Finished {
+        if state == State::Finished {
+            ledger.keep();
+        } else {
             self.clear_rows(&[keys::result(token)])?;
         }
         Ok(state)
     }
 
+    /// The clustering of a snapshot, and what is to be kept of the work if the job ends well.
+    fn clustered<'a>(
+        &'a self,
+        token: Token,
+        task: &ClusterTask,
+        snapshot: &'a Snapshot,
+        control: &'a Control,
+    ) -> Result<(Clustering, JobLedger<'a>), Unfinished> {
+        let Snapshot { faces, scale, database, .. } = snapshot;
+        let parameters = Parameters {
+            cluster_threshold: task.cluster_threshold(),
+            output_threshold: task.output_threshold(),
+            max_matches: task.max_results.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            scope: task.scope,
+            search: task.search.unwrap_or_default(),
+        };
+        let resources = Resources {
+            threads: self.settings.threads,
+            max_bytes: self.settings.memory.saturating_sub(snapshot.bytes),
+            auto_exact: self.settings.auto_exact,
+            ..Resources::default()
+        };
+        let shelf: Box<dyn Shelf> = match *database {
+            Some(number) => Box::new(self.shelf(number)),
+            None => Box::new(NoShelf),
+        };
+        let run = |past| {
+            let ledger = JobLedger::new(self, token, control, faces, *database, past);
+            let past = cluster::Past { ledger: &ledger, shelf: &*shelf };
+            (cluster::cluster_with(faces, scale, &parameters, &resources, control, past), ledger)
+        };
+        let (mut clustering, mut ledger) = run(Past::Asked);
+        if ledger.is_misread() {
+            (clustering, ledger) = run(Past::Unasked);
+        }
+        match clustering {
+            Ok(clustering) => Ok((clustering, ledger)),
+            Err(ClusterError::Stopped) => Err(Unfinished::Told),
+            Err(error @ ClusterError::TooManyPairs { .. }) => {
+                Err(EngineError::new(ErrorKind::Limit, limit_text(error, snapshot.bytes)).into())
+            }
+        }
+    }
+
     /// The trained images that take part, under one lock.
     fn snapshot(&self, task: &ClusterTask) -> Result<Snapshot, EngineError> {
         let mut faces = self.write_faces();
-        let databases = match &task.database {
+        let (databases, number) = match &task.database {
             Some(name) => {
                 let name = DatabaseName::new(name).expect("checked when the job was accepted");
                 let record = self.database(&name)?;
-                vec![(name, record)]
+                let number = record.number;
+                (vec![(name, record)], Some(number))
             }
-            None => self.databases()?,
+            None => (self.databases()?, None),
         };
         if task.sync {
             let now = self.clock.now();
@@ -123,8 +145,7 @@ impl Engine {
         }
         let set =
             set.map_err(|error| EngineError::caused(ErrorKind::Internal, "the images do not fit together", error))?;
-        let only = if let [(_, record)] = &databases[..] { Some(record.number) } else { None };
-        Ok(Snapshot { faces: set, scale, bytes: self.settings.memory - left, synced, only })
+        Ok(Snapshot { faces: set, scale, bytes: self.settings.memory - left, database: number, synced })
     }
 
     /// Counts an image against the memory of a job.

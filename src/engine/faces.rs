@@ -169,8 +169,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes the rows of a database that is gone already.
+    /// Removes the rows of a database that is gone already, and what is kept of its pairs.
     pub(super) fn clear_database(&self, number: u64) -> Result<(), EngineError> {
+        self.remove_kept(number);
         self.clear_rows(&[keys::images(number), keys::faces(number)])?;
         self.remove_index(number);
         let mut batch = Batch::new();

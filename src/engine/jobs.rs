@@ -140,9 +140,9 @@ impl Engine {
         let state = entry.state();
         let progress = match (&entry.control, state) {
             (Some(control), _) => control.progress(),
-            (None, State::Finished) => Progress { percent: 100.0, stage: None, before: Vec::new() },
+            (None, State::Finished) => Progress { percent: 100.0, ..Progress::default() },
             (None, State::Queued) => Progress::default(),
-            (None, _) => entry.reached.clone(),
+            (None, _) => Progress { remaining: None, ..entry.reached.clone() },
         };
         JobView {
             token,
@@ -204,7 +204,7 @@ impl Engine {
         if state.is_ended() {
             jobs.suspects.remove(&token);
             drop(jobs);
-            self.remove_uploads(&task);
+            self.remove_files(token, &task);
             self.forget_expired(queue);
             self.wake.notify_one();
         }
@@ -233,6 +233,24 @@ impl Engine {
         entry.control = Some(Arc::clone(&control));
         info!(%token, queue = %entry.record.queue, attempt = entry.record.life.attempts, "job started");
         Ok(Some(Started { token, task: entry.record.task.clone(), control }))
+    }
+
+    /// Notes that a job at work has durably saved more than the runs before it: the unclean ends before that are not
+    /// held against it any more (contract R77), and it need not run alone any longer (R78).
+    pub(super) fn advance(&self, token: Token) {
+        let mut jobs = self.lock_jobs();
+        let Some(entry) = jobs.table.get_mut(&token).filter(|entry| entry.record.life.attempts > 1) else { return };
+        let Ok((life, _)) = entry.record.life.after(entry.run(), Event::Advance, self.clock.now()) else { return };
+        let record = JobRecord { life, ..entry.record.clone() };
+        if let Err(error) = self.store.commit(put(token, &record)) {
+            warn!(%token, error = &error as &dyn std::error::Error, "the progress of a job could not be noted");
+            return;
+        }
+        entry.record = record;
+        jobs.suspects.remove(&token);
+        drop(jobs);
+        info!(%token, "the job goes on from where it was when the process ended");
+        self.wake.notify_one();
     }
 
     /// Ends or puts back a job at work. `with` is written in the same step, only if the job is Finished by it. A job
@@ -264,6 +282,9 @@ impl Engine {
         entry.reached = entry.control.take().map(|control| control.progress()).unwrap_or_default();
         jobs.suspects.remove(&token);
         drop(jobs);
+        if state.is_ended() && state != State::Finished {
+            self.remove_log(token); // that of a Finished job is kept, or removed, by its run
+        }
         if state.is_ended() {
             self.remove_uploads(&task);
         }
@@ -335,6 +356,12 @@ impl Engine {
             Task::Cluster(_) => (None, None),
         };
         data.into_iter().chain(ids)
+    }
+
+    /// The files of a job that ended without a run.
+    fn remove_files(&self, token: Token, task: &Task) {
+        self.remove_log(token);
+        self.remove_uploads(task);
     }
 
     pub(super) fn remove_uploads(&self, task: &Task) {

@@ -16,9 +16,11 @@ mod clustering;
 mod error;
 mod export;
 mod faces;
+mod fingerprint;
 mod import;
 mod index;
 mod jobs;
+mod ledger;
 mod progress;
 mod records;
 mod recovery;
@@ -99,7 +101,7 @@ impl Engine {
         Self::with(Arc::new(store), Arc::new(SystemClock), settings)
     }
 
-    /// The same over any store and clock; the data directory holds only uploads and graphs then.
+    /// The same over any store and clock; the data directory holds only uploads, graphs and files of pairs then.
     pub fn with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Result<Arc<Self>, EngineError> {
         let engine = Self {
             faces: RwLock::new(Faces { views: BTreeMap::new(), opened: clock.now() }),

@@ -1,7 +1,8 @@
 //! How far a running job is, and how it is told to stop: shared by the thread that works and the clients that ask.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tracing::info;
 
@@ -36,17 +37,21 @@ pub(super) const READ: usize = 6;
 /// Taking the rows of an import into the database.
 pub(super) const APPLY: usize = 7;
 
-/// The shares are those of an exact clustering of some ten thousand images; they only shape the percentage.
+/// The shares are those of an exact clustering of some hundred thousand images, which compares nine tenths of its time;
+/// they shape the percentage, and how long the stages behind the comparison are expected to take.
 const STAGES: [Stage; 8] = [
-    Stage { name: "load", begin: 0.0, end: 3.0 },
-    Stage { name: "index", begin: 3.0, end: 60.0 },
-    Stage { name: "compare", begin: 3.0, end: 85.0 },
-    Stage { name: "link", begin: 85.0, end: 92.0 },
-    Stage { name: "rank", begin: 92.0, end: 95.0 },
-    Stage { name: "keep", begin: 95.0, end: 100.0 },
+    Stage { name: "load", begin: 0.0, end: 2.0 },
+    Stage { name: "index", begin: 2.0, end: 60.0 },
+    Stage { name: "compare", begin: 2.0, end: 92.0 },
+    Stage { name: "link", begin: 92.0, end: 96.0 },
+    Stage { name: "rank", begin: 96.0, end: 97.0 },
+    Stage { name: "keep", begin: 97.0, end: 100.0 },
     Stage { name: "read", begin: 0.0, end: 70.0 },
     Stage { name: "apply", begin: 70.0, end: 100.0 },
 ];
+
+/// Before this time there is no estimate.
+const FIRST_ESTIMATE: Duration = Duration::from_secs(1);
 
 /// How far a job is.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -57,13 +62,19 @@ pub struct Progress {
     pub stage: Option<(&'static str, f64)>,
     /// The stages before it, in the order of the work.
     pub before: Vec<&'static str>,
+    /// How much longer it is expected to take.
+    pub remaining: Option<Duration>,
 }
 
 /// One run of a job.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Control {
     order: AtomicU8,
     at: Mutex<At>,
+    begun: Instant,
+    /// Units of the comparison that cost little, because what they find is known already: all of them, and those done.
+    n_light: AtomicU64,
+    n_light_done: AtomicU64,
 }
 
 /// Where a run is.
@@ -76,12 +87,65 @@ struct At {
     before: Vec<&'static str>,
     /// The largest percentage so far.
     percent: f64,
+    pace: Pace,
+}
+
+/// How fast the comparison is, by the units that do cost something.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Pace {
+    /// The first moment at which one was done, and how many were.
+    first: Option<(Duration, u64)>,
+    last: (Duration, u64),
+    total: u64,
+}
+
+impl Pace {
+    fn note(&mut self, at: Duration, done: u64, total: u64) {
+        if done > 0 {
+            self.first.get_or_insert((at, done));
+        }
+        (self.last, self.total) = ((at, done), total);
+    }
+
+    /// What a unit takes; none if that is not known yet.
+    fn of_a_unit(&self) -> Option<f64> {
+        let (begin, before) = self.first?;
+        let (end, done) = self.last;
+        let time = end.saturating_sub(begin);
+        (time >= FIRST_ESTIMATE && done > before).then(|| time.as_secs_f64() / (done - before) as f64)
+    }
+
+    /// What is left of the comparison and of the stages behind it, which take their share of what all of it would take.
+    fn remaining(&self, percent: f64) -> Option<Duration> {
+        let unit = self.of_a_unit()?;
+        let Stage { begin, end, .. } = STAGES[COMPARE];
+        let behind = (100.0 - percent.max(end)) / (end - begin) * self.total as f64;
+        let left = (self.total - self.last.1.min(self.total)) as f64;
+        Duration::try_from_secs_f64(unit * (left + behind)).ok()
+    }
 }
 
 impl Control {
     /// A run that has just begun.
     pub(super) fn new() -> Self {
-        Self::default()
+        Self {
+            order: AtomicU8::default(),
+            at: Mutex::default(),
+            begun: Instant::now(),
+            n_light: AtomicU64::new(0),
+            n_light_done: AtomicU64::new(0),
+        }
+    }
+
+    /// So many units of the comparison will be recalled instead of computed.
+    pub(super) fn expect_recalled(&self, units: u64) {
+        self.n_light.store(units, Ordering::Relaxed);
+        self.n_light_done.store(0, Ordering::Relaxed);
+    }
+
+    /// One of them was.
+    pub(super) fn recalled(&self) {
+        self.n_light_done.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Tells the run to end. The first word counts: a stop that was acknowledged is not undone by a shutdown.
@@ -114,6 +178,10 @@ impl Control {
             at.before.extend(left);
         }
         (at.stage, at.done, at.total) = (Some(stage), done, total);
+        if stage == COMPARE {
+            let [light, light_done] = [&self.n_light, &self.n_light_done].map(|n| n.load(Ordering::Relaxed));
+            at.pace.note(self.begun.elapsed(), done.saturating_sub(light_done), total.saturating_sub(light));
+        }
         let Stage { begin, end, .. } = STAGES[stage];
         at.percent = at.percent.max(begin + (end - begin) * at.share());
     }
@@ -122,7 +190,8 @@ impl Control {
     pub(super) fn progress(&self) -> Progress {
         let at = self.at();
         let stage = at.stage.map(|stage| (STAGES[stage].name, at.share() * 100.0));
-        Progress { percent: at.percent, stage, before: at.before.clone() }
+        let remaining = at.remaining(self.begun.elapsed());
+        Progress { percent: at.percent, stage, before: at.before.clone(), remaining }
     }
 }
 
@@ -130,6 +199,18 @@ impl At {
     /// How much of the stage is done, 0 to 1.
     fn share(&self) -> f64 {
         if self.total == 0 { 0.0 } else { (self.done as f64 / self.total as f64).min(1.0) }
+    }
+
+    /// How much longer the run is expected to take, after `spent`: by the pace of the comparison of all pairs, and where
+    /// there is none by the percentage.
+    fn remaining(&self, spent: Duration) -> Option<Duration> {
+        match self.stage? {
+            COMPARE | LINK | RANK | KEEP if !self.before.contains(&STAGES[INDEX].name) => {
+                self.pace.remaining(self.percent)
+            }
+            _ if self.percent < 1.0 || spent < FIRST_ESTIMATE => None,
+            _ => Duration::try_from_secs_f64(spent.as_secs_f64() * (100.0 - self.percent) / self.percent).ok(),
+        }
     }
 }
 
@@ -178,12 +259,34 @@ mod tests {
     fn r96_the_percentage_never_falls() {
         let control = Control::new();
         assert_eq!(control.progress(), Progress::default());
+        control.expect_recalled(3);
+        control.recalled();
         control.report(cluster::Stage::Index, 9, 10);
         let high = control.progress().percent;
         control.report(cluster::Stage::Compare, 1, 10);
         let after = control.progress();
         assert!((after.percent - high).abs() < 1e-9);
         assert_eq!((after.stage, after.before), (Some(("compare", 10.0)), vec!["index"]));
+    }
+
+    #[test]
+    fn r96_there_is_an_estimate_by_the_units_that_were_computed_and_none_before() {
+        let second = Duration::from_secs;
+        let mut at = At { stage: Some(COMPARE), percent: 2.0, ..At::default() };
+        assert_eq!(at.remaining(second(9)), None);
+        at.pace.note(second(1), 0, 900);
+        at.pace.note(second(10), 1, 900); // what came before was recalled
+        assert_eq!(at.remaining(second(10)), None);
+        at.pace.note(second(20), 101, 900);
+        let behind = 8.0 / 90.0 * 900.0;
+        assert_eq!(at.remaining(second(20)), Some(Duration::from_secs_f64(0.1 * (799.0 + behind))));
+        at.pace.note(second(100), 900, 900);
+        (at.stage, at.percent) = (Some(LINK), 96.0);
+        let unit = 90.0 / 899.0;
+        let remaining = at.remaining(second(101)).unwrap().as_secs_f64();
+        assert!((remaining - unit * behind / 2.0).abs() < 1e-6, "{remaining}");
+        let at = At { stage: Some(READ), percent: 20.0, ..At::default() };
+        assert_eq!((at.remaining(second(0)), at.remaining(second(3))), (None, Some(second(12))));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
 use super::jobs::{Entry, put};
+use super::ledger::{kept_name, log_name};
 use super::records::{JobRecord, JobResult};
 use crate::job::{Event, Run, Token};
 use crate::store::{self, StoreError, decode, keys};
@@ -36,7 +37,8 @@ impl Engine {
         self.forget_all_expired();
         let numbers: Vec<u64> = self.databases()?.iter().map(|(_, record)| record.number).collect();
         self.sweep_indexes(&numbers);
-        self.clear_uploads()
+        self.clear_uploads()?;
+        self.clear_pairs()
     }
 
     fn collect(&self, prefix: &[u8]) -> Result<Vec<store::Entry>, EngineError> {
@@ -91,6 +93,22 @@ impl Engine {
                 .map_err(|source| StoreError::File { what: "cannot clear the folder of uploads".to_owned(), source })?;
         }
         Ok(())
+    }
+
+    /// Removes the logs of jobs that do not wait to run again, and the pairs of databases that are gone.
+    fn clear_pairs(&self) -> Result<(), EngineError> {
+        let mut needed: BTreeSet<String> = {
+            let jobs = self.lock_jobs();
+            let waiting = jobs.table.iter().filter(|(_, entry)| !entry.record.life.state(Run::Idle).is_ended());
+            waiting.map(|(&token, _)| log_name(token)).collect()
+        };
+        if self.settings.keep_pairs {
+            let numbers = self.databases()?.into_iter().map(|(_, record)| Some(record.number));
+            needed.extend(numbers.chain([None]).map(kept_name));
+        }
+        let cleared = clear_folder(&self.pairs_folder(), &needed);
+        Ok(cleared
+            .map_err(|source| StoreError::File { what: "cannot clear the folder of pairs".to_owned(), source })?)
     }
 
     pub(super) fn uploads_folder(&self) -> std::path::PathBuf {

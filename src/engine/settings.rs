@@ -47,6 +47,10 @@ pub struct Settings {
     pub retention: Retention,
     /// Starts in a row without an orderly end after which a job is given up.
     pub max_attempts: u32,
+    /// Whether the pairs that a clustering finds are kept for the next one on the same database.
+    pub keep_pairs: bool,
+    /// How often the finished work of a clustering is made durable.
+    pub save_every: Duration,
     /// The configured models, besides `cosine`.
     pub models: Vec<Model>,
     /// Folders below which clients may name files to read; by default none (contract R158).
@@ -68,6 +72,8 @@ impl Settings {
             max_queue: 1_000,
             retention: Retention::default(),
             max_attempts: 3,
+            keep_pairs: true,
+            save_every: Duration::from_secs(2),
             models: Vec::new(),
             allowed_input: Vec::new(),
             exchange: exchange::Limits::default(),

@@ -1,5 +1,7 @@
 //! The engine over stores that fail on purpose: what was acknowledged is there, and nothing is there by halves.
 
+mod pairs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::ops::Bound;
@@ -345,7 +347,7 @@ fn a_death_at_any_write_loses_nothing_that_was_acknowledged() {
         assert!(death.is_err(), "write {at} is reached");
         for remains in mortal.remains() {
             let copy = tempfile::tempdir().unwrap();
-            copy_uploads(&folder, &copy);
+            copy_files(&folder, &copy);
             let store = Mortal::with(remains, u64::MAX);
             audit(&open(&store, settings(&copy)), &ledger, &expected, at);
             audit(&open(&store, settings(&copy)), &ledger, &expected, at);
@@ -358,15 +360,21 @@ fn a_death_at_any_write_loses_nothing_that_was_acknowledged() {
             assert!(of(b'r').is_subset(&of(b'j')), "write {at}: results without a job");
             let uploads = std::fs::read_dir(copy.path().join("uploads")).unwrap().count();
             assert_eq!(uploads, 0, "write {at}: uploads of ended jobs");
+            let pairs = std::fs::read_dir(copy.path().join("pairs")).unwrap();
+            let mut is_log = pairs.map(|file| file.unwrap().path().extension() == Some("log".as_ref()));
+            assert!(is_log.all(|is_log| !is_log), "write {at}: logs of ended jobs");
         }
     }
 }
 
-fn copy_uploads(from: &TempDir, to: &TempDir) {
-    std::fs::create_dir_all(to.path().join("uploads")).unwrap();
-    for entry in std::fs::read_dir(from.path().join("uploads")).into_iter().flatten() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.path().join("uploads").join(entry.file_name())).unwrap();
+/// Copies the files beside the store.
+fn copy_files(from: &TempDir, to: &TempDir) {
+    for folder in ["uploads", "pairs"] {
+        std::fs::create_dir_all(to.path().join(folder)).unwrap();
+        for entry in std::fs::read_dir(from.path().join(folder)).into_iter().flatten() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), to.path().join(folder).join(entry.file_name())).unwrap();
+        }
     }
 }
 
@@ -393,7 +401,7 @@ fn a_death_during_recovery_is_just_another_death() {
     let decided = (0..).find_map(|left| {
         let trial = Mortal::with(mortal.map(), left);
         let copy = tempfile::tempdir().unwrap();
-        copy_uploads(&folder, &copy);
+        copy_files(&folder, &copy);
         let _ = catch_unwind(AssertUnwindSafe(|| work_all(&open(&trial, settings(&copy)))));
         trial.map().keys().any(|key| key[0] == b'a').then(|| trial.map())
     });
@@ -425,7 +433,7 @@ fn a_store_that_fails_ends_nothing_by_halves_and_does_not_hold_up_a_shutdown() {
     let mut trials = Vec::new();
     for left in 0..30 {
         let (map, copy) = (whole.map(), tempfile::tempdir().unwrap());
-        copy_uploads(&folder, &copy);
+        copy_files(&folder, &copy);
         trials.push(std::thread::spawn(move || {
             let store = Mortal::failing(map.clone(), u64::MAX);
             let engine = open(&store, settings(&copy));

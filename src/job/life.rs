@@ -42,7 +42,7 @@ pub struct Life {
     pub started: Option<Timestamp>,
     /// When it ended.
     pub ended: Option<Timestamp>,
-    /// Starts in a row that no orderly end followed (contract R77); counted before the work begins.
+    /// Starts in a row that no orderly end followed, nor saved progress (contract R77); counted before the work begins.
     pub attempts: u32,
     stop_asked: bool,
     ending: Option<Ending>,
@@ -89,6 +89,10 @@ impl Life {
                 }
                 Run::Idle
             }
+            State::Processing | State::Stopping if event == Event::Advance => {
+                life.attempts = 1; // this start; those before it led somewhere
+                Run::Running
+            }
             State::Processing => {
                 life.started = Some(now.max(life.queued));
                 life.attempts += 1;
@@ -131,6 +135,15 @@ mod tests {
     fn a_job_put_down_in_order_has_nothing_held_against_it() {
         let (life, run) = lived(&[Event::Start, Event::Crash, Event::Start, Event::Release]);
         assert_eq!((life.state(run), life.attempts), (State::Queued, 0));
+    }
+
+    #[test]
+    fn r77_saved_progress_leaves_only_this_start_to_be_held_against_a_job() {
+        let (life, run) = lived(&[Event::Start, Event::Crash, Event::Start, Event::Advance]);
+        assert_eq!((life.state(run), life.attempts, life.started), (State::Processing, 1, Some(Timestamp(3_000_000))));
+        assert!(life.was_at_work());
+        let (life, run) = lived(&[Event::Start, Event::Stop, Event::Advance]);
+        assert_eq!(life.state(run), State::Stopping);
     }
 
     #[test]

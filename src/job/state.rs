@@ -61,6 +61,8 @@ pub enum Event {
     Finish,
     /// Its work met a fault.
     Fail,
+    /// Its work has saved progress that an earlier run had not (contract R77).
+    Advance,
     /// A client cancels it.
     Cancel,
     /// A client stops it.
@@ -77,10 +79,11 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Start,
         Self::Finish,
         Self::Fail,
+        Self::Advance,
         Self::Cancel,
         Self::Stop,
         Self::Halt,
@@ -112,10 +115,11 @@ pub fn transition(state: State, event: Event) -> Result<State, Refused> {
 
         (S::Processing, E::Finish) => Ok(S::Finished),
         (S::Processing, E::Fail | E::Condemn) => Ok(S::Error),
+        (S::Processing, E::Advance) => Ok(S::Processing),
         (S::Processing, E::Stop) => Ok(S::Stopping),
         (S::Processing, E::Release | E::Crash) => Ok(S::Queued),
 
-        (S::Stopping, E::Stop) => Ok(S::Stopping),
+        (S::Stopping, E::Stop | E::Advance) => Ok(S::Stopping),
         (S::Stopping, E::Halt | E::Finish | E::Fail | E::Release | E::Crash | E::Condemn) => Ok(S::Stopped),
 
         (state, event) => Err(Refused { state, event }),
@@ -145,14 +149,14 @@ mod tests {
     #[test]
     fn r72_every_event_in_every_state_does_what_the_table_says() {
         let expected = "\
-            Start      Finish     Fail       Cancel     Stop       Halt       Release    Crash      Condemn
-Queued      Processing -          -          Cancelled  Cancelled  -          -          -          -
-Processing  -          Finished   Error      -          Stopping   -          Queued     Queued     Error
-Stopping    -          Stopped    Stopped    -          Stopping   Stopped    Stopped    Stopped    Stopped
-Finished    -          -          -          -          -          -          -          -          -
-Error       -          -          -          -          -          -          -          -          -
-Cancelled   -          -          -          -          -          -          -          -          -
-Stopped     -          -          -          -          -          -          -          -          -";
+            Start      Finish     Fail       Advance    Cancel     Stop       Halt       Release    Crash      Condemn
+Queued      Processing -          -          -          Cancelled  Cancelled  -          -          -          -
+Processing  -          Finished   Error      Processing -          Stopping   -          Queued     Queued     Error
+Stopping    -          Stopped    Stopped    Stopping   -          Stopping   Stopped    Stopped    Stopped    Stopped
+Finished    -          -          -          -          -          -          -          -          -          -
+Error       -          -          -          -          -          -          -          -          -          -
+Cancelled   -          -          -          -          -          -          -          -          -          -
+Stopped     -          -          -          -          -          -          -          -          -          -";
         assert_eq!(table().trim_start(), expected);
     }
 

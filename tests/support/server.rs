@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The longest that anything here is waited for.
@@ -17,6 +18,8 @@ const DEADLINE: Duration = Duration::from_mins(2);
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// What the server has said, line by line.
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 /// The program with these arguments.
@@ -46,8 +49,19 @@ impl Server {
             }
         };
         // read on, or the log would fill the pipe and stop the server
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Self { child, address }
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let listener = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in log.lines() {
+                listener.lock().unwrap().push(line.unwrap_or_default());
+            }
+        });
+        Self { child, address, said }
+    }
+
+    /// The lines of the server's log with this text, since it serves.
+    pub(crate) fn said(&self, text: &str) -> Vec<String> {
+        self.said.lock().unwrap().iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
     /// Ends the process without a word, as a pulled plug does.

@@ -234,8 +234,8 @@ fn write_progress(answer: &mut Answer<'_>, job: &JobView, stages: Stages) -> io:
     answer.text("building_mode", "false")?;
     answer.value("percent", format_args!("{percent:.3}"))?;
     answer.value("time_processing", spent)?;
-    if !job.state.is_ended() && percent >= 1.0 && spent >= 1 {
-        answer.value("estimated_time_remaining", (spent as f64 * (100.0 - percent) / percent).ceil())?;
+    if let Some(remaining) = job.progress.remaining {
+        answer.value("estimated_time_remaining", remaining.as_secs_f64().ceil())?;
     }
     let before = if stages == Stages::All { job.progress.before.as_slice() } else { &[] };
     let running = job.progress.stage.filter(|_| stages != Stages::None);
