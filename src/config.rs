@@ -106,7 +106,7 @@ pub struct RawPaths {
 pub struct RawJobs {
     /// Threads of one clustering; default as many as there are processors.
     pub threads: Option<usize>,
-    /// Bytes that pairs and matches of one job may take; default half of the machine's memory.
+    /// Bytes that the images, pairs and matches of one job may take; default half of the machine's memory.
     pub max_job_memory: Option<u64>,
     /// Bytes that the stored result of one job may take; default 4 GiB.
     pub max_result_size: Option<u64>,

@@ -47,8 +47,9 @@ pub struct Cluster {
     /// Threads; by default as many as there are processors.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Bytes that pairs and matches may take; by default half of the machine's memory.
-    #[arg(long, value_name = "BYTES")]
+    /// The memory that may be taken, faces included, such as 6GiB; by default half of the machine's. With less, more is
+    /// computed twice; the result is the same.
+    #[arg(long, value_name = "BYTES", value_parser = super::bytes)]
     memory: Option<u64>,
     /// Prove the result once more from the vectors: partition, every pair, no two clusters mergeable, every match.
     #[arg(long)]
@@ -130,7 +131,7 @@ impl Cluster {
         let defaults = Settings::new("");
         let resources = Resources {
             threads: self.threads.unwrap_or(defaults.threads),
-            max_bytes: self.memory.unwrap_or(defaults.memory),
+            max_bytes: self.memory.unwrap_or(defaults.memory).saturating_sub(size_of_val(faces.values()) as u64),
             auto_exact: defaults.auto_exact,
             ..Resources::default()
         };

@@ -109,3 +109,29 @@ fn percent_bar(what: &str) -> ProgressBar {
     bar.set_prefix(what.to_owned());
     bar
 }
+
+/// A number of bytes, such as 4096, 512MiB or 6GiB.
+fn bytes(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let unit = units.iter().find_map(|&(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+    let (number, shift) = unit.unwrap_or((text, 0));
+    let number = number.trim_end().parse::<u64>().ok();
+    let number = number.and_then(|number| number.checked_mul(1 << shift));
+    number.ok_or_else(|| "it is a number of bytes, such as 4096, 512MiB or 6GiB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_may_have_a_unit() {
+        for (text, expected) in [("0", 0), ("4096", 4096), ("3KiB", 3 << 10), ("512 MiB", 512 << 20), ("6GiB", 6 << 30)]
+        {
+            assert_eq!(bytes(text), Ok(expected));
+        }
+        for text in ["", "GiB", "-1", "6GB", "1.5GiB", "99999999999GiB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+}

@@ -23,12 +23,16 @@ pub struct Serve {
     /// Address and port, by default 127.0.0.1:14000; port 0 takes any free one.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// The memory one clustering may take, such as 6GiB; by default what the configuration says, or half of the machine's.
+    #[arg(long, value_name = "BYTES", value_parser = super::bytes)]
+    memory: Option<u64>,
 }
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         let mut config = self.data.config()?;
         config.listen = self.listen.unwrap_or(config.listen);
+        config.engine.memory = self.memory.unwrap_or(config.engine.memory);
         let file = self.data.config.map(|path| path.display().to_string());
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve(config, file))

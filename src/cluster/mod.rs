@@ -1,19 +1,19 @@
 //! The answer: every face in one cluster, every pair in a cluster proven, every face's matches ranked.
 //!
 //! ```text
-//!            exhaustive ----------------------------+
-//! FaceSet <                                         +-> verify -> edges -> components -> link -> clusters
-//!            index -> candidates (audit counts what +        \-> matches of each face
-//!                     it missed) -------------------+
+//!            exhaustive (recalls what a ledger has) --+
+//! FaceSet <                                           +-> verify -> gather -> edges -> rounds, link -> clusters
+//!            index -> candidates (audit counts what --+      |        \-> too many: census, levels -----^
+//!                     it missed)                             +-> matches of each face
 //! ```
 //!
-//! **Promises.** Same faces, same parameters, same result: on any processor, with any number of threads. (With a kept
-//! graph the result of an approximate run also depends on what that graph was built from, see `index`.) A candidate
-//! is proposed, an edge is proven: only `verify` turns the one into the other, so an unproven pair cannot reach a
-//! result. Nothing is cut short: a run ends with a whole answer, or says that it was stopped or how much memory it
-//! would need. [`Clustering::verify`] re-proves a result from the vectors.
+//! **Promises.** Same faces, same parameters, same result: on any processor, with any number of threads, in any memory,
+//! with or without a past. A candidate is proposed, an edge is proven: only `verify` turns the one into the other, so an
+//! unproven pair cannot reach a result. Nothing is cut short: a run ends with a whole answer, or says that it was stopped
+//! or how much memory it would need. [`Clustering::verify`] re-proves a result from the vectors.
 //!
-//! **Not here.** Disk (but for the folder that passes through `graph`), clock, sockets, logs, names: faces are indices in image order.
+//! **Not here.** Disk (but for the folder that passes through `graph`), clock, sockets, logs, names: faces are indices in
+//! image order.
 //!
 //! **Why complete linkage.** Linking whatever is similar enough chains people together through a few look-alikes. Here
 //! every pair inside a cluster reaches the threshold (contract R110), and the highest link is merged first (R111).

@@ -33,7 +33,7 @@ pub struct Settings {
     pub data: PathBuf,
     /// Threads of one clustering.
     pub threads: NonZeroUsize,
-    /// Bytes that the pairs and matches of one job may take in memory.
+    /// Bytes that the images, pairs and matches of one job may take in memory.
     pub memory: u64,
     /// Bytes that the stored result of one job may take.
     pub max_result: u64,
