@@ -249,7 +249,7 @@ impl Engine {
         entry.record = record;
         jobs.suspects.remove(&token);
         drop(jobs);
-        info!(%token, "the job goes on from where it was when the process ended");
+        info!(%token, "progress saved; the unclean ends before it do not count any more");
         self.wake.notify_one();
     }
 

@@ -37,8 +37,9 @@ pub(super) struct Log {
     seed: u32,
     /// Where the record of each unit is that was found at the start, 0 if there is none; nothing if none was found.
     found: Vec<u64>,
-    /// Where the records end that were found.
+    /// Where the records end that were found, and of how many units they are.
     found_end: u64,
+    n_found: u64,
     every: Duration,
     tail: Mutex<Tail>,
     is_lost: AtomicBool,
@@ -80,8 +81,8 @@ impl Log {
         let now = Instant::now();
         let tail = Tail { held: Vec::new(), n_new: 0, written: now, synced: now, is_syncing: false, is_named: false };
         let (path, tail) = (path.to_owned(), Mutex::new(tail));
-        let seed = head.seed();
-        Self { path, file, head, seed, found, found_end, every, tail, is_lost: AtomicBool::new(false) }
+        let (seed, n_found) = (head.seed(), found.iter().filter(|&&at| at > 0).count() as u64);
+        Self { path, file, head, seed, found, found_end, n_found, every, tail, is_lost: AtomicBool::new(false) }
     }
 
     fn reopen(path: &Path, head: &Head, prints: &[Print], every: Duration) -> Result<Self, Unusable> {
@@ -124,8 +125,13 @@ impl Log {
         self.found.get(unit as usize).copied().filter(|&at| at > 0)
     }
 
-    /// How many units from `begin` on were found at the start.
-    pub(super) fn n_found(&self, begin: u64) -> u64 {
+    /// How many units were found at the start.
+    pub(super) fn n_found(&self) -> u64 {
+        self.n_found
+    }
+
+    /// How many units from `begin` on were.
+    pub(super) fn n_found_from(&self, begin: u64) -> u64 {
         self.found.iter().skip(begin as usize).filter(|&&at| at > 0).count() as u64
     }
 
@@ -153,8 +159,10 @@ impl Log {
             tail.held.append(&mut record);
             tail.n_new += 1;
             let now = Instant::now();
-            let is_due = now - tail.synced >= self.every && !tail.is_syncing;
-            if is_due || tail.held.len() >= MOST_HELD || now - tail.written >= LONGEST_HELD {
+            // What follows the last unit may take long, and appends nothing.
+            let is_last = self.n_found + tail.n_new == self.head.plan.units;
+            let is_due = (is_last || now - tail.synced >= self.every) && !tail.is_syncing;
+            if is_due || is_last || tail.held.len() >= MOST_HELD || now - tail.written >= LONGEST_HELD {
                 self.write_held(&mut tail, now);
             }
             if !is_due || self.is_lost.load(Ordering::Relaxed) {
@@ -290,7 +298,7 @@ mod tests {
             let log = open(&path);
             let n_found = found(&log);
             assert!(n_found < UNITS, "something is missing");
-            assert_eq!(log.n_found(0), n_found);
+            assert_eq!(log.n_found(), n_found);
             if damaged.len() < bytes.len() && damaged.len() >= body + 8 {
                 assert!(n_found > 0, "{} of {} bytes", damaged.len(), bytes.len());
             }

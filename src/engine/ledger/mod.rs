@@ -181,11 +181,11 @@ impl cluster::Ledger for JobLedger<'_> {
             remove(&path);
         });
         let log = self.log.get_or_init(|| log.ok()).as_ref();
-        let n_found = log.map_or(0, |log| log.n_found(plan.pieces));
+        let n_found = log.map_or(0, |log| log.n_found_from(plan.pieces));
         self.control.expect_recalled(plan.pieces + n_found);
         info!(
             units = plan.units,
-            recalled = log.map_or(0, |log| log.n_found(0)),
+            recalled = log.map_or(0, Log::n_found),
             recalled_bytes = log.map_or(0, Log::found_bytes),
             faces = plan.faces,
             known = plan.faces - plan.fresh,
