@@ -53,7 +53,7 @@ bench-kill: ## the same, killed at 80 % and finished by the next server: the sam
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/million.py target/release/faceclique --kill $(ARGS)
 
-bench-hard: ## sets of 50,000 x 512 that make very many pairs, within a budget of memory (some minutes)
+bench-hard: ## sets of 100,000 x 512 that make very many pairs, within a budget of memory (a quarter of an hour)
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/million.py target/release/faceclique --hard $(ARGS)
 

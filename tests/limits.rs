@@ -121,8 +121,10 @@ fn matches_beyond_the_limit_are_an_error_that_names_figure_and_limit() {
         let parameters = parameters(search);
         let pairs = run(&faces, &parameters, &resources(1, u64::MAX)).unwrap().matches().total() as u64 / 2;
         assert!(pairs > 2 * 40 * 39 / 4);
-        // 24 bytes a match, two matches a pair. Edges can be found again; what an index proposed is held, 64 bytes each.
-        let needed = pairs * if search == Search::Exact { 2 * 24 } else { 64 + 2 * 24 };
+        // 24 bytes a match, two matches a pair; 64 an edge. Edges can be found again, as many at a time as there are
+        // faces; what an index proposed is held.
+        let edges = if search == Search::Exact { faces.len() as u64 } else { pairs };
+        let needed = pairs * 2 * 24 + edges * 64;
         for threads in 1..4 {
             assert!(run(&faces, &parameters, &resources(threads, needed)).is_ok());
             let error = run(&faces, &parameters, &resources(threads, needed - 1)).unwrap_err();

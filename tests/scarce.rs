@@ -85,6 +85,27 @@ fn copies_and_near_copies_are_one_cluster_in_little_memory() {
 }
 
 #[test]
+fn the_best_of_very_many_matches_are_the_same() {
+    // Many copies, many near copies, and some in between, so that some matches are better than others.
+    let copies = vec![crowd(1, 16, 0.0, 1).remove(0); 300];
+    let faces = faces(&[copies, crowd(900, 16, 0.05, 1), crowd(300, 16, 0.4, 1)].concat());
+    let parameters = Parameters {
+        cluster_threshold: at(6_000),
+        output_threshold: at(6_000),
+        max_matches: Some(4),
+        search: Search::Exact,
+        ..Parameters::default()
+    };
+    let run = |max_bytes| {
+        let resources = Resources { threads: NonZeroUsize::new(2).unwrap(), max_bytes, ..Resources::default() };
+        cluster(&faces, &ConfidenceScale::cosine(), &parameters, &resources, &Unwatched).unwrap()
+    };
+    let plenty = run(u64::MAX);
+    assert_eq!(plenty, run(400_000)); // 1.1 million pairs would need 72 MB
+    assert_eq!(plenty.verify(&faces, &ConfidenceScale::cosine(), &parameters), Ok(()));
+}
+
+#[test]
 fn a_crowd_with_a_link_to_somebody_else_is_linked_level_by_level() {
     // The second crowd is some way off, so that some pairs across reach the threshold and others do not.
     let rows = [crowd(400, 16, 0.4, 1), crowd(400, 16, 1.2, 1), vec![crowd(1, 16, 0.0, 1).remove(0); 300]].concat();

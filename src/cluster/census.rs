@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::verify::Edge;
+use super::verify::{Edge, Sure};
 
 /// Counts edges instead of holding them.
 #[derive(Debug)]
@@ -28,10 +28,20 @@ impl Census {
 
     /// Counts an edge.
     pub(super) fn count(&self, edge: &Edge) {
-        let (first, second) = (edge.first(), edge.second());
+        self.count_pair(edge.first(), edge.second());
+    }
+
+    /// Counts an edge whose cosine is not known.
+    pub(super) fn count_sure(&self, pair: Sure) {
+        self.count_pair(pair.first(), pair.second());
+    }
+
+    fn count_pair(&self, first: u32, second: u32) {
         self.degrees[first as usize].fetch_add(1, Relaxed);
         self.degrees[second as usize].fetch_add(1, Relaxed);
-        self.unite(first, second);
+        if self.roots[second as usize].load(Relaxed) != self.roots[first as usize].load(Relaxed) {
+            self.unite(first, second);
+        }
     }
 
     fn unite(&self, a: u32, b: u32) {

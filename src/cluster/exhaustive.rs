@@ -10,9 +10,10 @@
 
 use std::ops::Range;
 
+use super::census::Census;
 use super::gather::Gather;
 use super::ledger::{Known, Pair, Plan};
-use super::verify::{Candidate, Edge, keep};
+use super::verify::{Candidate, Edge, Sure, keep, sure};
 use super::watch::Stage;
 use super::{ClusterError, Run, workers};
 use crate::kernel::{Heads, Screen, products};
@@ -20,6 +21,10 @@ use crate::kernel::{Heads, Screen, products};
 /// The most rows of a tile, and the most multiplications.
 const MOST_ROWS: usize = 480;
 const MOST_PRODUCTS: usize = 1 << 27;
+/// A tile is dense if one of so many of its pairs survives.
+const DENSE: usize = 8;
+/// With fewer fresh faces, making heads of all takes longer than comparing the few as they are.
+const LEAST_FRESH: usize = 1_000;
 const _: () = assert!(MOST_ROWS.is_multiple_of(Heads::ALIGNMENT), "tiles of heads begin where blocks do");
 
 /// The order in which faces are compared: the fresh ones first, so that the tiles with them are the first rows.
@@ -46,6 +51,10 @@ impl Order {
         self.faces.as_deref()
     }
 
+    fn candidate(&self, a: u32, b: u32) -> Candidate {
+        Candidate::new(self.face(a as usize), self.face(b as usize))
+    }
+
     fn face(&self, place: usize) -> u32 {
         self.faces.as_ref().map_or(place as u32, |faces| faces[place])
     }
@@ -61,7 +70,12 @@ pub(super) struct Tiles {
 
 impl Tiles {
     pub(super) fn new(n: usize, n_fresh: usize, dimension: usize) -> Self {
-        let mut side = MOST_ROWS;
+        Self::with(n, n_fresh, dimension, MOST_ROWS)
+    }
+
+    /// With at most so many rows in a tile.
+    pub(super) fn with(n: usize, n_fresh: usize, dimension: usize, most_rows: usize) -> Self {
+        let mut side = most_rows;
         while side * side * dimension > MOST_PRODUCTS {
             side -= Heads::ALIGNMENT;
         }
@@ -109,8 +123,11 @@ pub(super) struct Scratch {
     products: Vec<f32>,
     cuts: [Vec<f32>; 2],
     lines: [Vec<i32>; 2],
+    /// Survivors, by place.
+    places: Vec<(u32, u32)>,
     pairs: Vec<Pair>,
     edges: Vec<Edge>,
+    sure: Vec<Sure>,
 }
 
 /// Compares every face with every other, except where the ledger knows the pairs.
@@ -131,7 +148,9 @@ pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterE
     };
     ledger.begin(&plan);
     run.watch.report(Stage::Compare, 0, plan.units); // making the heads is part of it
-    let heads = if order.n_fresh == 0 {
+    // About what they take; where there is no room for them, float32 products need none.
+    let has_room = gather.has_room((faces.len() * faces.dimension()) as u64);
+    let heads = if order.n_fresh < LEAST_FRESH || !has_room {
         None
     } else {
         Heads::build(
@@ -144,30 +163,84 @@ pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterE
             &|| run.watch.should_stop(),
         )
     };
-    gather.reserve(heads.as_ref().map_or(0, Heads::bytes))?;
+    let reserved = heads.as_ref().map_or(0, Heads::bytes);
+    gather.reserve(reserved)?;
     workers::for_each(run, Stage::Compare, plan.units, Scratch::default, |scratch, unit| {
         let is_recalled = ledger.recall(unit, &mut scratch.pairs);
         if !is_recalled && unit < pieces {
             ledger.known_pairs(unit, &mut scratch.pairs);
         }
         if is_recalled || unit < pieces {
+            scratch.pairs.iter_mut().for_each(|pair| *pair = (pair.0.min(pair.1), pair.0.max(pair.1)));
+            scratch.pairs.sort_unstable();
+            scratch.pairs.dedup();
             let candidates = scratch.pairs.iter().map(|&(a, b)| Candidate::new(a, b));
             scratch.edges.extend(candidates.filter_map(|candidate| keep(faces, candidate, gather.floor())));
         } else {
-            let mut edges = std::mem::take(&mut scratch.edges);
-            survivors(run, heads.as_ref(), &order, tiles.of(unit - pieces), gather, scratch, |a, b| {
-                edges.extend(keep(faces, Candidate::new(order.face(a), order.face(b)), gather.floor()));
+            let tile = tiles.of(unit - pieces);
+            let mut places = std::mem::take(&mut scratch.places);
+            survivors(run, heads.as_ref(), &order, tile.clone(), gather, scratch, |a, b| {
+                places.push((a as u32, b as u32));
             });
-            scratch.edges = edges;
+            let is_dense = places.len() * DENSE > tile.0.len() * tile.1.len();
+            match gather.census().filter(|_| is_dense) {
+                Some(census) => prove_many(run, (gather, census), heads.is_some(), &order, tile, &places, scratch),
+                None => {
+                    let candidates = places.iter().map(|&(a, b)| order.candidate(a, b));
+                    scratch.edges.extend(candidates.filter_map(|candidate| keep(faces, candidate, gather.floor())));
+                }
+            }
+            places.clear();
+            scratch.places = places;
         }
         if !is_recalled {
             scratch.pairs.clear();
             scratch.pairs.extend(scratch.edges.iter().map(|edge| (edge.first(), edge.second())));
+            scratch.pairs.extend(scratch.sure.drain(..).map(|pair| (pair.first(), pair.second())));
             scratch.pairs.sort_unstable();
             ledger.finish(unit, &scratch.pairs);
         }
         gather.take(&mut scratch.edges)
-    })
+    })?;
+    gather.release(reserved);
+    Ok(())
+}
+
+/// Proves the survivors of a tile of which very many are edges, where these are counted only: most by their float32
+/// product alone. The exact cosine is computed where a pair may be a match, or the product does not decide.
+fn prove_many(
+    run: &Run<'_>,
+    (gather, census): (&Gather<'_>, &Census),
+    has_heads: bool,
+    order: &Order,
+    (rows, columns): (Range<usize>, Range<usize>),
+    places: &[(u32, u32)],
+    scratch: &mut Scratch,
+) {
+    let dimension = run.faces.dimension();
+    let Scratch { gathered: [left, right], products: out, cuts: [row_cuts, column_cuts], edges, sure: many, .. } =
+        scratch;
+    let screen = Screen::new(dimension);
+    let line = screen.surely(gather.cluster_floor());
+    gather.match_cuts(|floor| screen.cut(floor), rows.clone().map(|place| order.face(place)), row_cuts);
+    gather.match_cuts(|floor| screen.cut(floor), columns.clone().map(|place| order.face(place)), column_cuts);
+    if has_heads {
+        out.resize(rows.len() * columns.len(), 0.0);
+        products(block(run, order, &rows, left), block(run, order, &columns, right), dimension, out);
+    } // else they are there: they found the survivors
+    for &(a, b) in places {
+        let (row, column) = (a as usize - rows.start, b as usize - columns.start);
+        let product = out[row * columns.len() + column];
+        let candidate = order.candidate(a, b);
+        let may_match = product >= row_cuts[row].min(column_cuts[column]);
+        match sure(candidate, product, line).filter(|_| !may_match) {
+            Some(pair) => {
+                census.count_sure(pair);
+                many.push(pair);
+            }
+            None => edges.extend(keep(run.faces, candidate, gather.floor())),
+        }
+    }
 }
 
 /// A line below which a pair cannot matter, perhaps another for each face.

@@ -17,8 +17,6 @@ use super::{ClusterError, MatchScope, Method, Run};
 pub(super) const EDGE_BYTES: u64 = 64;
 /// What a match costs: itself (8) in a growing list, and once more in the result.
 pub(super) const MATCH_BYTES: u64 = 24;
-/// With fewer edges than this held at a time, linking level by level would never end.
-const LEAST_EDGES: u64 = 1_024;
 
 /// The edges of a piece.
 const PIECE: usize = 1 << 18;
@@ -120,6 +118,22 @@ impl<'a> Gather<'a> {
         if self.best.is_limited() { self.cluster_floor } else { self.floor() }
     }
 
+    /// What pairs that surely are edges are counted by, once edges are no longer held.
+    pub(super) fn census(&self) -> Option<&Census> {
+        self.census.get()
+    }
+
+    /// The line of the cluster threshold.
+    pub(super) fn cluster_floor(&self) -> f64 {
+        self.cluster_floor
+    }
+
+    /// Like the cuts of [`Floors`], but for matches alone.
+    pub(super) fn match_cuts<C>(&self, cut: impl Fn(f64) -> C, faces: impl Iterator<Item = u32>, cuts: &mut Vec<C>) {
+        cuts.clear();
+        cuts.extend(faces.map(|face| cut(self.best.floor(face as usize).unwrap_or(self.output_floor))));
+    }
+
     /// Takes these edges and leaves the list empty.
     pub(super) fn take(&self, edges: &mut Vec<Edge>) -> Result<(), ClusterError> {
         let mut matches = 0;
@@ -182,15 +196,25 @@ impl<'a> Gather<'a> {
         census
     }
 
+    /// Whether there is room for so many bytes.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.budget.left() >= bytes
+    }
+
     /// Takes room that is needed for as long as pairs are compared.
     pub(super) fn reserve(&self, bytes: u64) -> Result<(), ClusterError> {
         self.budget.charge_for(0, bytes)
     }
 
+    /// Gives it back.
+    pub(super) fn release(&self, bytes: u64) {
+        self.budget.release(1, bytes);
+    }
+
     /// The edges at or above the cluster threshold, and the matches so far.
     pub(super) fn finish(self) -> (Edges, Best) {
         let edges = match self.census.into_inner() {
-            Some(census) => Edges::Counted(census, (self.budget.left() / EDGE_BYTES).max(LEAST_EDGES) as usize),
+            Some(census) => Edges::Counted(census, (self.budget.left() / EDGE_BYTES) as usize),
             None => Edges::Held(self.edges.into_inner().expect("appending does not panic")),
         };
         (edges, self.best)

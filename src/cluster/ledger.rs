@@ -9,6 +9,10 @@
 //!
 //! **Not here.** Where it is kept, and how.
 
+/// How units are cut and pairs are found. Changed whenever a unit of equal plans may find other pairs, or finds them in
+/// another way: what was kept before must not be used then.
+pub const RECIPE: &str = "tiles 1, screens 1, heads 1";
+
 /// Two faces, the smaller index first.
 pub type Pair = (u32, u32);
 
@@ -47,10 +51,10 @@ pub trait Ledger: Sync {
     /// The faces whose pairs are known, if any.
     fn known(&self) -> Option<&Known>;
 
-    /// Sets `pairs` to a piece of what is known, in any order.
+    /// Sets `pairs` to a piece of what is known, in any order. A pair is in one piece only.
     fn known_pairs(&self, piece: u64, pairs: &mut Vec<Pair>);
 
-    /// The work begins, or begins again.
+    /// The work begins; said once.
     fn begin(&self, plan: &Plan);
 
     /// Whether a unit was finished before; then sets `pairs` to what it found.

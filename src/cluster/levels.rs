@@ -11,17 +11,22 @@
 //!
 //! **Why copies are merged first.** The pairs of many copies of one picture are all equally high, so that no level
 //! divides them. If no other face is as near to the picture as it is to itself, its copies are merged before anything
-//! else (the theorem again). Where another face is that near, its copies are left alone.
+//! else (the theorem again). Where another face is that near, its copies are left alone; should they be very many, their
+//! equal links are more than fit, which is an error.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::exhaustive::{Order, Scratch, Tiles, survivors};
+use super::gather::EDGE_BYTES;
 use super::link::{Merge, merge_all};
 use super::verify::{Candidate, keep};
 use super::watch::Stage;
 use super::{ClusterError, Run, copies, workers};
 use crate::kernel::{Heads, dot};
+
+/// How many pairs are computed between two looks at whether to stop.
+const LOOK: usize = 1 << 14;
 
 /// A cluster so far.
 struct Cluster {
@@ -40,9 +45,13 @@ struct Highest {
     level: AtomicU64,
 }
 
-/// Merges the faces `among`, which hang together, by complete linkage, holding at most `most` links at a time.
+/// Merges the faces `among`, which are linked with no others, by complete linkage, holding at most `most` links at a time.
 pub(super) fn merge(run: &Run<'_>, among: &[u32], most: usize, parents: &mut [u32]) -> Result<(), ClusterError> {
     let floor = run.scale.lowest_cosine(run.parameters.cluster_threshold);
+    // With room for fewer links than faces there would be very many levels.
+    if most < among.len() {
+        return Err(too_many(run, most, among.len()));
+    }
     let mut clusters = beginning(run, among, floor)?;
     loop {
         let highest = Highest { most, links: Mutex::default(), level: AtomicU64::new(floor.to_bits()) };
@@ -53,6 +62,9 @@ pub(super) fn merge(run: &Run<'_>, among: &[u32], most: usize, parents: &mut [u3
         }
         let level = highest.level();
         let links = highest.links.into_inner().expect("adding a link does not panic");
+        if links.is_empty() && level > floor {
+            return Err(too_many(run, most, most + 1)); // so many and more are equal, and higher than all others
+        }
         for cluster in &clusters {
             cluster.members.iter().for_each(|&face| parents[face as usize] = cluster.members[0]);
         }
@@ -114,7 +126,9 @@ fn merged(among: &[u32], parents: &mut [u32]) -> Vec<Cluster> {
 /// Finds the highest links of `clusters`.
 fn find(run: &Run<'_>, clusters: &[Cluster], highest: &Highest) -> Result<(), ClusterError> {
     let order = Order::of(clusters.iter().map(|cluster| cluster.members[0]).collect());
-    let tiles = Tiles::new(clusters.len(), clusters.len(), run.faces.dimension());
+    // Pairs of clusters take longer than pairs of faces, so that few clusters are cut into small tiles.
+    let most_rows = (clusters.len() / 32).next_multiple_of(Heads::ALIGNMENT).clamp(Heads::ALIGNMENT, 480);
+    let tiles = Tiles::with(clusters.len(), clusters.len(), run.faces.dimension(), most_rows);
     let tight = clusters.iter().map(|cluster| cluster.tight).fold(f64::INFINITY, f64::min);
     let heads = Heads::build(
         run.faces.values(),
@@ -128,15 +142,20 @@ fn find(run: &Run<'_>, clusters: &[Cluster], highest: &Highest) -> Result<(), Cl
     let scratch = || (Scratch::default(), Vec::new());
     workers::for_each(run, Stage::Link, tiles.len(), scratch, |(scratch, found), tile| {
         let floor = highest.level().min(tight);
+        let mut stopped = Ok(());
         survivors(run, heads.as_ref(), &order, tiles.of(tile), &floor, scratch, |a, b| {
-            found.extend(link(run, &clusters[a], &clusters[b], highest.level()));
+            if stopped.is_ok() {
+                stopped = link(run, &clusters[a], &clusters[b], highest.level()).map(|link| found.extend(link));
+            }
         });
-        highest.take(found)
+        stopped?;
+        highest.take(found);
+        Ok(())
     })
 }
 
 /// The link of two clusters, if it reaches the level.
-fn link(run: &Run<'_>, a: &Cluster, b: &Cluster, level: f64) -> Option<Merge> {
+fn link(run: &Run<'_>, a: &Cluster, b: &Cluster, level: f64) -> Result<Option<Merge>, ClusterError> {
     let (first, second) = (a.members[0], b.members[0]);
     let nearest = dot(run.faces.row(first as usize), run.faces.row(second as usize));
     for cluster in [a, b] {
@@ -145,13 +164,27 @@ fn link(run: &Run<'_>, a: &Cluster, b: &Cluster, level: f64) -> Option<Merge> {
         }
     }
     if nearest < level {
-        return None;
+        return Ok(None);
     }
     let mut cosine = nearest;
-    for (&x, &y) in a.members.iter().flat_map(|x| b.members.iter().map(move |y| (x, y))).skip(1) {
-        cosine = cosine.min(keep(run.faces, Candidate::new(x, y), level)?.cosine());
+    if !(a.is_uniform() && b.is_uniform()) {
+        for (at, (&x, &y)) in a.members.iter().flat_map(|x| b.members.iter().map(move |y| (x, y))).enumerate() {
+            if at % LOOK == LOOK - 1 && run.watch.should_stop() {
+                return Err(ClusterError::Stopped);
+            }
+            match keep(run.faces, Candidate::new(x, y), level) {
+                Some(edge) => cosine = cosine.min(edge.cosine()),
+                None => return Ok(None),
+            }
+        }
     }
-    Some(Merge { cosine, first, second })
+    Ok(Some(Merge { cosine, first, second }))
+}
+
+fn too_many(run: &Run<'_>, most: usize, found: usize) -> ClusterError {
+    let limit = run.resources.max_bytes;
+    let bytes = limit.saturating_add((found - most) as u64 * EDGE_BYTES);
+    ClusterError::TooManyPairs { found: found as u64, bytes, limit }
 }
 
 impl Highest {
@@ -160,31 +193,32 @@ impl Highest {
     }
 
     /// Takes these links and leaves the list empty. If they do not fit, the lower half of all goes, and the level rises.
-    fn take(&self, found: &mut Vec<Merge>) -> Result<(), ClusterError> {
+    fn take(&self, found: &mut Vec<Merge>) {
         let mut links = self.links.lock().expect("adding a link does not panic");
         let level = self.level();
         links.extend(found.drain(..).filter(|link| link.cosine >= level));
         if links.len() <= self.most {
-            return Ok(());
+            return;
         }
         let half = links.len() / 2;
         let (_, middle, _) = links.select_nth_unstable_by(half, |a, b| b.cosine.total_cmp(&a.cosine));
         let mut level = middle.cosine;
         let n_kept = links.iter().filter(|link| link.cosine >= level).count();
-        if n_kept > self.most / 4 * 3 {
+        let is_highest = links.iter().all(|link| link.cosine <= level);
+        if n_kept > self.most || (n_kept > self.most / 4 * 3 && !is_highest) {
             level = level.next_up(); // very many are equal: all of them go
         }
         links.retain(|link| link.cosine >= level);
-        if links.is_empty() {
-            let bytes = self.most as u64 * super::gather::EDGE_BYTES;
-            return Err(ClusterError::TooManyPairs { found: n_kept as u64, bytes, limit: bytes });
-        }
         self.level.store(level.to_bits(), Relaxed);
-        Ok(())
     }
 }
 
 impl Cluster {
+    /// Whether all its faces have the same embedding.
+    fn is_uniform(&self) -> bool {
+        self.members.len() == 1 || self.tight.is_finite()
+    }
+
     fn new(members: Vec<u32>) -> Self {
         Self { members, tight: f64::INFINITY, is_too_near: AtomicBool::new(false) }
     }

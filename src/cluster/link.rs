@@ -29,7 +29,7 @@ use std::collections::binary_heap::PeekMut;
 use std::sync::Mutex;
 
 use super::components::{Component, components};
-use super::gather::Edges;
+use super::gather::{EDGE_BYTES, Edges};
 use super::lists::Lists;
 use super::verify::{Candidate, Edge, keep};
 use super::watch::{Stage, Watch};
@@ -155,7 +155,9 @@ pub(super) fn cliques(run: &Run<'_>, edges: Edges, method: Method) -> Result<Vec
             let others = census.merge_complete(&mut parents);
             drop(census);
             if !others.is_empty() {
-                levels::merge(run, &others, most, &mut parents)?;
+                // The heads of a level take about a byte for each number of a vector.
+                let heads = (others.len() * run.faces.dimension()) as u64 / EDGE_BYTES;
+                levels::merge(run, &others, most.saturating_sub(heads as usize), &mut parents)?;
             }
         }
     }

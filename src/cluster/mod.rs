@@ -50,7 +50,7 @@ pub use audit::RecallAudit;
 pub use clustering::Clustering;
 pub use estimate::Estimate;
 pub use graph::{Graph, GraphError, NoShelf, Shelf};
-pub use ledger::{Forgetful, Known, Ledger, Pair, Plan};
+pub use ledger::{Forgetful, Known, Ledger, Pair, Plan, RECIPE};
 pub use matches::{Match, Matches};
 pub use method::{Choice, Method, Reason};
 pub use violation::Violation;

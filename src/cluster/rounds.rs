@@ -10,14 +10,16 @@
 //! link; and as long as they are two clusters there is a link, so it has not ended. (Reducibility: Bruynooghe 1977;
 //! Murtagh, A survey of recent advances in hierarchical clustering algorithms, 1983. Here with ties.)
 //!
-//! Merging all such pairs at once, again and again, therefore ends in the same partition.
+//! Merging a and b at once changes no other choice, for the links of the two together are no higher than those either
+//! had, which were not as high as theirs. So merging all such pairs at once, again and again, ends in the same partition.
 //!
 //! **Why lists are left as they are.** A list is made when its cluster is merged, highest link first, and says of every
 //! other cluster how many faces it had then. Later merges of the others are seen by walking down the list and adding up
 //! the faces of what each other cluster is by now: the first that is complete has the highest link, for the link to its
 //! last part is the lowest of all its parts. Most walks end after a few steps, so a merge touches its own two lists only.
 //!
-//! **Promises.** What is left when it ends early is the state of that same merging: clusters, and all links between them.
+//! **Promises.** What is left when it ends early are clusters, and all links between them, from which merging the highest
+//! link again and again ends in that same partition.
 //!
 //! **Why it may end early.** Where links are equal, or lie on a slope, a round may find a single pair and look at many
 //! lists for it. Then one queue of all links is faster (`link`).

@@ -1,14 +1,14 @@
 //! From proposed to proven: the one place where a pair becomes an edge.
 //!
 //! **Promises.** An [`Edge`] is a pair of different faces whose exact cosine reached the floor. It has no other
-//! constructor than [`keep`].
+//! constructor than [`keep`]. A [`Sure`] pair reached the cluster threshold by more than float32 rounds off.
 
 use super::gather::Gather;
 use super::index::Proposals;
 use super::watch::Stage;
 use super::{ClusterError, Run, workers};
 use crate::face::FaceSet;
-use crate::kernel;
+use crate::kernel::{self, SureLine};
 
 /// A pair of faces that may reach the floor. Nothing is proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,28 @@ pub(super) fn keep(faces: &FaceSet, candidate: Candidate, floor: f64) -> Option<
     let Candidate { first, second } = candidate;
     let cosine = kernel::dot(faces.row(first as usize), faces.row(second as usize));
     (cosine >= floor).then_some(Edge { cosine, first, second })
+}
+
+/// A pair that reaches the cluster threshold by so much that float32 proves it. Its cosine is not known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sure {
+    first: u32,
+    second: u32,
+}
+
+impl Sure {
+    pub(super) fn first(self) -> u32 {
+        self.first
+    }
+
+    pub(super) fn second(self) -> u32 {
+        self.second
+    }
+}
+
+/// The candidate as a sure pair, if its float32 product reaches the line.
+pub(super) fn sure(candidate: Candidate, product: f32, line: SureLine) -> Option<Sure> {
+    line.is_reached_by(product).then_some(Sure { first: candidate.first, second: candidate.second })
 }
 
 /// How many faces' candidates make a unit of work.

@@ -106,9 +106,10 @@ impl Engine {
             let numbers = self.databases()?.into_iter().map(|(_, record)| Some(record.number));
             needed.extend(numbers.chain([None]).map(kept_name));
         }
-        let cleared = clear_folder(&self.pairs_folder(), &needed);
-        Ok(cleared
-            .map_err(|source| StoreError::File { what: "cannot clear the folder of pairs".to_owned(), source })?)
+        if let Err(error) = clear_folder(&self.pairs_folder(), &needed) {
+            warn!(%error, "the folder of pairs cannot be cleared; nothing depends on it");
+        }
+        Ok(())
     }
 
     pub(super) fn uploads_folder(&self) -> std::path::PathBuf {

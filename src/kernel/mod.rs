@@ -22,4 +22,4 @@ mod screen;
 pub use heads::Heads;
 pub use instructions::Instructions;
 pub use scalar::{dot, product};
-pub use screen::{Screen, products};
+pub use screen::{Screen, SureLine, products};

@@ -1,7 +1,8 @@
 //! Screening: float32 products of whole blocks, and the proven line below which a pair cannot reach a floor.
 //!
 //! **Promises.** If `dot(a, b) >= floor` then every float32 product of a and b passes the screen for that floor: the
-//! block product, [`product`](super::product), and, for floors up to 1, the distance `max(0, 1 - product)`.
+//! block product, [`product`](super::product), and, for floors up to 1, the distance `max(0, 1 - product)`. If a product
+//! reaches the upper line for a floor, then `dot(a, b) >= floor`.
 //!
 //! **Why it holds.** In any order of summation, with or without fused operations, the computed product of d terms
 //! differs from the true one by at most gamma(d) * sum |a_i b_i|, with gamma(d) = d u / (1 - d u) and u the unit
@@ -41,6 +42,22 @@ impl Screen {
     pub fn cut(self, floor: f64) -> f32 {
         // The conversion may round up by half a step, so one step down is surely at or below.
         ((floor - self.margin) as f32).next_down()
+    }
+
+    /// The line from which on a pair surely reaches `floor`.
+    pub fn surely(self, floor: f64) -> SureLine {
+        SureLine(((floor + self.margin) as f32).next_up())
+    }
+}
+
+/// A line in float32 from which on every pair reaches a floor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SureLine(f32);
+
+impl SureLine {
+    /// Whether a pair with this float32 product surely reaches the floor.
+    pub fn is_reached_by(self, product: f32) -> bool {
+        product >= self.0
     }
 }
 
@@ -117,7 +134,10 @@ mod tests {
             let mut out = [0.0];
             products(&a, &b, d, &mut out);
             // The hardest floor is the cosine itself.
-            let cut = Screen::new(d).cut(dot(&a, &b));
+            let cosine = dot(&a, &b);
+            let cut = Screen::new(d).cut(cosine);
+            let beyond = Screen::new(d).surely(cosine.next_up());
+            prop_assert!(!beyond.is_reached_by(out[0]) && !beyond.is_reached_by(product(&a, &b)));
             prop_assert!(out[0] >= cut);
             prop_assert!(product(&a, &b) >= cut);
             prop_assert!(1.0 - (1.0 - product(&a, &b)).max(0.0) >= cut);

@@ -1,7 +1,7 @@
 """A quarter of a million faces, and then a million: the whole job through the server, as a client sees it.
 
 usage: million.py FACECLIQUE [--sizes 250000,1000000] [--dimension 512] [--kill] [--no-record]
-       million.py FACECLIQUE --hard [--sizes 50000] [--budget 2147483648] [--limit 600]
+       million.py FACECLIQUE --hard [--sizes 100000] [--budget 2147483648] [--limit 600]
 
 For each size: a file of invented faces (made below target/bench and kept there), a server with a fresh data directory,
 ImportFaceDatabase by path, FaceClustering at cosine 0.35 (confidence 67.50, exact, the 5 best matches of each image),
@@ -313,7 +313,7 @@ def read_arguments():
     parser.add_argument("--budget", type=int, default=2 << 30, help="bytes of memory for a hard set")
     parser.add_argument("--limit", type=float, default=600, help="seconds that a hard set may take")
     options = parser.parse_args()
-    options.sizes = options.sizes or ([50_000] if options.hard else [250_000, 1_000_000])
+    options.sizes = options.sizes or ([100_000] if options.hard else [250_000, 1_000_000])
     return options
 
 

@@ -20,14 +20,23 @@ use std::os::unix::fs::FileExt as _;
 use thiserror::Error;
 
 use super::code;
-use crate::cluster::{Pair, Plan};
+use crate::cluster::{Pair, Plan, RECIPE};
 use crate::engine::fingerprint::{Identity, Print};
 
 const MAGIC: [u8; 8] = *b"facepair";
-const VERSION: u32 = 1;
+const FORMAT: &str = "pairs 1";
+
+/// What a file must have been written by: this format, this way of finding pairs, this program. That no pair is missing
+/// cannot be seen from a file, so what another program found counts for nothing.
+fn version() -> u32 {
+    crc32fast::hash(format!("{FORMAT}, {RECIPE}, {}", env!("CARGO_PKG_VERSION")).as_bytes())
+}
 
 /// The bytes of a sum.
 const SUM: usize = 4;
+
+/// No record is longer: that of a tile has less than a megabyte, and pieces of known pairs are not much longer.
+const LONGEST: u64 = 64 << 20;
 
 /// Why a file of pairs is not used.
 #[derive(Debug, Error)]
@@ -57,7 +66,7 @@ impl Head {
     pub(super) fn to_bytes(&self) -> [u8; Self::BYTES] {
         let Plan { faces, fresh, side, floor, complete, pieces, units } = self.plan;
         let mut bytes = MAGIC.to_vec();
-        for number in [VERSION, faces, fresh, side] {
+        for number in [version(), faces, fresh, side] {
             bytes.extend(number.to_le_bytes());
         }
         for number in [floor.to_bits(), complete.to_bits(), pieces, units] {
@@ -78,7 +87,7 @@ impl Head {
         }
         let short = |at: usize| u32::from_le_bytes(*content[at..].first_chunk().expect("within the head"));
         let long = |at: usize| u64::from_le_bytes(*content[at..].first_chunk().expect("within the head"));
-        if short(8) != VERSION {
+        if short(8) != version() {
             return Err(Unusable::Format);
         }
         let plan = Plan {
@@ -202,7 +211,7 @@ impl<'a> Records<'a> {
         self.raw.clear();
         let (unit, length) = (self.number()?, self.number()?);
         let begin = self.raw.len();
-        if length > self.left.end - self.left.start {
+        if length > (self.left.end - self.left.start).min(LONGEST) {
             return Err(Unusable::Damaged("a record is torn"));
         }
         self.raw.resize(begin + length as usize, 0);

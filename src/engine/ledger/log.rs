@@ -200,6 +200,8 @@ impl Log {
         if !self.is_lost.swap(true, Ordering::Relaxed) {
             warn!(why, "the log of this job is given up; after a kill it would begin again");
             let _ = fs::remove_file(&self.path); // the next start tries again
+            // The file is open still, and perhaps all that fills the disk. What was found can be computed.
+            let _ = self.file.set_len(0);
         }
     }
 

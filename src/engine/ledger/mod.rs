@@ -205,7 +205,12 @@ impl cluster::Ledger for JobLedger<'_> {
     fn finish(&self, unit: u64, pairs: &[Pair]) {
         let Some(log) = self.log() else { return };
         let Some(n_new) = log.append(unit, pairs) else { return };
-        if n_new.saturating_mul(PROGRESS) >= log.plan().units && !self.has_advanced.swap(true, Ordering::Relaxed) {
+        // A log begun anew holds what a run before may have had already, and a first run needs no progress.
+        let is_gone_on_with = log.n_found() > 0;
+        if is_gone_on_with
+            && n_new.saturating_mul(PROGRESS) >= log.plan().units
+            && !self.has_advanced.swap(true, Ordering::Relaxed)
+        {
             self.engine.advance(self.token);
         }
     }
@@ -257,10 +262,12 @@ fn remove(path: &Path) {
     }
 }
 
-/// A file that is not there is nothing odd.
+/// A file that is not there is nothing odd, and one that cannot be read now perhaps can be later.
 fn remove_odd(path: &Path, error: &Unusable) {
-    if !matches!(error, Unusable::Unreadable(error) if error.kind() == io::ErrorKind::NotFound) {
-        warn!(file = %path.display(), %error, "what an earlier job found is not used; all faces are compared");
-        remove(path);
+    match error {
+        Unusable::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Unusable::Unreadable(_) => {}
+        Unusable::Damaged(_) | Unusable::Format => remove(path),
     }
+    warn!(file = %path.display(), %error, "what an earlier job found is not used; all faces are compared");
 }
