@@ -124,7 +124,8 @@ fn matches_beyond_the_limit_are_an_error_that_names_figure_and_limit() {
         // 24 bytes a match, two matches a pair; 64 an edge. Edges can be found again, as many at a time as there are
         // faces; what an index proposed is held.
         let edges = if search == Search::Exact { faces.len() as u64 } else { pairs };
-        let needed = pairs * 2 * 24 + edges * 64;
+        let heads = if search == Search::Exact { faces.len() as u64 * 8 / 64 * 64 } else { 0 };
+        let needed = pairs * 2 * 24 + edges * 64 + heads;
         for threads in 1..4 {
             assert!(run(&faces, &parameters, &resources(threads, needed)).is_ok());
             let error = run(&faces, &parameters, &resources(threads, needed - 1)).unwrap_err();

@@ -218,12 +218,9 @@ fn prove_many(
     scratch: &mut Scratch,
 ) {
     let dimension = run.faces.dimension();
-    let Scratch { gathered: [left, right], products: out, cuts: [row_cuts, column_cuts], edges, sure: many, .. } =
-        scratch;
+    let Scratch { gathered: [left, right], products: out, edges, sure: many, .. } = scratch;
     let screen = Screen::new(dimension);
     let line = screen.surely(gather.cluster_floor());
-    gather.match_cuts(|floor| screen.cut(floor), rows.clone().map(|place| order.face(place)), row_cuts);
-    gather.match_cuts(|floor| screen.cut(floor), columns.clone().map(|place| order.face(place)), column_cuts);
     if has_heads {
         out.resize(rows.len() * columns.len(), 0.0);
         products(block(run, order, &rows, left), block(run, order, &columns, right), dimension, out);
@@ -232,7 +229,7 @@ fn prove_many(
         let (row, column) = (a as usize - rows.start, b as usize - columns.start);
         let product = out[row * columns.len() + column];
         let candidate = order.candidate(a, b);
-        let may_match = product >= row_cuts[row].min(column_cuts[column]);
+        let may_match = product >= screen.cut(gather.match_floor(order.face(a as usize), order.face(b as usize)));
         match sure(candidate, product, line).filter(|_| !may_match) {
             Some(pair) => {
                 census.count_sure(pair);

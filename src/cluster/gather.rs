@@ -128,10 +128,10 @@ impl<'a> Gather<'a> {
         self.cluster_floor
     }
 
-    /// Like the cuts of [`Floors`], but for matches alone.
-    pub(super) fn match_cuts<C>(&self, cut: impl Fn(f64) -> C, faces: impl Iterator<Item = u32>, cuts: &mut Vec<C>) {
-        cuts.clear();
-        cuts.extend(faces.map(|face| cut(self.best.floor(face as usize).unwrap_or(self.output_floor))));
+    /// The least cosine with which these two faces may be a match of either.
+    pub(super) fn match_floor(&self, a: u32, b: u32) -> f64 {
+        let floor = |face, other| self.best.floor_beside(face, other).unwrap_or(self.output_floor);
+        floor(a, b).min(floor(b, a))
     }
 
     /// Takes these edges and leaves the list empty.

@@ -76,16 +76,17 @@ impl Matches {
     }
 }
 
-/// No floor yet: a face still takes every match that reaches the output threshold.
-const OPEN: u64 = f64::NEG_INFINITY.to_bits();
+/// No worst match yet: a face still takes every match that reaches the output threshold.
+const OPEN: u64 = 0;
 
 /// The best matches of each face so far, filled from any number of threads in any order.
 pub(super) struct Best {
     most: usize,
     /// For each face a heap with the worst on top.
     lists: Vec<Mutex<BinaryHeap<Match>>>,
-    /// For each face with a full list, the bits of the least cosine that could still enter it.
-    floors: Vec<AtomicU64>,
+    /// For each face with a full list the worst match in it, as one number, since its two parts belong together: above
+    /// its hundredths of confidence and one more, below its face.
+    worst: Vec<AtomicU64>,
     /// The least cosine of each confidence, by hundredths; only where lists are limited.
     cosines: Vec<f64>,
 }
@@ -98,26 +99,42 @@ impl Best {
         Self {
             most,
             lists: (0..run.faces.len()).map(|_| Mutex::default()).collect(),
-            floors: (0..if limited { run.faces.len() } else { 0 }).map(|_| AtomicU64::new(OPEN)).collect(),
+            worst: (0..if limited { run.faces.len() } else { 0 }).map(|_| AtomicU64::new(OPEN)).collect(),
             cosines: if limited { (0..=Confidence::MAX.hundredths()).filter_map(lowest).collect() } else { Vec::new() },
         }
     }
 
     /// Whether a list may be full.
     pub(super) fn is_limited(&self) -> bool {
-        !self.floors.is_empty()
+        !self.worst.is_empty()
     }
 
     /// The least cosine that could still enter the full list of `face`; none while it is not full.
     pub(super) fn floor(&self, face: usize) -> Option<f64> {
-        let bits = self.floors.get(face)?.load(Relaxed);
-        (bits != OPEN).then(|| f64::from_bits(bits))
+        Some(self.cosines[self.worst(face)?.0])
+    }
+
+    /// The same if it is this other face that may enter: with equal confidence it must be smaller than the worst.
+    pub(super) fn floor_beside(&self, face: u32, other: u32) -> Option<f64> {
+        let (hundredths, worst) = self.worst(face as usize)?;
+        let least = hundredths + usize::from(other > worst);
+        Some(self.cosines.get(least).copied().unwrap_or(f64::INFINITY))
+    }
+
+    /// The worst match in a full list: hundredths of confidence, and face.
+    fn worst(&self, face: usize) -> Option<(usize, u32)> {
+        let worst = self.worst.get(face)?.load(Relaxed);
+        (worst != OPEN).then(|| ((worst >> 32) as usize - 1, worst as u32))
     }
 
     /// Offers an edge to both its faces; returns by how many matches the lists grew.
     pub(super) fn offer(&self, edge: &Edge, confidence: Confidence) -> u64 {
         let (first, second) = (edge.first(), edge.second());
-        self.insert(first, Match { face: second, confidence }) + self.insert(second, Match { face: first, confidence })
+        let offer = |face, other| match self.floor_beside(face, other) {
+            Some(floor) if edge.cosine() < floor => 0,
+            _ => self.insert(face, Match { face: other, confidence }),
+        };
+        offer(first, second) + offer(second, first)
     }
 
     fn insert(&self, face: u32, entry: Match) -> u64 {
@@ -132,10 +149,9 @@ impl Best {
             }
         }
         if list.len() == self.most
-            && let (Some(worst), Some(floor)) = (list.peek(), self.floors.get(face as usize))
+            && let (Some(worst), Some(known)) = (list.peek(), self.worst.get(face as usize))
         {
-            // Equal confidence may still enter with a smaller face, so the floor is that of the worst itself.
-            floor.store(self.cosines[usize::from(worst.confidence.hundredths())].to_bits(), Relaxed);
+            known.store((u64::from(worst.confidence.hundredths()) + 1) << 32 | u64::from(worst.face), Relaxed);
         }
         u64::from(grows)
     }
