@@ -252,7 +252,10 @@ def measure(options, n):
     run = Run(n, options.dimension)
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         data, config = pathlib.Path(folder) / "data", pathlib.Path(folder) / "faceclique.toml"
-        config.write_text(f"[paths]\nallowed_input_directories = ['{FOLDER}']\n", encoding="utf-8")
+        keep = str(not options.kill).lower()  # the job that is killed must not find the pairs of the one before
+        config.write_text(
+            f"[paths]\nallowed_input_directories = ['{FOLDER}']\n[jobs]\nkeep_pairs = {keep}\n", encoding="utf-8"
+        )
 
         def start():
             return Server(options.program, data, config=config)
