@@ -17,7 +17,7 @@ use super::interval::{self, Seen};
 use super::verify::{Candidate, keep};
 use super::watch::Stage;
 use super::{ClusterError, Run, workers};
-use crate::kernel::{Screen, products};
+use crate::kernel::{Screen, SplitMix64, products};
 
 /// At most so many faces are looked at: enough for an interval below half a percent where none is missed, and a
 /// hundredth of the time the index takes.
@@ -64,18 +64,6 @@ impl RecallAudit {
         }
         // Both counts are below 2^42 (1024 faces, 2^32 others): nothing overflows.
         ((missed * 20_000 + self.pairs) / (2 * self.pairs)).max(1) as u16
-    }
-}
-
-/// A generator of well mixed numbers (Steele, Lea and Flood, Fast splittable pseudorandom number generators, 2014).
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 }
 

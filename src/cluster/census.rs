@@ -7,23 +7,21 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use super::roots::Roots;
 use super::verify::{Edge, Sure};
 
 /// Counts edges instead of holding them.
 #[derive(Debug)]
 pub(super) struct Census {
     degrees: Vec<AtomicU32>,
-    /// A forest in which the root of a component is its smallest face.
-    roots: Vec<AtomicU32>,
+    /// The components.
+    roots: Roots,
 }
 
 impl Census {
     /// No edges yet.
     pub(super) fn new(n: usize) -> Self {
-        Self {
-            degrees: (0..n).map(|_| AtomicU32::new(0)).collect(),
-            roots: (0..n as u32).map(AtomicU32::new).collect(),
-        }
+        Self { degrees: (0..n).map(|_| AtomicU32::new(0)).collect(), roots: Roots::new(n) }
     }
 
     /// Counts an edge.
@@ -39,34 +37,7 @@ impl Census {
     fn count_pair(&self, first: u32, second: u32) {
         self.degrees[first as usize].fetch_add(1, Relaxed);
         self.degrees[second as usize].fetch_add(1, Relaxed);
-        if self.roots[second as usize].load(Relaxed) != self.roots[first as usize].load(Relaxed) {
-            self.unite(first, second);
-        }
-    }
-
-    fn unite(&self, a: u32, b: u32) {
-        let (mut a, mut b) = (self.root(a), self.root(b));
-        while a != b {
-            let (low, high) = (a.min(b), a.max(b));
-            // Fails if another thread has just put a root above `high`.
-            if self.roots[high as usize].compare_exchange(high, low, Relaxed, Relaxed).is_ok() {
-                return;
-            }
-            (a, b) = (self.root(low), self.root(high));
-        }
-    }
-
-    fn root(&self, mut face: u32) -> u32 {
-        loop {
-            let parent = self.roots[face as usize].load(Relaxed);
-            if parent == face {
-                return face;
-            }
-            let above = self.roots[parent as usize].load(Relaxed);
-            // Halves the path; should another thread have done better, its word is lost and the path only longer.
-            self.roots[face as usize].store(above, Relaxed);
-            face = above;
-        }
+        self.roots.unite(first, second);
     }
 
     /// Merges each component whose faces are all linked with each other; returns the faces of the other components,
@@ -75,13 +46,13 @@ impl Census {
         let n = parents.len();
         let (mut sizes, mut ends) = (vec![0u64; n], vec![0u64; n]);
         for face in 0..n as u32 {
-            let root = self.root(face) as usize;
+            let root = self.roots.root(face) as usize;
             sizes[root] += 1;
             ends[root] += u64::from(self.degrees[face as usize].load(Relaxed));
         }
         let mut others = Vec::new();
         for face in 0..n as u32 {
-            let root = self.root(face);
+            let root = self.roots.root(face);
             if ends[root as usize] == sizes[root as usize] * (sizes[root as usize] - 1) {
                 parents[face as usize] = root;
             } else {

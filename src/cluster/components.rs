@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 
 use super::link::Merge;
+use super::roots::Roots;
 
 /// Clusters that are linked with each other, and with no others.
 #[derive(Debug)]
@@ -20,11 +21,10 @@ pub(super) struct Component {
 
 /// The components of `n` clusters that have links, those with most of them first.
 pub(super) fn components(n: usize, merges: Vec<Merge>) -> Vec<Component> {
-    let mut roots: Vec<u32> = (0..n as u32).collect();
+    let roots = Roots::new(n);
     let mut degrees = vec![0u32; n];
     for merge in &merges {
-        let (a, b) = (root(&mut roots, merge.first), root(&mut roots, merge.second));
-        roots[a.max(b) as usize] = a.min(b);
+        roots.unite(merge.first, merge.second);
         degrees[merge.first as usize] += 1;
         degrees[merge.second as usize] += 1;
     }
@@ -34,7 +34,7 @@ pub(super) fn components(n: usize, merges: Vec<Merge>) -> Vec<Component> {
     let mut places = vec![0u32; n];
     let mut n_merges: Vec<usize> = Vec::new();
     for key in (0..n as u32).filter(|&key| degrees[key as usize] > 0) {
-        let own = root(&mut roots, key);
+        let own = roots.root(key);
         if own == key {
             numbers[key as usize] = components.len() as u32;
             components.push(Component { keys: Vec::new(), merges: Vec::new() });
@@ -49,21 +49,12 @@ pub(super) fn components(n: usize, merges: Vec<Merge>) -> Vec<Component> {
         component.merges.reserve_exact(n_ends / 2);
     }
     for Merge { cosine, first, second } in merges {
-        let number = numbers[root(&mut roots, first) as usize] as usize;
+        let number = numbers[roots.root(first) as usize] as usize;
         let (first, second) = (places[first as usize], places[second as usize]);
         components[number].merges.push(Merge { cosine, first, second });
     }
     components.sort_by_key(|component| Reverse(component.merges.len()));
     components
-}
-
-/// The smallest cluster known to be connected with `key`; what leads to it is made shorter for the next time.
-fn root(roots: &mut [u32], mut key: u32) -> u32 {
-    while roots[key as usize] != key {
-        roots[key as usize] = roots[roots[key as usize] as usize];
-        key = roots[key as usize];
-    }
-    key
 }
 
 #[cfg(test)]

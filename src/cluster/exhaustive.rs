@@ -19,7 +19,7 @@ use super::{ClusterError, Run, workers};
 use crate::kernel::{Heads, Screen, products};
 
 /// The most rows of a tile, and the most multiplications.
-const MOST_ROWS: usize = 480;
+pub(super) const MOST_ROWS: usize = 480;
 const MOST_PRODUCTS: usize = 1 << 27;
 /// A tile is dense if one of so many of its pairs survives.
 const DENSE: usize = 8;
@@ -148,23 +148,10 @@ pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterE
     };
     ledger.begin(&plan);
     run.watch.report(Stage::Compare, 0, plan.units); // making the heads is part of it
-    // About what they take; where there is no room for them, float32 products need none.
-    let has_room = gather.has_room((faces.len() * faces.dimension()) as u64);
-    let heads = if order.n_fresh < LEAST_FRESH || !has_room {
-        None
-    } else {
-        Heads::build(
-            faces.values(),
-            faces.dimension(),
-            order.faces(),
-            gather.floor(),
-            run.resources.threads,
-            run.resources.instructions,
-            &|| run.watch.should_stop(),
-        )
-    };
-    let reserved = heads.as_ref().map_or(0, Heads::bytes);
-    gather.reserve(reserved)?;
+    // They take about a byte for each number; where there is no room for them, float32 products need none.
+    let is_worth_it = order.n_fresh >= LEAST_FRESH && gather.left() >= (faces.len() * faces.dimension()) as u64;
+    let heads = is_worth_it.then(|| heads(run, &order, gather.floor())).flatten();
+    let heads = heads.filter(|heads| gather.reserve(heads.bytes()));
     workers::for_each(run, Stage::Compare, plan.units, Scratch::default, |scratch, unit| {
         let is_recalled = ledger.recall(unit, &mut scratch.pairs);
         if !is_recalled && unit < pieces {
@@ -202,8 +189,21 @@ pub(super) fn compare(run: &Run<'_>, gather: &Gather<'_>) -> Result<(), ClusterE
         }
         gather.take(&mut scratch.edges)
     })?;
-    gather.release(reserved);
+    gather.release(heads.map_or(0, |heads| heads.bytes()));
     Ok(())
+}
+
+/// The heads of these faces, if there are to be any.
+pub(super) fn heads(run: &Run<'_>, order: &Order, floor: f64) -> Option<Heads> {
+    Heads::build(
+        run.faces.values(),
+        run.faces.dimension(),
+        order.faces(),
+        floor,
+        run.resources.threads,
+        run.resources.instructions,
+        &|| run.watch.should_stop(),
+    )
 }
 
 /// Proves the survivors of a tile of which very many are edges, where these are counted only: most by their float32

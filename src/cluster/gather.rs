@@ -36,10 +36,7 @@ impl Budget {
 
     /// Takes `count` times `each` bytes, or says that they do not fit.
     pub(super) fn charge(&self, count: u64, each: u64) -> Result<(), ClusterError> {
-        self.charge_for(count, count.saturating_mul(each))
-    }
-
-    fn charge_for(&self, count: u64, more: u64) -> Result<(), ClusterError> {
+        let more = count.saturating_mul(each);
         let found = self.found.fetch_add(count, Ordering::Relaxed).saturating_add(count);
         let bytes = self.used.fetch_add(more, Ordering::Relaxed).saturating_add(more);
         if bytes > self.limit {
@@ -49,19 +46,21 @@ impl Budget {
     }
 
     /// Takes `count` times `each` bytes if they fit.
-    fn has_room(&self, count: u64, each: u64) -> bool {
-        let more = count.saturating_mul(each);
-        let fits = |used: u64| used.checked_add(more).filter(|&used| used <= self.limit);
-        let has_room = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
-        if has_room {
+    fn takes(&self, count: u64, each: u64) -> bool {
+        let has_taken = self.takes_bytes(count.saturating_mul(each));
+        if has_taken {
             self.found.fetch_add(count, Ordering::Relaxed);
         }
-        has_room
+        has_taken
     }
 
-    /// Gives back `count` times `each` bytes.
-    fn release(&self, count: u64, each: u64) {
-        self.used.fetch_sub(count.saturating_mul(each), Ordering::Relaxed);
+    fn takes_bytes(&self, more: u64) -> bool {
+        let fits = |used: u64| used.checked_add(more).filter(|&used| used <= self.limit);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+
+    fn release(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn left(&self) -> u64 {
@@ -140,7 +139,7 @@ impl<'a> Gather<'a> {
         for edge in edges.iter().filter(|e| e.cosine() >= self.output_floor) {
             matches += self.best.offer(edge, self.run.scale.confidence(edge.cosine()));
         }
-        if !self.budget.has_room(matches, MATCH_BYTES) {
+        if !self.budget.takes(matches, MATCH_BYTES) {
             if self.method == Method::Exact {
                 self.count(&mut self.edges.lock().expect("appending does not panic"));
             }
@@ -162,7 +161,7 @@ impl<'a> Gather<'a> {
             return Ok(());
         }
         let mut pieces = self.edges.lock().expect("appending does not panic");
-        if self.census.get().is_none() && self.budget.has_room(edges.len() as u64, EDGE_BYTES) {
+        if self.census.get().is_none() && self.budget.takes(edges.len() as u64, EDGE_BYTES) {
             match pieces.last_mut() {
                 Some(piece) if piece.len() + edges.len() <= piece.capacity() => piece.append(edges),
                 _ => {
@@ -191,24 +190,24 @@ impl<'a> Gather<'a> {
             for edge in &piece {
                 census.count(edge);
             }
-            self.budget.release(piece.len() as u64, EDGE_BYTES);
+            self.budget.release(piece.len() as u64 * EDGE_BYTES);
         }
         census
     }
 
-    /// Whether there is room for so many bytes.
-    pub(super) fn has_room(&self, bytes: u64) -> bool {
-        self.budget.left() >= bytes
+    /// For how many bytes there is room.
+    pub(super) fn left(&self) -> u64 {
+        self.budget.left()
     }
 
-    /// Takes room that is needed for as long as pairs are compared.
-    pub(super) fn reserve(&self, bytes: u64) -> Result<(), ClusterError> {
-        self.budget.charge_for(0, bytes)
+    /// Takes room that is needed for as long as pairs are compared; whether there is so much.
+    pub(super) fn reserve(&self, bytes: u64) -> bool {
+        self.budget.takes_bytes(bytes)
     }
 
     /// Gives it back.
     pub(super) fn release(&self, bytes: u64) {
-        self.budget.release(1, bytes);
+        self.budget.release(bytes);
     }
 
     /// The edges at or above the cluster threshold, and the matches so far.

@@ -17,9 +17,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use super::exhaustive::{Order, Scratch, Tiles, survivors};
+use super::exhaustive::{MOST_ROWS, Order, Scratch, Tiles, heads, survivors};
 use super::gather::EDGE_BYTES;
-use super::link::{Merge, merge_all};
+use super::link::{Merge, members, merge_all};
 use super::verify::{Candidate, keep};
 use super::watch::Stage;
 use super::{ClusterError, Run, copies, workers};
@@ -65,18 +65,18 @@ pub(super) fn merge(run: &Run<'_>, among: &[u32], most: usize, parents: &mut [u3
         if links.is_empty() && level > floor {
             return Err(too_many(run, most, most + 1)); // so many and more are equal, and higher than all others
         }
-        for cluster in &clusters {
-            cluster.members.iter().for_each(|&face| parents[face as usize] = cluster.members[0]);
-        }
         let mut sizes = vec![1; parents.len()];
-        for cluster in &clusters {
-            sizes[cluster.members[0] as usize] = cluster.members.len() as u32;
+        for Cluster { members, .. } in &clusters {
+            for &face in members {
+                parents[face as usize] = members[0];
+            }
+            sizes[members[0] as usize] = members.len() as u32;
         }
         merge_all(run, vec![links], sizes, parents)?;
         if level <= floor {
             return Ok(());
         }
-        clusters = merged(among, parents);
+        clusters = members(among.iter().copied(), parents).into_iter().map(Cluster::new).collect();
     }
 }
 
@@ -107,38 +107,14 @@ fn divided(clusters: Vec<Cluster>) -> Vec<Cluster> {
     all
 }
 
-/// The clusters that merging has made of `among`.
-fn merged(among: &[u32], parents: &mut [u32]) -> Vec<Cluster> {
-    let mut clusters: Vec<Cluster> = Vec::new();
-    let mut places = vec![u32::MAX; parents.len()];
-    for &face in among {
-        let root = parents[parents[face as usize] as usize];
-        parents[face as usize] = root;
-        if root == face {
-            places[face as usize] = clusters.len() as u32;
-            clusters.push(Cluster::new(Vec::new()));
-        }
-        clusters[places[root as usize] as usize].members.push(face);
-    }
-    clusters
-}
-
 /// Finds the highest links of `clusters`.
 fn find(run: &Run<'_>, clusters: &[Cluster], highest: &Highest) -> Result<(), ClusterError> {
     let order = Order::of(clusters.iter().map(|cluster| cluster.members[0]).collect());
     // Pairs of clusters take longer than pairs of faces, so that few clusters are cut into small tiles.
-    let most_rows = (clusters.len() / 32).next_multiple_of(Heads::ALIGNMENT).clamp(Heads::ALIGNMENT, 480);
+    let most_rows = (clusters.len() / 32).next_multiple_of(Heads::ALIGNMENT).clamp(Heads::ALIGNMENT, MOST_ROWS);
     let tiles = Tiles::with(clusters.len(), clusters.len(), run.faces.dimension(), most_rows);
     let tight = clusters.iter().map(|cluster| cluster.tight).fold(f64::INFINITY, f64::min);
-    let heads = Heads::build(
-        run.faces.values(),
-        run.faces.dimension(),
-        order.faces(),
-        highest.level().min(tight),
-        run.resources.threads,
-        run.resources.instructions,
-        &|| run.watch.should_stop(),
-    );
+    let heads = heads(run, &order, highest.level().min(tight));
     let scratch = || (Scratch::default(), Vec::new());
     workers::for_each(run, Stage::Link, tiles.len(), scratch, |(scratch, found), tile| {
         let floor = highest.level().min(tight);

@@ -31,6 +31,7 @@ use std::sync::Mutex;
 use super::components::{Component, components};
 use super::gather::{EDGE_BYTES, Edges};
 use super::lists::Lists;
+use super::roots::Roots;
 use super::verify::{Candidate, Edge, keep};
 use super::watch::{Stage, Watch};
 use super::{ClusterError, Method, Run, levels, rounds, workers};
@@ -129,8 +130,8 @@ struct Forest<'a> {
     faces: &'a [u32],
     /// The places of the faces of each cluster; none once it was merged into another.
     members: Vec<Vec<u32>>,
-    /// The cluster each was merged into; itself as long as there is none.
-    parents: Vec<u32>,
+    /// The cluster each was merged into.
+    roots: Roots,
     /// The number of the last merge that made each what it is; 0 for a cluster of one.
     changed: Vec<u32>,
     /// For each cluster its links, by key, as they were when it last changed.
@@ -161,7 +162,9 @@ pub(super) fn cliques(run: &Run<'_>, edges: Edges, method: Method) -> Result<Vec
             }
         }
     }
-    Ok(clusters(&mut parents))
+    let mut clusters = members(0..n as u32, &mut parents);
+    clusters.sort_by_key(|members| Reverse(members.len()));
+    Ok(clusters)
 }
 
 /// Merges clusters, of which `sizes` has the number of faces, along all their links.
@@ -215,17 +218,20 @@ fn link(run: &Run<'_>, merges: &mut [Merge], faces: &[u32], method: Method) -> R
     Ok(clusters.map(|members| members.into_iter().map(|place| faces[place as usize]).collect()).collect())
 }
 
-/// Every face with those that were merged into the same cluster, in the order of output.
-fn clusters(parents: &mut [u32]) -> Vec<Vec<u32>> {
-    let mut members: Vec<Vec<u32>> = vec![Vec::new(); parents.len()];
-    for face in 0..parents.len() {
+/// The faces `among`, which ascend, each with those that were merged into the same cluster; by first face.
+pub(super) fn members(among: impl Iterator<Item = u32>, parents: &mut [u32]) -> Vec<Vec<u32>> {
+    let mut clusters: Vec<Vec<u32>> = Vec::new();
+    let mut places = vec![0; parents.len()];
+    for face in among {
         // The key of a cluster is its smallest face, so a parent comes before its children and points at a root already.
-        let root = parents[parents[face] as usize];
-        parents[face] = root;
-        members[root as usize].push(face as u32);
+        let root = parents[parents[face as usize] as usize];
+        parents[face as usize] = root;
+        if root == face {
+            places[face as usize] = clusters.len();
+            clusters.push(Vec::new());
+        }
+        clusters[places[root as usize]].push(face);
     }
-    let mut clusters: Vec<Vec<u32>> = members.into_iter().filter(|members| !members.is_empty()).collect();
-    clusters.sort_by_key(|members| Reverse(members.len()));
     clusters
 }
 
@@ -258,7 +264,7 @@ impl<'a> Forest<'a> {
             method,
             faces,
             members: (0..n as u32).map(|place| vec![place]).collect(),
-            parents: (0..n as u32).collect(),
+            roots: Roots::new(n),
             changed: vec![0; n],
             links,
             merges: 0,
@@ -279,7 +285,7 @@ impl<'a> Forest<'a> {
     /// Whether both clusters still exist and are linked by exactly this cosine.
     fn is_current(&self, merge: Merge) -> bool {
         let Merge { cosine, first, second } = merge;
-        let exist = [first, second].iter().all(|&key| self.parents[key as usize] == key);
+        let exist = [first, second].iter().all(|&key| self.roots.is_root(key));
         exist && self.link(first, second).is_some_and(|link| link.to_bits() == cosine.to_bits())
     }
 
@@ -300,9 +306,9 @@ impl<'a> Forest<'a> {
             // A link to a cluster that is gone lives on in the link to what it was merged into. Where edges are
             // complete, the list has that one too.
             let root = match self.method {
-                Method::Exact if self.parents[other as usize] != other => continue,
+                Method::Exact if !self.roots.is_root(other) => continue,
                 Method::Exact => other,
-                Method::Hnsw => self.root(other),
+                Method::Hnsw => self.roots.root(other),
             };
             let is_newer = self.changed[root as usize] > self.changed[key as usize];
             let link = if is_newer { self.link(root, key) } else { Some(cosine) };
@@ -318,16 +324,6 @@ impl<'a> Forest<'a> {
             list.dedup_by_key(|link| link.key);
         }
         Ok(list)
-    }
-
-    /// The cluster that a cluster is part of by now.
-    fn root(&mut self, mut key: u32) -> u32 {
-        while self.parents[key as usize] != key {
-            // Halves the path for the next time.
-            self.parents[key as usize] = self.parents[self.parents[key as usize] as usize];
-            key = self.parents[key as usize];
-        }
-        key
     }
 
     /// Merges the second cluster into the first, keeps the links of both to a third, and queues those that sank.
@@ -357,7 +353,7 @@ impl<'a> Forest<'a> {
         self.links[kept as usize] = links;
         self.merges += 1;
         self.changed[kept as usize] = self.merges;
-        self.parents[gone as usize] = kept;
+        self.roots.join(kept, gone);
         let mut joining = std::mem::take(&mut self.members[gone as usize]);
         self.members[kept as usize].append(&mut joining);
         Ok(())

@@ -35,6 +35,7 @@ mod link;
 mod lists;
 mod matches;
 mod method;
+mod roots;
 mod rounds;
 mod verify;
 mod violation;

@@ -24,10 +24,9 @@
 //! **Why it may end early.** Where links are equal, or lie on a slope, a round may find a single pair and look at many
 //! lists for it. Then one queue of all links is faster (`link`).
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-
 use super::link::Merge;
 use super::lists::{Link, Lists};
+use super::roots::Roots;
 use super::watch::{Meter, Stage};
 use super::{ClusterError, Run, workers};
 
@@ -43,8 +42,8 @@ const LONG_PART: usize = 4;
 
 /// The clusters so far.
 struct Clusters {
-    /// What each was merged into; itself as long as there is none.
-    parents: Vec<AtomicU32>,
+    /// What each was merged into.
+    roots: Roots,
     /// The number of faces of each.
     sizes: Vec<u32>,
 }
@@ -84,7 +83,7 @@ pub(super) fn merge(
 ) -> Result<Vec<Merge>, ClusterError> {
     let mut lists = links.of;
     let n = lists.len();
-    let mut clusters = Clusters { parents: parents.iter().copied().map(AtomicU32::new).collect(), sizes };
+    let mut clusters = Clusters { roots: Roots::from_parents(parents), sizes };
     let mut notes: Vec<Notes> = (0..run.resources.threads.get()).map(|_| Notes::new(n)).collect();
     // Lists begin highest first, so the first link is the highest.
     let mut best: Vec<u32> = lists.iter().map(|list| list.first().map_or(NONE, |link| link.key)).collect();
@@ -126,7 +125,7 @@ pub(super) fn merge(
         meter.advance((before - linked.len()) as u64);
     }
     for (key, parent) in parents.iter_mut().enumerate() {
-        *parent = clusters.root(key as u32);
+        *parent = clusters.roots.root(key as u32);
     }
     Ok(left(&clusters, &mut lists, &linked, &mut notes[0]))
 }
@@ -146,22 +145,8 @@ fn left(clusters: &Clusters, lists: &mut [Vec<Link>], linked: &[u32], notes: &mu
 impl Clusters {
     /// Merges the second of two clusters into the first.
     fn join(&mut self, kept: u32, gone: u32) {
-        self.parents[gone as usize].store(kept, Relaxed);
+        self.roots.join(kept, gone);
         self.sizes[kept as usize] += self.sizes[gone as usize];
-    }
-
-    /// The cluster that a cluster is part of by now.
-    fn root(&self, mut key: u32) -> u32 {
-        loop {
-            let parent = self.parents[key as usize].load(Relaxed);
-            if parent == key {
-                return key;
-            }
-            // Halves the path for the next time; whoever does it at the same moment writes an ancestor too.
-            let above = self.parents[parent as usize].load(Relaxed);
-            self.parents[key as usize].store(above, Relaxed);
-            key = above;
-        }
     }
 
     fn n_faces(&self, key: u32) -> u32 {
@@ -222,7 +207,7 @@ impl Notes {
             if best != NONE && link.cosine < lowest {
                 return (best, at);
             }
-            let key = clusters.root(link.key);
+            let key = clusters.roots.root(link.key);
             if self.add(key, link).n_faces == clusters.n_faces(key) {
                 (best, lowest) = (best.min(key), link.cosine);
             }
@@ -234,10 +219,10 @@ impl Notes {
     fn renew(&mut self, links: &mut Vec<Link>, clusters: &Clusters) {
         self.begin();
         for link in &*links {
-            self.add(clusters.root(link.key), *link);
+            self.add(clusters.roots.root(link.key), *link);
         }
         links.retain_mut(|link| {
-            let key = clusters.root(link.key);
+            let key = clusters.roots.root(link.key);
             let n_faces = clusters.n_faces(key);
             let note = &mut self.notes[key as usize];
             let is_complete = note.n_faces == n_faces;

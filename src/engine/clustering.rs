@@ -4,7 +4,7 @@ use tracing::info;
 
 use super::error::{EngineError, ErrorKind};
 use super::faces::{Faces, embedding};
-use super::ledger::{JobLedger, Past};
+use super::ledger::{Earlier, JobLedger};
 use super::progress::Control;
 use super::records::{ClusterTask, ClusteringOutcome, DatabaseRecord, ImageRecord, JobResult, ModelRecord};
 use super::worker::Unfinished;
@@ -91,14 +91,14 @@ impl Engine {
             Some(number) => Box::new(self.shelf(number)),
             None => Box::new(NoShelf),
         };
-        let run = |past| {
-            let ledger = JobLedger::new(self, token, control, faces, *database, past);
+        let run = |earlier| {
+            let ledger = JobLedger::new(self, token, control, faces, *database, earlier);
             let past = cluster::Past { ledger: &ledger, shelf: &*shelf };
             (cluster::cluster_with(faces, scale, &parameters, &resources, control, past), ledger)
         };
-        let (mut clustering, mut ledger) = run(Past::Asked);
+        let (mut clustering, mut ledger) = run(Earlier::Asked);
         if ledger.is_misread() {
-            (clustering, ledger) = run(Past::Unasked);
+            (clustering, ledger) = run(Earlier::Unasked);
         }
         match clustering {
             Ok(clustering) => Ok((clustering, ledger)),

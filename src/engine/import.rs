@@ -18,6 +18,7 @@ use tracing::{error, warn};
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
 use super::faces::{Faces, ROWS_PER_BATCH};
+use super::files::sync;
 use super::progress::{APPLY, Control};
 use super::records::{
     DatabaseRecord, FaceRecord, ImageRecord, ImportOutcome, ImportTask, JobResult, OnError, Task, Upload,
@@ -368,8 +369,7 @@ impl Engine {
 
 /// Makes a new file of a folder durable; its size.
 fn sync_file(folder: &Path, path: &Path) -> io::Result<u64> {
-    let file = File::open(path)?;
-    file.sync_all()?;
-    File::open(folder)?.sync_all()?;
-    Ok(file.metadata()?.len())
+    sync(path)?;
+    sync(folder)?;
+    Ok(path.metadata()?.len())
 }

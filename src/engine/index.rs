@@ -26,7 +26,7 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use super::Engine;
-use super::recovery::clear_folder;
+use super::files::{clear_folder, sync};
 use crate::cluster::{Graph, GraphError, Shelf};
 use crate::store::{StoreError, decode, encode};
 
@@ -222,10 +222,6 @@ fn remove(folder: &Path) {
         }
         _ => {}
     }
-}
-
-fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 /// Reads a file through.

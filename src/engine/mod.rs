@@ -16,6 +16,7 @@ mod clustering;
 mod error;
 mod export;
 mod faces;
+mod files;
 mod fingerprint;
 mod import;
 mod index;

@@ -4,13 +4,12 @@
 //! just another crash.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
 
 use tracing::{info, warn};
 
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
+use super::files::clear_folder;
 use super::jobs::{Entry, put};
 use super::ledger::{kept_name, log_name};
 use super::records::{JobRecord, JobResult};
@@ -115,20 +114,4 @@ impl Engine {
     pub(super) fn uploads_folder(&self) -> std::path::PathBuf {
         self.settings.data.join("uploads")
     }
-}
-
-/// Removes everything in a folder but what is named; makes the folder if it is not there.
-pub(super) fn clear_folder(folder: &std::path::Path, keep: &BTreeSet<String>) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    if let Some(parent) = folder.parent() {
-        fs::File::open(parent)?.sync_all()?; // so that the folder is there after a power cut
-    }
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if !entry.file_name().to_str().is_some_and(|name| keep.contains(name)) {
-            let is_folder = entry.file_type()?.is_dir();
-            if is_folder { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
-        }
-    }
-    Ok(())
 }

@@ -15,11 +15,13 @@ mod heads;
 mod instructions;
 mod int8;
 mod portable;
+mod random;
 mod rotation;
 mod scalar;
 mod screen;
 
 pub use heads::Heads;
 pub use instructions::Instructions;
+pub(crate) use random::SplitMix64;
 pub use scalar::{dot, product};
 pub use screen::{Screen, SureLine, products};

@@ -6,6 +6,8 @@
 //! **How.** Orthogonal iteration (Golub and Van Loan, Matrix Computations, 4th ed., section 8.2.4) on the covariance of a
 //! sample, then a random rotation inside the head, so that no coordinate and no phase of it stands out.
 
+use super::random::SplitMix64;
+
 /// The most rows of the sample.
 const SAMPLE: usize = 2_048;
 /// Rounds of orthogonal iteration, each on the square of the covariance. A higher power would lose the small components
@@ -50,8 +52,8 @@ pub(super) fn principal(values: &[f32], dimension: usize) -> Vec<f64> {
 
 /// The first `head` rows of a basis, rotated among themselves at random and rounded to float32.
 pub(super) fn mixed(basis: &[f64], dimension: usize, head: usize) -> Rotation {
-    let mut random = SplitMix(0x5EED);
-    let mut mixing: Vec<f64> = (0..head * head).map(|_| random.next()).collect();
+    let mut random = SplitMix64(0x5EED);
+    let mut mixing: Vec<f64> = (0..head * head).map(|_| random.signed()).collect();
     orthonormalise(&mut mixing, head);
     let mut rows = vec![0.0; head * dimension];
     multiply(&mixing, Form::Plain, &basis[..head * dimension], [head, head, dimension], &mut rows);
@@ -93,7 +95,7 @@ fn transposed(matrix: &[f64], columns: usize) -> Vec<f64> {
 /// Makes the rows orthonormal, in their order (modified Gram-Schmidt, twice: Giraud, Langou and Rozloznik 2005); a row
 /// that depends on those before it is replaced.
 fn orthonormalise(rows: &mut [f64], dimension: usize) {
-    let mut random = SplitMix(1);
+    let mut random = SplitMix64(1);
     for i in 0..rows.len() / dimension {
         let (done, rest) = rows.split_at_mut(i * dimension);
         let row = &mut rest[..dimension];
@@ -111,7 +113,7 @@ fn orthonormalise(rows: &mut [f64], dimension: usize) {
                 scale(row, 1.0 / length);
                 break;
             }
-            row.fill_with(|| random.next());
+            row.fill_with(|| random.signed());
         }
     }
 }
@@ -174,19 +176,6 @@ fn multiply(a: &[f64], form: Form, b: &[f64], [m, k, n]: [usize; 3], out: &mut [
     }
 }
 
-/// Numbers between -1 and 1 that are the same everywhere (Steele, Lea and Flood 2014).
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,9 +183,9 @@ mod tests {
     #[test]
     fn a_basis_is_orthonormal_and_begins_with_most_of_the_length() {
         let (n, d) = (300, 24);
-        let mut random = SplitMix(7);
+        let mut random = SplitMix64(7);
         let values: Vec<f32> =
-            (0..n * d).map(|at| (random.next() * 0.7f64.powf((at % d * 7 % d) as f64)) as f32).collect();
+            (0..n * d).map(|at| (random.signed() * 0.7f64.powf((at % d * 7 % d) as f64)) as f32).collect();
         let basis = principal(&values, d);
         let rotation = mixed(&basis, d, 8);
         assert!(rotation.defect < 1e-5, "{}", rotation.defect);

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use super::format::{Head, Records, Unusable, put_record, read_head};
 use crate::cluster::{Pair, Plan};
+use crate::engine::files::sync;
 use crate::engine::fingerprint::Print;
 
 /// What is in memory is given to the system when it is as large or as old as this.
@@ -171,7 +172,10 @@ impl Log {
             tail.is_syncing = true;
             (tail.n_new, tail.is_named)
         };
-        let synced = self.file.sync_data().and_then(|()| if is_named { Ok(()) } else { sync_folder(&self.path) });
+        let synced = self
+            .file
+            .sync_data()
+            .and_then(|()| if is_named { Ok(()) } else { self.path.parent().map_or(Ok(()), sync) });
         let mut tail = self.tail();
         (tail.is_syncing, tail.is_named, tail.synced) = (false, true, Instant::now());
         match synced {
@@ -226,14 +230,6 @@ impl Drop for Log {
         if !self.is_lost.load(Ordering::Relaxed) {
             self.write_held(&mut self.tail(), Instant::now());
         }
-    }
-}
-
-/// Makes the names in the folder of a file durable.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
     }
 }
 

@@ -25,8 +25,9 @@ use tracing::{info, warn};
 
 use self::format::{Head, Unusable};
 use self::kept::Kept;
-use self::log::{Log, sync_folder};
+use self::log::Log;
 use super::Engine;
+use super::files::sync;
 use super::fingerprint::{Identity, Print, prints};
 use super::progress::Control;
 use crate::cluster::{self, Known, Pair, Plan};
@@ -40,7 +41,7 @@ const PROGRESS: u64 = 100;
 
 /// Whether pairs of an earlier job are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Past {
+pub(super) enum Earlier {
     /// They are.
     Asked,
     /// They are not.
@@ -55,7 +56,7 @@ pub(super) struct JobLedger<'a> {
     faces: &'a FaceSet,
     /// The number of its database; none for all databases.
     database: Option<u64>,
-    past: Past,
+    earlier: Earlier,
     prints: OnceLock<Vec<Print>>,
     kept: OnceLock<Option<Kept>>,
     /// None within if it could not be made.
@@ -73,7 +74,7 @@ impl<'a> JobLedger<'a> {
         control: &'a Control,
         faces: &'a FaceSet,
         database: Option<u64>,
-        past: Past,
+        earlier: Earlier,
     ) -> Self {
         Self {
             engine,
@@ -81,7 +82,7 @@ impl<'a> JobLedger<'a> {
             control,
             faces,
             database,
-            past,
+            earlier,
             prints: OnceLock::new(),
             kept: OnceLock::new(),
             log: OnceLock::new(),
@@ -96,7 +97,7 @@ impl<'a> JobLedger<'a> {
 
     fn kept(&self) -> Option<&Kept> {
         let load = || {
-            if self.past == Past::Unasked || !self.engine.settings.keep_pairs {
+            if self.earlier == Earlier::Unasked || !self.engine.settings.keep_pairs {
                 return None;
             }
             let path = self.engine.kept_path(self.database);
@@ -149,7 +150,7 @@ impl<'a> JobLedger<'a> {
         }
         fs::rename(path, self.engine.kept_path(self.database))?;
         info!(faces = log.plan().faces, bytes = log.bytes(), "pairs kept for the next job");
-        sync_folder(path)
+        sync(&self.engine.pairs_folder())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::ledger::{JobLedger, Past};
+use super::super::ledger::{Earlier, JobLedger};
 use super::super::progress::Control;
 use super::*;
 use crate::cluster::{self, Ledger as _, Parameters, Resources, Search, cluster_with};
@@ -225,7 +225,7 @@ fn pairs_that_cannot_be_read_a_second_time_are_told_from_no_pairs() {
         (face_id("d", "x", &format!("{label:05}")).unwrap(), Embedding::new(row).unwrap())
     });
     let (faces, control) = (FaceSet::new(faces).unwrap(), Control::new());
-    let ledger = JobLedger::new(&engine, Token::generate(), &control, &faces, Some(1), Past::Asked);
+    let ledger = JobLedger::new(&engine, Token::generate(), &control, &faces, Some(1), Earlier::Asked);
     assert!(ledger.known().is_some(), "the faces are the same");
     let kept = file(&folder, "1.pairs");
     let mut bytes = fs::read(&kept).unwrap();
