@@ -5,7 +5,7 @@ use std::io;
 use super::{Actions, Write, cut, fault};
 use crate::aci::{Answer, Code, Fault, Parameters};
 use crate::cluster::{MatchScope, Method, Search};
-use crate::engine::{ClusterTask, ClusteringOutcome, ResultFace, Task};
+use crate::engine::{ClusterTask, ClusteringOutcome, ResultFace, Task, Ticket};
 use crate::face::{DatabaseName, FaceId};
 use crate::job::{Timestamp, Token};
 
@@ -27,7 +27,7 @@ pub(super) fn face_clustering<'a>(actions: &'a Actions, parameters: &mut Paramet
                 .unwrap_or(default.scope),
         })
     })?;
-    let token = actions.engine.submit(Task::Cluster(task)).map_err(|error| fault(&error))?;
+    let token = actions.engine.submit(Ticket::default(), Task::Cluster(task)).map_err(|error| fault(&error))?;
     Ok(Box::new(move |answer| answer.value("token", token)))
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::clustering::refuse_unbuilt;
 use super::{Actions, Write, fault};
 use crate::aci::{Answer, Code, Fault, Parameters, Upload};
-use crate::engine::{ImportOutcome, ImportRequest, ImportTask, Input, OnError};
+use crate::engine::{ImportOutcome, ImportRequest, ImportTask, Input, OnError, Ticket};
 use crate::exchange::Format;
 use crate::face::DatabaseName;
 
@@ -46,7 +46,7 @@ pub(super) fn import_database<'a>(actions: &'a Actions, parameters: &mut Paramet
         include_metadata: asked.include_metadata,
         include_image_data: asked.include_image_data,
     };
-    let token = actions.engine.submit_import(request).map_err(|error| fault(&error))?;
+    let token = actions.engine.submit_import(Ticket::default(), request).map_err(|error| fault(&error))?;
     Ok(Box::new(move |answer| answer.value("token", token)))
 }
 

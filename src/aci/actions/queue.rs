@@ -176,7 +176,7 @@ fn write_job(
     if let Some(ended) = job.ended {
         answer.text("process_end_time", &actions.date(ended))?;
     }
-    match (&job.result, &job.task) {
+    match (job.result(), job.task()) {
         (Some(JobResult::Fault { kind, text }), _) => {
             let fault = Fault::new(code(*kind), text.clone());
             answer.text("error", &fault.job_text(queue.name()))?;
