@@ -3,12 +3,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use faceclique::aci::actions::{offered, page};
+use faceclique::aci::actions::{offered, offered_on_service_port, page};
 
 use crate::FORMATS;
 use crate::demands;
 use crate::masked::{TOKEN, masked};
 use crate::world::{World, get, text};
+
+/// Where a request is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Port {
+    Aci,
+    Service,
+}
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/aci/answers")
@@ -25,12 +32,14 @@ pub(crate) fn is_fixture(path: &Path, found: &str) {
 }
 
 /// Asks `request` in a world and compares with the golden answer, in every form of answer.
-pub(crate) fn is_golden(name: &str, request: &str, world: impl Fn() -> World) {
+pub(crate) fn is_golden(name: &str, request: &str, port: Port, world: impl Fn() -> World) {
     is_fixture(&folder().join(format!("{name}.http")), &get(&request.replace("{token}", TOKEN)));
     for format in FORMATS {
         let target = if format == "xml" { request.to_owned() } else { format!("{request}&responseformat={format}") };
         let world = world();
-        let found = masked(&text(&world.send(get(&target.replace("{token}", &world.token)).as_bytes())));
+        let request = get(&target.replace("{token}", &world.token));
+        let port = if port == Port::Aci { world.address } else { world.service };
+        let found = masked(&text(&World::send_to(port, request.as_bytes())));
         demands::check(name, format, &found);
         is_fixture(&folder().join(format!("{name}.{format}.http")), &found);
     }
@@ -39,7 +48,10 @@ pub(crate) fn is_golden(name: &str, request: &str, world: impl Fn() -> World) {
 #[test]
 fn every_action_answers_its_example_as_the_reference_shows() {
     for action in offered() {
-        is_golden(action.name, action.example.request, World::new);
+        is_golden(action.example.name, action.example.request, Port::Aci, World::new);
+    }
+    for action in offered_on_service_port().filter(|action| action.name != "ShowPermissions") {
+        is_golden(action.example.name, action.example.request, Port::Service, World::new);
     }
 }
 
@@ -54,7 +66,8 @@ fn no_golden_answer_is_left_over() {
     for entry in fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let action = name.split('.').next().unwrap();
-        let known = offered().any(|known| action == known.name || action.starts_with(&format!("{}-", known.name)));
+        let mut rows = offered().chain(offered_on_service_port());
+        let known = rows.any(|row| action == row.example.name || action.starts_with(&format!("{}-", row.name)));
         if !known && !action.starts_with("error-") {
             left.push(name);
         }

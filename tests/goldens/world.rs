@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use faceclique::aci::actions::{Actions, Facts};
+use faceclique::aci::actions::{Actions, Facts, ServicePort, Setting};
 use faceclique::engine::{Engine, Settings, worker};
 use faceclique::http;
 use jiff::tz::TimeZone;
@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 /// A server at work on a data directory of its own.
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
+    pub(crate) service: SocketAddr,
     /// The token of the finished FaceClustering.
     pub(crate) token: String,
     stop: Option<watch::Sender<()>>,
@@ -64,19 +65,37 @@ impl World {
         };
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let facts = Facts::now(address, None, 256);
-        let actions = Arc::new(Actions::new(Arc::clone(&engine), facts, TimeZone::UTC));
+        let service_listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let service = service_listener.local_addr().unwrap();
+        let listen = Setting {
+            section: "server".to_owned(),
+            name: "listen".to_owned(),
+            value: "127.0.0.1:14000".to_owned(),
+            source: "default".to_owned(),
+        };
+        let facts = Facts { service: Some(service), settings: vec![listen], ..Facts::now(address, None, 256) };
+        let actions = Arc::new(Actions::new(Arc::clone(&engine), facts, TimeZone::UTC).stopped_by(|| {}));
         let worker = runtime.spawn(worker::run(engine, stopped(stopping.clone())));
         let settings = http::Settings { limits, ..http::Settings::default() };
-        let server = runtime.spawn(async move {
-            http::run(listener, actions, settings, stopped(stopping)).await.unwrap();
-        });
-        Self { address, token: String::new(), stop: Some(stop), ends: vec![worker, server], runtime, _folder: folder }
+        let port = Arc::new(ServicePort::new(Arc::clone(&actions)));
+        let server = http::run(listener, actions, settings.clone(), stopped(stopping.clone()));
+        let service_server = http::run(service_listener, port, settings, stopped(stopping));
+        let ends = vec![
+            worker,
+            runtime.spawn(async move { server.await.unwrap() }),
+            runtime.spawn(async move { service_server.await.unwrap() }),
+        ];
+        Self { address, service, token: String::new(), stop: Some(stop), ends, runtime, _folder: folder }
+    }
+
+    /// The whole answer to these bytes on the ACI port.
+    pub(crate) fn send(&self, request: &[u8]) -> Vec<u8> {
+        Self::send_to(self.address, request)
     }
 
     /// The whole answer to these bytes.
-    pub(crate) fn send(&self, request: &[u8]) -> Vec<u8> {
-        let mut stream = TcpStream::connect(self.address).unwrap();
+    pub(crate) fn send_to(port: SocketAddr, request: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(port).unwrap();
         stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         stream.write_all(request).unwrap();
         let mut answer = Vec::new();

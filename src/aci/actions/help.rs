@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::table::{Action, Way};
-use super::{Actions, Caller, Write, find, offered};
+use super::{Actions, Caller, Write, find, offered, offered_on_service_port};
 use crate::aci::{COMMON, Fault, Need, Parameter, Parameters};
 
 /// Help: all actions in a line each, or one in full.
@@ -57,17 +57,26 @@ fn need(parameter: &Parameter) -> String {
 /// Every action in a line, for a terminal.
 pub fn summary() -> String {
     let width = offered().map(|action| action.name.len()).max().unwrap_or(0);
-    let mut names: Vec<&Action> = offered().collect();
-    names.sort_by_key(|action| action.name);
-    names.iter().fold(String::new(), |mut text, action| {
-        let _ = writeln!(text, "  {:width$}  {}", action.name, action.about); // writing to a String cannot fail
-        text
-    })
+    let mut text = String::new();
+    for (title, mut actions) in ports() {
+        let _ = writeln!(text, "On the {title}:"); // writing to a String cannot fail
+        actions.sort_by_key(|action| action.name);
+        for action in actions {
+            let _ = writeln!(text, "  {:width$}  {}", action.name, action.about);
+        }
+    }
+    text
 }
 
-/// One action in full, for a terminal, or why there is none.
+/// The actions of each port.
+fn ports() -> [(&'static str, Vec<&'static Action>); 2] {
+    [("ACI port", offered().collect()), ("service port", offered_on_service_port().collect())]
+}
+
+/// One action in full, for a terminal, or why there is none. A name on both ports is that of the ACI port.
 pub fn shown(name: &str) -> Result<String, Fault> {
-    let action = find(name)?;
+    let on_service_port = || offered_on_service_port().find(|action| action.name.eq_ignore_ascii_case(name));
+    let action = find(name).or_else(|fault| on_service_port().ok_or(fault))?;
     let mut text = format!("{}\n\n{}\n\n", action.name, action.about);
     let way = match action.way {
         Way::AtOnce => "answered when it is done".to_owned(),
@@ -95,34 +104,43 @@ pub fn shown(name: &str) -> Result<String, Fault> {
 /// The page in the docs: all actions, in Markdown.
 pub fn page() -> String {
     let mut text = String::from(
-        "The actions of the ACI port. This page is made from the table that the server goes by \
+        "This page is made from the table that the server goes by \
          (`make fixtures` writes it anew).\n\n",
     );
-    let table = |text: &mut String, parameters: &[Parameter]| {
-        text.push_str("| parameter | value | | |\n|---|---|---|---|\n");
-        for parameter in parameters {
-            let (name, form, about) = (parameter.name, parameter.form, parameter.about);
-            let _ = writeln!(text, "| `{name}` | {form} | {} | {about} |", need(parameter));
-        }
-        text.push('\n');
-    };
     text.push_str("Every action takes these parameters:\n\n");
     table(&mut text, &COMMON);
-    let mut actions: Vec<&Action> = offered().collect();
-    actions.sort_by_key(|action| action.name);
-    for action in actions {
-        let _ = writeln!(text, "# {}\n\n{}\n", action.name, action.about);
-        let way = match action.way {
-            Way::AtOnce => String::new(),
-            Way::Queued(queue) => format!(" A job of the queue `{queue}`: answered with its token."),
-        };
-        let _ = writeln!(text, "Needs the role {}.{way}\n", action.needs);
-        if !action.parameters.is_empty() {
-            table(&mut text, action.parameters);
+    for (title, mut actions) in ports() {
+        let _ = writeln!(text, "# The {title}\n");
+        actions.sort_by_key(|action| action.name);
+        for action in actions {
+            page_of(&mut text, action);
         }
-        let _ = writeln!(text, "Answer: {}.\n", action.answer);
-        let (request, answer) = (action.example.request, action.example.body());
-        let _ = writeln!(text, "```text\n{request}\n```\n\n```text\n{answer}\n```\n");
     }
     text
+}
+
+/// An action in Markdown.
+fn page_of(text: &mut String, action: &Action) {
+    let _ = writeln!(text, "## {}\n\n{}\n", action.name, action.about);
+    let way = match action.way {
+        Way::AtOnce => String::new(),
+        Way::Queued(queue) => format!(" A job of the queue `{queue}`: answered with its token."),
+    };
+    let _ = writeln!(text, "Needs the role {}.{way}\n", action.needs);
+    if !action.parameters.is_empty() {
+        table(text, action.parameters);
+    }
+    let _ = writeln!(text, "Answer: {}.\n", action.answer);
+    let (request, answer) = (action.example.request, action.example.body());
+    let _ = writeln!(text, "```text\n{request}\n```\n\n```text\n{answer}\n```\n");
+}
+
+/// Parameters as a table in Markdown.
+fn table(text: &mut String, parameters: &[Parameter]) {
+    text.push_str("| parameter | value | | |\n|---|---|---|---|\n");
+    for parameter in parameters {
+        let (name, form, about) = (parameter.name, parameter.form, parameter.about);
+        let _ = writeln!(text, "| `{name}` | {form} | {} | {about} |", need(parameter));
+    }
+    text.push('\n');
 }

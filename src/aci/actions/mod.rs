@@ -14,6 +14,7 @@ mod help;
 mod import;
 mod queue;
 mod server;
+mod service_port;
 mod table;
 
 #[doc = include_str!("reference.md")]
@@ -22,6 +23,7 @@ pub mod reference {}
 pub use clustering::{Page, write_clusters};
 pub use help::{page, shown, summary};
 pub use server::Facts;
+pub use service_port::{ServicePort, Setting};
 pub use table::{Action, Example, Needs, Way};
 
 use std::io;
@@ -37,6 +39,7 @@ use super::date;
 use super::{Answer, Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service};
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::job;
+use service_port::Stop;
 
 /// The second step of an action.
 type Write<'a> = Box<dyn FnOnce(&mut Answer<'_>) -> io::Result<()> + 'a>;
@@ -53,8 +56,13 @@ pub fn offered() -> impl Iterator<Item = &'static Action> {
     FAMILIES.into_iter().flatten()
 }
 
+/// Every action that is offered on the service port.
+pub fn offered_on_service_port() -> impl Iterator<Item = &'static Action> {
+    service_port::ACTIONS.iter()
+}
+
 /// Actions of the documented family that are not offered (contract R152), or not yet.
-const NOT_OFFERED: [&str; 34] = [
+const NOT_OFFERED: [&str; 30] = [
     "AddFaceMetadata",
     "Admin",
     "BuildAllFaces",
@@ -67,12 +75,9 @@ const NOT_OFFERED: [&str; 34] = [
     "FaceRecognize",
     "FaceState",
     "FinetuneFaceDatabase",
-    "GetConfig",
     "GetFaceImage",
     "GetIdentityAudit",
     "GetRequestLog",
-    "GetStatistics",
-    "GetStatusInfo",
     "ListFaceImages",
     "MoveFace",
     "MoveFaceImage",
@@ -83,7 +88,6 @@ const NOT_OFFERED: [&str; 34] = [
     "RemoveFaceMetadata",
     "RenameFace",
     "RenameFaceDatabase",
-    "Stop",
     "ThreadStatus",
     "TrainFace",
     "UnlockFaces",
@@ -122,12 +126,20 @@ pub struct Actions {
     zone: TimeZone,
     /// Requests since the start.
     n_requests: AtomicU64,
+    /// What ends the server, if clients of the service port may.
+    stop: Option<Stop>,
 }
 
 impl Actions {
     /// The actions of this engine; dates are printed in `zone` (contract R49).
     pub fn new(engine: Arc<Engine>, facts: Facts, zone: TimeZone) -> Self {
-        Self { engine, facts, zone, n_requests: AtomicU64::new(0) }
+        Self { engine, facts, zone, n_requests: AtomicU64::new(0), stop: None }
+    }
+
+    /// The same, with what Stop on the service port does; it must return at once.
+    #[must_use]
+    pub fn stopped_by(self, stop: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { stop: Some(Stop(Box::new(stop))), ..self }
     }
 
     /// A date of a job, as printed (R48).
@@ -136,7 +148,12 @@ impl Actions {
     }
 
     /// The first step of whatever action is asked for, with the faults in the order of R58.
-    fn prepare(&self, request: Result<Request, Refused>, caller: &Caller) -> (String, Result<Write<'_>, Fault>) {
+    fn prepare(
+        &self,
+        find: Find,
+        request: Result<Request, Refused>,
+        caller: &Caller,
+    ) -> (String, Result<Write<'_>, Fault>) {
         let mut request = match request {
             Ok(request) => request,
             Err(Refused { action, fault }) => return (action, Err(fault)),
@@ -151,6 +168,36 @@ impl Actions {
         (request.action, prepared)
     }
 
+    /// Both steps of the action whose row `find` finds.
+    fn answer_by(
+        &self,
+        find: Find,
+        request: Result<Request, Refused>,
+        client: &Client,
+        reply: &mut dyn Reply,
+    ) -> io::Result<Outcome> {
+        self.n_requests.fetch_add(1, Ordering::Relaxed);
+        let (action, prepared) = self.prepare(find, request, &Self::caller(client));
+        let mut out = reply;
+        match prepared {
+            Ok(write) => {
+                let mut answer = Answer::begin(&mut out, &action)?;
+                write(&mut answer)?;
+                answer.finish()
+            }
+            Err(fault) => Answer::refuse(&mut out, &action, &fault, &date::error_time(Timestamp::now(), &self.zone)),
+        }
+    }
+
+    /// How the server is.
+    fn wellness(&self) -> Health {
+        match self.engine.store_bytes() {
+            Ok(_) if self.engine.is_worked() => Health::Well,
+            Ok(_) => Health::Unwell("no worker works the queues".to_owned()),
+            Err(error) => Health::Unwell(error.to_string()),
+        }
+    }
+
     fn caller(client: &Client) -> Caller {
         let address = client.address.ip().to_canonical();
         let roles = if address.is_loopback() { Role::ALL.to_vec() } else { Vec::new() };
@@ -158,12 +205,18 @@ impl Actions {
     }
 }
 
-/// The row of an action, or why there is none.
+/// Finds the row of an action, or says why there is none.
+type Find = fn(&str) -> Result<&'static Action, Fault>;
+
+/// The row of an action of the ACI port.
 fn find(name: &str) -> Result<&'static Action, Fault> {
     let is_named = |known: &str| known.eq_ignore_ascii_case(name);
     match offered().find(|action| is_named(action.name)) {
         Some(action) => Ok(action),
         None if name.is_empty() => Err(Fault::no_action()),
+        None if service_port::ACTIONS.iter().any(|action| is_named(action.name)) => {
+            Err(Fault::not_offered("action", name, "is offered on the service port only"))
+        }
         None if NOT_OFFERED.iter().any(|known| is_named(known)) => {
             Err(Fault::not_offered("action", name, "is not offered by this server"))
         }
@@ -181,31 +234,11 @@ impl Service for Actions {
     }
 
     fn answer(&self, request: Result<Request, Refused>, client: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
-        self.n_requests.fetch_add(1, Ordering::Relaxed);
-        let (action, prepared) = self.prepare(request, &Self::caller(client));
-        match prepared {
-            Ok(write) => {
-                let mut out = reply;
-                let mut answer = Answer::begin(&mut out, &action)?;
-                write(&mut answer)?;
-                answer.finish()
-            }
-            Err(fault) => {
-                let mut out = reply;
-                Answer::refuse(&mut out, &action, &fault, &date::error_time(Timestamp::now(), &self.zone))
-            }
-        }
+        self.answer_by(find, request, client, reply)
     }
 
     fn health(&self, client: &Client) -> Health {
-        if self.admit(client).is_err() {
-            return Health::NotAuthorised;
-        }
-        match self.engine.store_bytes() {
-            Ok(_) if self.engine.is_worked() => Health::Well,
-            Ok(_) => Health::Unwell("no worker works the queues".to_owned()),
-            Err(error) => Health::Unwell(error.to_string()),
-        }
+        if self.admit(client).is_err() { Health::NotAuthorised } else { self.wellness() }
     }
 }
 

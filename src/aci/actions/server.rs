@@ -8,12 +8,12 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Write, help, offered, queue};
+use super::{Actions, Caller, Setting, Write, help, offered, queue};
 use crate::aci::parameter::optional;
 use crate::aci::{Answer, Fault, Form, Parameters, Role, date};
 use crate::job::Queue;
 
-const PRODUCT: &str = "FaceClique";
+pub(super) const PRODUCT: &str = "FaceClique";
 
 /// What the server says of itself.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Facts {
     pub service: Option<SocketAddr>,
     /// The configuration file, if there is one.
     pub config: Option<String>,
+    /// Every setting, as GetConfig shows it.
+    pub settings: Vec<Setting>,
     /// When it was started.
     pub started: Timestamp,
     /// The same, by a clock that does not jump.
@@ -35,7 +37,15 @@ pub struct Facts {
 impl Facts {
     /// The facts of a server that starts now.
     pub fn now(listen: SocketAddr, config: Option<String>, threads: usize) -> Self {
-        Self { listen, service: None, config, started: Timestamp::now(), since: Instant::now(), threads }
+        Self {
+            listen,
+            service: None,
+            config,
+            settings: Vec::new(),
+            started: Timestamp::now(),
+            since: Instant::now(),
+            threads,
+        }
     }
 }
 
@@ -212,7 +222,11 @@ fn get_children<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameter
     }))
 }
 
-fn show_permissions<'a>(_: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+pub(super) fn show_permissions<'a>(
+    _: &'a Actions,
+    caller: &Caller,
+    parameters: &mut Parameters,
+) -> Result<Write<'a>, Fault> {
     parameters.read(|_| Ok(()))?;
     let caller = caller.clone();
     Ok(Box::new(move |answer| write_permissions(answer, &caller)))
@@ -232,7 +246,7 @@ pub(super) fn write_permissions(answer: &mut Answer<'_>, caller: &Caller) -> io:
 }
 
 /// The build: what the one who built it set as `FACECLIQUE_BUILD`.
-fn build() -> &'static str {
+pub(super) fn build() -> &'static str {
     option_env!("FACECLIQUE_BUILD").unwrap_or("0")
 }
 

@@ -89,6 +89,8 @@ pub enum Way {
 /// A request with its answer, kept equal to what the server says by a test (`tests/goldens.rs`).
 #[derive(Debug, Clone, Copy)]
 pub struct Example {
+    /// The name of its fixtures.
+    pub name: &'static str,
     /// The target of the request.
     pub request: &'static str,
     /// The whole HTTP answer.
@@ -106,6 +108,7 @@ impl Example {
 macro_rules! example {
     ($action:literal, $request:literal) => {
         $crate::aci::actions::table::Example {
+            name: $action,
             request: $request,
             answer: include_str!(concat!("../../../fixtures/aci/answers/", $action, ".xml.http")),
         }
