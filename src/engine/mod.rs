@@ -93,6 +93,8 @@ pub struct Engine {
     wake: Notify,
     /// Told, with `jobs`, when a job has ended and when the server shuts down.
     ended: Condvar,
+    /// The graphs that runs have.
+    borrowed: index::Borrowed,
     /// The server shuts down: what cannot be done now is left to the next start.
     stopping: AtomicBool,
     /// How many workers there are; one, or none.
@@ -119,6 +121,7 @@ impl Engine {
             jobs: Mutex::new(Jobs::default()),
             wake: Notify::new(),
             ended: Condvar::new(),
+            borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
             workers: AtomicUsize::new(0),
             store,

@@ -14,6 +14,8 @@ use super::token::Token;
 pub struct Priority(u8);
 
 impl Priority {
+    /// The lowest.
+    pub const MIN: Self = Self(0);
     /// The highest.
     pub const MAX: Self = Self(100);
 
