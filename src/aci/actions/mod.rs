@@ -26,7 +26,10 @@ use jiff::tz::TimeZone;
 use tracing::{error, warn};
 
 use super::date;
-use super::{Answer, Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Service};
+use super::{
+    Answer, Client, Code, Envelope, Fault, Health, Outcome, Parameters, Refused, Reply, Request, ResponseFormat,
+    Service,
+};
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::job;
 
@@ -116,10 +119,10 @@ impl Actions {
         date::job_date(Timestamp::from_microsecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH), &self.zone)
     }
 
-    fn prepare(&self, request: Result<Request, Refused>) -> (String, Result<Write<'_>, Fault>) {
+    fn prepare(&self, request: Result<Request, Refused>) -> (String, ResponseFormat, Result<Write<'_>, Fault>) {
         let mut request = match request {
             Ok(request) => request,
-            Err(Refused { action, fault }) => return (action, Err(fault)),
+            Err(Refused { action, format, fault }) => return (action, format, Err(fault)),
         };
         let is_named = |name: &str| name.eq_ignore_ascii_case(&request.action);
         let prepared = match OFFERED.iter().find(|(name, _)| is_named(name)) {
@@ -130,7 +133,7 @@ impl Actions {
             }
             None => Err(Fault::unknown_action(&request.action)),
         };
-        (request.action, prepared)
+        (request.action, request.format, prepared)
     }
 }
 
@@ -145,18 +148,15 @@ impl Service for Actions {
 
     fn answer(&self, request: Result<Request, Refused>, _: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
         self.n_requests.fetch_add(1, Ordering::Relaxed);
-        let (action, prepared) = self.prepare(request);
+        let (action, format, prepared) = self.prepare(request);
+        let envelope = Envelope::new(reply, format);
         match prepared {
             Ok(write) => {
-                let mut out = reply;
-                let mut answer = Answer::begin(&mut out, &action)?;
+                let mut answer = envelope.begin(&action)?;
                 write(&mut answer)?;
                 answer.finish()
             }
-            Err(fault) => {
-                let mut out = reply;
-                Answer::refuse(&mut out, &action, &fault, &date::error_time(Timestamp::now(), &self.zone))
-            }
+            Err(fault) => envelope.refuse(&action, &fault, &date::error_time(Timestamp::now(), &self.zone)),
         }
     }
 
