@@ -36,7 +36,10 @@ use jiff::tz::TimeZone;
 use tracing::{error, warn};
 
 use super::date;
-use super::{Answer, Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service};
+use super::{
+    Answer, Client, Code, Envelope, Fault, Health, Outcome, Parameters, Refused, Reply, Request, ResponseFormat, Role,
+    Service,
+};
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::job;
 use service_port::Stop;
@@ -150,42 +153,43 @@ impl Actions {
     /// The first step of whatever action is asked for, with the faults in the order of R58.
     fn prepare(
         &self,
-        find: Find,
+        port: Port,
         request: Result<Request, Refused>,
         caller: &Caller,
-    ) -> (String, Result<Write<'_>, Fault>) {
+    ) -> (String, ResponseFormat, Result<Write<'_>, Fault>) {
         let mut request = match request {
             Ok(request) => request,
-            Err(Refused { action, fault }) => return (action, Err(fault)),
+            Err(Refused { action, format, fault }) => return (action, format, Err(fault)),
         };
-        let prepared = find(&request.action).and_then(|action| {
+        let prepared = port.find(&request.action).and_then(|action| {
             let parameters = &mut request.parameters;
             parameters.know(action.parameters);
             caller.check(action, parameters)?;
             parameters.require()?;
             (action.prepare)(self, caller, parameters)
         });
-        (request.action, prepared)
+        (request.action, request.format, prepared)
     }
 
-    /// Both steps of the action whose row `find` finds.
-    fn answer_by(
+    /// Both steps of the action asked for on a port.
+    fn answer_on(
         &self,
-        find: Find,
+        port: Port,
         request: Result<Request, Refused>,
         client: &Client,
         reply: &mut dyn Reply,
     ) -> io::Result<Outcome> {
         self.n_requests.fetch_add(1, Ordering::Relaxed);
-        let (action, prepared) = self.prepare(find, request, &Self::caller(client));
-        let mut out = reply;
+        let (action, format, prepared) = self.prepare(port, request, &Self::caller(client));
+        let envelope = Envelope::new(reply, format);
         match prepared {
+            Ok(_) if port == Port::Service && action.eq_ignore_ascii_case("GetStatus") => envelope.running(&action),
             Ok(write) => {
-                let mut answer = Answer::begin(&mut out, &action)?;
+                let mut answer = envelope.begin(&action)?;
                 write(&mut answer)?;
                 answer.finish()
             }
-            Err(fault) => Answer::refuse(&mut out, &action, &fault, &date::error_time(Timestamp::now(), &self.zone)),
+            Err(fault) => envelope.refuse(&action, &fault, &date::error_time(Timestamp::now(), &self.zone)),
         }
     }
 
@@ -205,8 +209,22 @@ impl Actions {
     }
 }
 
-/// Finds the row of an action, or says why there is none.
-type Find = fn(&str) -> Result<&'static Action, Fault>;
+/// Where a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Aci,
+    Service,
+}
+
+impl Port {
+    /// The row of an action on this port, or why there is none.
+    fn find(self, name: &str) -> Result<&'static Action, Fault> {
+        match self {
+            Self::Aci => find(name),
+            Self::Service => service_port::find(name),
+        }
+    }
+}
 
 /// The row of an action of the ACI port.
 fn find(name: &str) -> Result<&'static Action, Fault> {
@@ -234,7 +252,7 @@ impl Service for Actions {
     }
 
     fn answer(&self, request: Result<Request, Refused>, client: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
-        self.answer_by(find, request, client, reply)
+        self.answer_on(Port::Aci, request, client, reply)
     }
 
     fn health(&self, client: &Client) -> Health {
