@@ -167,15 +167,15 @@ impl Actions {
     /// The first step of whatever action is asked for, with the faults in the order of R58.
     fn prepare(
         &self,
-        find: Find,
+        port: Port,
         request: Result<Request, Refused>,
         caller: &Caller,
     ) -> (String, Result<Write<'_>, Fault>) {
         let mut request = match request {
             Ok(request) => request,
-            Err(Refused { action, fault }) => return (action, Err(fault)),
+            Err(Refused { action, fault, .. }) => return (action, Err(fault)),
         };
-        let prepared = find(&request.action).and_then(|action| {
+        let prepared = port.find(&request.action).and_then(|action| {
             let parameters = &mut request.parameters;
             parameters.know(action.parameters);
             caller.check(action, parameters)?;
@@ -185,21 +185,25 @@ impl Actions {
         (request.action, prepared)
     }
 
-    /// Both steps of the action whose row `find` finds.
-    fn answer_by(
+    /// Both steps of the action asked for on a port.
+    fn answer_on(
         &self,
-        find: Find,
+        port: Port,
         request: Result<Request, Refused>,
         client: &Client,
         reply: &mut dyn Reply,
     ) -> io::Result<Outcome> {
         self.n_requests.fetch_add(1, Ordering::Relaxed);
-        let mut out = reply;
-        let envelope = RefCell::new(Envelope::new(&mut out));
+        let format = match &request {
+            Ok(request) => request.format,
+            Err(refused) => refused.format,
+        };
+        let envelope = RefCell::new(Envelope::new(reply, format));
         let show_life = || envelope.borrow_mut().wait();
-        let (action, prepared) = self.prepare(find, request, &Self::caller(client, &show_life));
+        let (action, prepared) = self.prepare(port, request, &Self::caller(client, &show_life));
         let envelope = envelope.into_inner();
         match prepared {
+            Ok(_) if port == Port::Service && action.eq_ignore_ascii_case("GetStatus") => envelope.running(&action),
             Ok(write) => {
                 let mut answer = envelope.begin(&action)?;
                 write(&mut answer)?;
@@ -225,8 +229,22 @@ impl Actions {
     }
 }
 
-/// Finds the row of an action, or says why there is none.
-type Find = fn(&str) -> Result<&'static Action, Fault>;
+/// Where a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Aci,
+    Service,
+}
+
+impl Port {
+    /// The row of an action on this port, or why there is none.
+    fn find(self, name: &str) -> Result<&'static Action, Fault> {
+        match self {
+            Self::Aci => find(name),
+            Self::Service => service_port::find(name),
+        }
+    }
+}
 
 /// The row of an action of the ACI port.
 fn find(name: &str) -> Result<&'static Action, Fault> {
@@ -254,7 +272,7 @@ impl Service for Actions {
     }
 
     fn answer(&self, request: Result<Request, Refused>, client: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
-        self.answer_by(find, request, client, reply)
+        self.answer_on(Port::Aci, request, client, reply)
     }
 
     fn health(&self, client: &Client) -> Health {
