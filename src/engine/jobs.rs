@@ -106,6 +106,7 @@ impl Engine {
         let queue = match task {
             Task::Cluster(_) => Queue::FaceClustering,
             Task::Import(_) => Queue::ImportFaceDatabase,
+            Task::Export(_) => Queue::ExportFaceDatabase,
         };
         let mut jobs = self.lock_jobs();
         self.check_capacity_of(&jobs, queue)?;
@@ -353,7 +354,7 @@ impl Engine {
     pub(super) fn uploads(task: &Task) -> impl Iterator<Item = &Upload> {
         let (data, ids) = match task {
             Task::Import(import) => (Some(&import.data), import.ids.as_ref()),
-            Task::Cluster(_) => (None, None),
+            Task::Cluster(_) | Task::Export(_) => (None, None),
         };
         data.into_iter().chain(ids)
     }
@@ -362,6 +363,9 @@ impl Engine {
     fn remove_files(&self, token: Token, task: &Task) {
         self.remove_log(token);
         self.remove_uploads(task);
+        if let Task::Export(task) = task {
+            self.remove_export_leftovers(token, task);
+        }
     }
 
     pub(super) fn remove_uploads(&self, task: &Task) {

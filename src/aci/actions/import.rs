@@ -1,7 +1,7 @@
 //! ImportFaceDatabase (contract R174, R176), and how its result is shown.
 
 use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::clustering::refuse_unbuilt;
 use super::table::{Action, Needs, Way, example};
@@ -100,12 +100,12 @@ struct Given {
     format: Option<Format>,
 }
 
-fn file(actions: &Actions, parameters: &mut Parameters, upload: &str, path: &str) -> Result<Option<Given>, Fault> {
-    let by_path = parameters.text(path).map(str::to_owned);
+fn file(actions: &Actions, parameters: &mut Parameters, upload: &str, parameter: &str) -> Result<Option<Given>, Fault> {
+    let by_path = parameters.text(parameter).map(str::to_owned);
     let uploaded = parameters.take_uploads(upload).into_iter().next();
     match (uploaded, by_path) {
         (Some(_), Some(_)) => {
-            let text = format!("'{upload}' and '{path}' are both given; one names the file");
+            let text = format!("'{upload}' and '{parameter}' are both given; one names the file");
             Err(Fault::new(Code::Contradiction, text))
         }
         (Some(uploaded), None) => {
@@ -114,9 +114,8 @@ fn file(actions: &Actions, parameters: &mut Parameters, upload: &str, path: &str
             Ok(Some(Given { input, format }))
         }
         (None, Some(path)) => {
-            let allowed: PathBuf = actions.engine.allowed_input(&path).map_err(|error| fault(&error))?;
-            let format = Format::from_path(&allowed);
-            Ok(Some(Given { input: Input::Path(allowed), format }))
+            let allowed = actions.engine.allowed_input(parameter, &path).map_err(|error| fault(&error))?;
+            Ok(Some(Given { input: Input::File(allowed), format: Format::from_path(Path::new(&path)) }))
         }
         (None, None) => Ok(None),
     }

@@ -264,6 +264,10 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::Internal => Code::Internal,
         ErrorKind::PathNotAllowed => Code::PathNotAllowed,
         ErrorKind::FileNotAccessible => Code::FileNotAccessible,
+        ErrorKind::MetadataKeyNotFound => Code::MetadataKeyNotFound,
+        ErrorKind::MetadataKeyExists => Code::MetadataKeyExists,
+        ErrorKind::NoPicture => Code::NoPicture,
+        ErrorKind::TooLarge => Code::TooLarge,
     }
 }
 
