@@ -59,6 +59,8 @@ pub struct Settings {
     pub allowed_output: Vec<PathBuf>,
     /// Bytes of one picture (contract R156, MaxFileUploadSize).
     pub max_picture: u64,
+    /// Pictures of one request (contract R156, MaxParts).
+    pub max_pictures: usize,
     /// Limits on imported files.
     pub exchange: exchange::Limits,
 }
@@ -82,6 +84,7 @@ impl Settings {
             allowed_input: Vec::new(),
             allowed_output: Vec::new(),
             max_picture: 10_000_000,
+            max_pictures: 10_000,
             exchange: exchange::Limits::default(),
         }
     }

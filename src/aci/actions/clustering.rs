@@ -3,7 +3,7 @@
 use std::io;
 
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Write, cut, fault};
+use super::{Actions, Caller, Prepare, Write, cut, fault};
 use crate::aci::parameter::optional;
 use crate::aci::{Answer, Code, Fault, Form, Parameters, Role};
 use crate::cluster::{MatchScope, Method, Search};
@@ -54,7 +54,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
     ],
     answer: "clusters with cluster with face: database, identifier, imagelabel, match: confidence, database, identifier, imagelabel",
     example: example!("FaceClustering", "/action=FaceClustering&database=people&maxresults=5"),
-    prepare: face_clustering,
+    prepare: Prepare::Elements(face_clustering),
 }];
 
 fn face_clustering<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::clustering::refuse_unbuilt;
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Write, fault};
+use super::{Actions, Caller, Prepare, Write, fault};
 use crate::aci::parameter::{depending, optional, required};
 use crate::aci::{Answer, Code, Fault, Form, Parameters, Role, Upload};
 use crate::engine::{ImportOutcome, ImportRequest, ImportTask, Input, OnError};
@@ -41,7 +41,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
         "ImportFaceDatabase",
         "/action=ImportFaceDatabase&database=actors&format=csv&dbdata=aWRlbnRpZmllcixpbWFnZWxhYmVsLGUwLGUxCkFubiwxLDEsMAo="
     ),
-    prepare: import_database,
+    prepare: Prepare::Elements(import_database),
 }];
 
 fn import_database<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {

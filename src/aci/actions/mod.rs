@@ -9,9 +9,13 @@
 //! folder).
 
 mod clustering;
+mod databases;
+mod export;
 mod faces;
 mod help;
+mod images;
 mod import;
+mod metadata;
 mod queue;
 mod server;
 mod service_port;
@@ -26,6 +30,7 @@ pub use server::Facts;
 pub use service_port::{ServicePort, Setting};
 pub use table::{Action, Example, Needs, Way};
 
+use std::fs::File;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,7 +41,7 @@ use jiff::tz::TimeZone;
 use tracing::{error, warn};
 
 use super::date;
-use super::{Answer, Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service};
+use super::{Answer, Client, Code, Fault, Health, Media, Outcome, Parameters, Refused, Reply, Request, Role, Service};
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::job;
 use service_port::Stop;
@@ -44,12 +49,46 @@ use service_port::Stop;
 /// The second step of an action.
 type Write<'a> = Box<dyn FnOnce(&mut Answer<'_>) -> io::Result<()> + 'a>;
 
+/// The first step of an action whose answer is elements.
+type Elements = for<'a> fn(&'a Actions, &Caller, &mut Parameters) -> Result<Write<'a>, Fault>;
+
 /// The first step of an action.
-type Prepare = for<'a> fn(&'a Actions, &Caller, &mut Parameters) -> Result<Write<'a>, Fault>;
+#[derive(Clone, Copy)]
+enum Prepare {
+    /// Its answer is elements.
+    Elements(Elements),
+    /// Its answer is bytes, and an ACI document only if it is ERROR (contract R177).
+    Bytes(fn(&Actions, &mut Parameters) -> Result<Bytes, Fault>),
+}
+
+/// An answer that is bytes.
+struct Bytes {
+    /// What they are, such as `image/jpeg`.
+    kind: &'static str,
+    /// The first of them.
+    head: Vec<u8>,
+    /// The others.
+    content: File,
+}
+
+/// What was prepared.
+enum Prepared<'a> {
+    Elements(Write<'a>),
+    Bytes(Bytes),
+}
 
 /// The rows of the ACI port, family by family.
-const FAMILIES: [&[Action]; 5] =
-    [faces::ACTIONS, clustering::ACTIONS, import::ACTIONS, queue::ACTIONS, server::ACTIONS];
+const FAMILIES: [&[Action]; 9] = [
+    databases::ACTIONS,
+    faces::ACTIONS,
+    metadata::ACTIONS,
+    images::ACTIONS,
+    clustering::ACTIONS,
+    import::ACTIONS,
+    export::ACTIONS,
+    queue::ACTIONS,
+    server::ACTIONS,
+];
 
 /// Every action that is offered on the ACI port.
 pub fn offered() -> impl Iterator<Item = &'static Action> {
@@ -62,36 +101,24 @@ pub fn offered_on_service_port() -> impl Iterator<Item = &'static Action> {
 }
 
 /// Actions of the documented family that are not offered (contract R152), or not yet.
-const NOT_OFFERED: [&str; 30] = [
-    "AddFaceMetadata",
+const NOT_OFFERED: [&str; 18] = [
     "Admin",
     "BuildAllFaces",
     "BuildFace",
     "DiskReport",
     "Encrypted",
-    "ExportFaceDatabase",
     "FaceDemographics",
     "FaceDetect",
     "FaceRecognize",
     "FaceState",
     "FinetuneFaceDatabase",
-    "GetFaceImage",
     "GetIdentityAudit",
     "GetRequestLog",
     "ListFaceImages",
-    "MoveFace",
-    "MoveFaceImage",
-    "NullFaceImageData",
     "Process",
-    "RelabelFaceImage",
-    "RemoveFaceImages",
-    "RemoveFaceMetadata",
-    "RenameFace",
-    "RenameFaceDatabase",
     "ThreadStatus",
     "TrainFace",
     "UnlockFaces",
-    "UpdateFaceMetadata",
     "Video",
 ];
 
@@ -153,7 +180,7 @@ impl Actions {
         find: Find,
         request: Result<Request, Refused>,
         caller: &Caller,
-    ) -> (String, Result<Write<'_>, Fault>) {
+    ) -> (String, Result<Prepared<'_>, Fault>) {
         let mut request = match request {
             Ok(request) => request,
             Err(Refused { action, fault }) => return (action, Err(fault)),
@@ -163,7 +190,10 @@ impl Actions {
             parameters.know(action.parameters);
             caller.check(action, parameters)?;
             parameters.require()?;
-            (action.prepare)(self, caller, parameters)
+            match action.prepare {
+                Prepare::Elements(prepare) => prepare(self, caller, parameters).map(Prepared::Elements),
+                Prepare::Bytes(prepare) => prepare(self, parameters).map(Prepared::Bytes),
+            }
         });
         (request.action, prepared)
     }
@@ -180,7 +210,13 @@ impl Actions {
         let (action, prepared) = self.prepare(find, request, &Self::caller(client));
         let mut out = reply;
         match prepared {
-            Ok(write) => {
+            Ok(Prepared::Bytes(Bytes { kind, head, mut content })) => {
+                out.declare(Media::Other(kind.to_owned()));
+                out.write_all(&head)?;
+                io::copy(&mut content, &mut out)?;
+                Ok(Outcome::Success)
+            }
+            Ok(Prepared::Elements(write)) => {
                 let mut answer = Answer::begin(&mut out, &action)?;
                 write(&mut answer)?;
                 answer.finish()

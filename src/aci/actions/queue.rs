@@ -4,7 +4,7 @@ use std::io;
 
 use super::clustering::{self, Page};
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Write, code, fault, import};
+use super::{Actions, Caller, Prepare, Write, code, export, fault, import};
 use crate::aci::parameter::{depending, optional, required};
 use crate::aci::{Answer, Code, Fault, Form, Parameters};
 use crate::engine::{EngineError, ErrorKind, JobResult, JobView, Task};
@@ -109,7 +109,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
     ],
     answer: "actions with action: status, queued_time, time_in_queue, process_start_time, time_processing, process_end_time, error or the result, token; progress: action with progress; queueStatus: queue",
     example: example!("QueueInfo", "/action=QueueInfo&queuename=FaceClustering&queueaction=getStatus&token={token}"),
-    prepare: queue_info,
+    prepare: Prepare::Elements(queue_info),
 }];
 
 /// The words of queueaction.
@@ -265,6 +265,7 @@ fn write_job(
             clustering::write_outcome(actions, answer, job.token, task, outcome, page)?;
         }
         (Some(JobResult::Import(outcome)), Task::Import(task)) => import::write_outcome(answer, task, outcome)?,
+        (Some(JobResult::Export(outcome)), Task::Export(task)) => export::write_outcome(answer, task, outcome)?,
         (None, _) => {}
         (Some(_), _) => {
             return Err(super::cut(EngineError::new(ErrorKind::Internal, "a result that is not its task's")));
