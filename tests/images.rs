@@ -65,7 +65,8 @@ impl World {
             let _ = stopped.await;
         }));
         let facts = Facts::now(SocketAddr::from(([127, 0, 0, 1], 14_000)), None, 1);
-        let world = Self { actions: Actions::new(engine, facts, TimeZone::UTC), folder, _stop: stop, _runtime: runtime };
+        let world =
+            Self { actions: Actions::new(engine, facts, TimeZone::UTC), folder, _stop: stop, _runtime: runtime };
         world.done("CreateFaceDatabase", "database=d");
         world.done("CreateFaceDatabase", "database=e");
         world.done("NewFace", "database=d&identifier=ann");
@@ -331,7 +332,9 @@ fn r136_what_moves_to_another_model_is_untrained() {
         <image><label>2</label><status>trained</status><hasimagedata>false</hasimagedata></image></images>";
     assert!(world.listed().contains(images), "{}", world.listed());
     world.done("MoveFace", "database=e&identifier=bob&newdatabase=d");
-    assert!(world.listed().contains("<numtrained>0</numtrained><numfailed>0</numfailed><numuntrained>2</numuntrained>"));
+    assert!(
+        world.listed().contains("<numtrained>0</numtrained><numfailed>0</numfailed><numuntrained>2</numuntrained>")
+    );
 }
 
 #[test]
@@ -386,7 +389,8 @@ fn r175_an_export_is_a_job_that_says_what_is_in_the_file() {
     world.done("NewFace", "database=d&identifier=bob");
     let path = world.path("out/d.jsonl");
     let job = world.job("ExportFaceDatabase", &format!("database=d&dbpath={path}"), &[]);
-    let result = "<database>d</database><numfaces>2</numfaces><numimages>1</numimages><numskipped>0</numskipped><token>";
+    let result =
+        "<database>d</database><numfaces>2</numfaces><numimages>1</numimages><numskipped>0</numskipped><token>";
     assert!(job.contains("<status>Finished</status>") && job.contains(result), "{job}");
     let file = fs::read(&path).unwrap();
     let job = world.job("ImportFaceDatabase", "database=e&format=jsonl", &[("dbdata", &file)]);

@@ -64,7 +64,7 @@ impl Engine {
     pub fn submit_export(&self, request: ExportRequest) -> Result<Token, EngineError> {
         let place = self.allowed_output(DBPATH, &request.path)?;
         for file in files(&place.file(), request.format) {
-            self.check_free(DBPATH, &request.path, &place, &file)?;
+            place.check_free(DBPATH, &request.path, &file)?;
         }
         self.check_capacity(Queue::ExportFaceDatabase)?;
         self.submit(Task::Export(ExportTask {
@@ -110,10 +110,10 @@ impl Engine {
             return self.end_export(token, outcome, &files);
         }
         for file in &files {
-            self.check_free(DBPATH, &task.path, &place, file)?;
+            place.check_free(DBPATH, &task.path, file)?;
         }
         let contents = Contents { metadata: task.include_metadata, image_data: task.include_image_data };
-        let total = self.count_rows(&name)?;
+        let total = self.count_rows(&name, control)?;
         let mut step = |rows| {
             control.note(WRITE, rows, total);
             control.order().map_or(Ok(()), |_| Err(Unfinished::Told))
@@ -284,7 +284,18 @@ impl Rows<'_> {
             }
         }
         self.leave(current, &mut outcome)?;
-        Ok((self.writer.complete().map_err(unwritable)?, outcome))
+        let mut told = None;
+        let mut go_on = || {
+            step(n_rows).map_err(|why| {
+                told = Some(why);
+                io::Error::other("told to end")
+            })
+        };
+        let complete = self.writer.complete_while(&mut go_on);
+        match told {
+            Some(why) => Err(why),
+            None => Ok((complete.map_err(unwritable)?, outcome)),
+        }
     }
 
     /// The images of a face are written; one without gets a line of its own.

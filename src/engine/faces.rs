@@ -144,7 +144,7 @@ impl Engine {
         let face = self.face(database, number, identifier)?;
         let to = self.no_face(database, number, new)?;
         let mut change = Change::default();
-        self.move_face_row(&mut change, number, face, number, to)?;
+        move_face_row(&mut change, number, face, number, to)?;
         for entry in self.store.scan(&keys::images_of(number, identifier)) {
             let (key, value) = entry?;
             let (_, label) = keys::image_names(&key)?;
@@ -169,7 +169,7 @@ impl Engine {
         let mut to = self.database(new_database)?;
         let new_face = self.no_face(new_database, to.number, identifier)?;
         let mut change = Change::default();
-        self.move_face_row(&mut change, from.number, face, to.number, new_face)?;
+        move_face_row(&mut change, from.number, face, to.number, new_face)?;
         let training = training(&from, &to);
         let mut n_trained = 0;
         for entry in self.store.scan(&keys::images_of(from.number, identifier)) {
@@ -184,20 +184,6 @@ impl Engine {
             bind_to_mover(&mut change.also, new_database, &mut to, &from);
         }
         self.change(faces, change)
-    }
-
-    fn move_face_row(
-        &self,
-        change: &mut Change,
-        from: u64,
-        (key, value): Entry,
-        to: u64,
-        new: Vec<u8>,
-    ) -> Result<(), EngineError> {
-        let record: FaceRecord = decode(&key, &value)?;
-        change.remove(from, key, value);
-        change.put(to, new, None, &record);
-        Ok(())
     }
 
     /// Adds a key to the metadata of a face. Key and value are names (contract R13), which the caller has checked.
@@ -337,6 +323,20 @@ impl Engine {
             None => Ok(key),
         }
     }
+}
+
+/// The row of a face goes and comes under another key.
+fn move_face_row(
+    change: &mut Change,
+    from: u64,
+    (key, value): Entry,
+    to: u64,
+    new: Vec<u8>,
+) -> Result<(), EngineError> {
+    let record: FaceRecord = decode(&key, &value)?;
+    change.remove(from, key, value);
+    change.put(to, new, None, &record);
+    Ok(())
 }
 
 /// What becomes of the training of images that move from one database to another: it stays within one model, and where

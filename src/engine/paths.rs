@@ -42,6 +42,22 @@ impl OutputPlace {
     pub(super) fn file(&self) -> PathBuf {
         self.path(&self.name)
     }
+
+    /// That nothing of the name of this file is in the folder.
+    pub(super) fn check_free(&self, parameter: &str, path: &str, file: &Path) -> Result<(), EngineError> {
+        let name = file.file_name().unwrap_or(&self.name);
+        match statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(rustix::io::Errno::NOENT) => Ok(()),
+            Ok(_) => {
+                let text = format!("'{parameter}={}': the file is there already and is not overwritten", shown(path));
+                Err(EngineError::new(ErrorKind::FileNotAccessible, text))
+            }
+            Err(error) => {
+                let text = format!("'{parameter}={}': {}", shown(path), told(&error.into()));
+                Err(EngineError::new(ErrorKind::FileNotAccessible, text))
+            }
+        }
+    }
 }
 
 /// Where a path leads.
@@ -104,28 +120,6 @@ impl Engine {
                 Err(error) if is_swapped(&error) => Err(refused()),
                 Err(error) => Err(unwritable(&told(&error))),
             },
-        }
-    }
-
-    /// That nothing of this name is in the place.
-    pub(super) fn check_free(
-        &self,
-        parameter: &str,
-        path: &str,
-        place: &OutputPlace,
-        file: &Path,
-    ) -> Result<(), EngineError> {
-        let name = file.file_name().unwrap_or(&place.name);
-        match statat(&place.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(rustix::io::Errno::NOENT) => Ok(()),
-            Ok(_) => {
-                let text = format!("'{parameter}={}': the file is there already and is not overwritten", shown(path));
-                Err(EngineError::new(ErrorKind::FileNotAccessible, text))
-            }
-            Err(error) => {
-                let text = format!("'{parameter}={}': {}", shown(path), told(&error.into()));
-                Err(EngineError::new(ErrorKind::FileNotAccessible, text))
-            }
         }
     }
 }

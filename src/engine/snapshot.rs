@@ -12,8 +12,10 @@ use std::collections::BTreeMap;
 use super::Engine;
 use super::error::EngineError;
 use super::pictures::PictureId;
+use super::progress::Control;
 use super::records::{FaceRecord, ImageRecord};
 use super::view::Before;
+use super::worker::Unfinished;
 use crate::face::{DatabaseName, Identifier, ImageLabel};
 use crate::store::{decode, keys};
 
@@ -77,6 +79,14 @@ pub(super) enum PastRow {
     Image(ImageLabel, ImageRecord),
 }
 
+/// The images of a face while they are read.
+#[derive(Debug)]
+struct Images {
+    prefix: Vec<u8>,
+    /// The key of the last one that was read; at first the prefix.
+    last: Vec<u8>,
+}
+
 /// A database as it was.
 #[derive(Debug)]
 pub(super) struct Snapshot<'a> {
@@ -88,8 +98,8 @@ pub(super) struct Snapshot<'a> {
     pub(super) model: Option<String>,
     /// The last face that was begun.
     face: Vec<u8>,
-    /// The images of that face that are read now, and the last one.
-    images: Option<(Vec<u8>, Vec<u8>)>,
+    /// Its images, if they are not all read.
+    images: Option<Images>,
 }
 
 impl Engine {
@@ -107,15 +117,17 @@ impl Engine {
         Ok(Snapshot { engine: self, name: name.clone(), id, number, model, face: keys::faces(number), images: None })
     }
 
-    /// How many faces and images it has now, for showing how far an export is.
-    pub(super) fn count_rows(&self, name: &DatabaseName) -> Result<u64, EngineError> {
-        let _faces = self.read_faces();
+    /// About how many faces and images it has now, for showing how far an export is: nobody is kept waiting for it.
+    pub(super) fn count_rows(&self, name: &DatabaseName, control: &Control) -> Result<u64, Unfinished> {
         let number = self.database(name)?.number;
         let mut rows = 0;
         for prefix in [keys::faces(number), keys::images(number)] {
             for entry in self.store.scan(&prefix) {
                 entry?;
                 rows += 1;
+                if control.order().is_some() {
+                    return Err(Unfinished::Told);
+                }
             }
         }
         Ok(rows)
@@ -144,7 +156,7 @@ impl Snapshot<'_> {
             }
         }
         open.face.clone_from(&self.face);
-        if let Some((_, last)) = &self.images {
+        if let Some(Images { last, .. }) = &self.images {
             open.image.clone_from(last);
         }
         Ok(rows)
@@ -171,7 +183,7 @@ impl Snapshot<'_> {
         let images = keys::images_of(self.number, &identifier);
         rows.push(PastRow::Face(identifier, decode(&key, &value)?));
         self.face = key;
-        self.images = Some((images.clone(), images));
+        self.images = Some(Images { last: images.clone(), prefix: images });
         Ok(false)
     }
 
@@ -179,9 +191,9 @@ impl Snapshot<'_> {
     fn read_images(
         &self,
         before: &Before,
-        (prefix, mut last): (Vec<u8>, Vec<u8>),
+        Images { prefix, mut last }: Images,
         rows: &mut Vec<PastRow>,
-    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, EngineError> {
+    ) -> Result<Option<Images>, EngineError> {
         let present = self.engine.store.scan_behind(&prefix, &last);
         for entry in before.behind(&prefix, &last.clone(), present) {
             let (key, value) = entry?;
@@ -189,7 +201,7 @@ impl Snapshot<'_> {
             rows.push(PastRow::Image(label, decode(&key, &value)?));
             last = key;
             if rows.len() >= ROWS_PER_PIECE {
-                return Ok(Some((prefix, last)));
+                return Ok(Some(Images { prefix, last }));
             }
         }
         Ok(None)

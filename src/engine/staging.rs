@@ -163,10 +163,9 @@ impl<'a> Staging<'a> {
             return Ok(Err(reason));
         }
         let has_metadata = self.task.include_metadata && !record.metadata.is_empty();
-        if has_metadata || matches!(self.place, Place::Unnamed(_)) {
-            if let Err(reason) = self.note_face(&record.identifier, &record.metadata)? {
-                return Ok(Err(reason));
-            }
+        let has_face = has_metadata || matches!(self.place, Place::Unnamed(_));
+        if has_face && let Err(reason) = self.note_face(&record.identifier, &record.metadata)? {
+            return Ok(Err(reason));
         }
         self.staged.remember(record);
         let picture = record.picture.as_deref().map(|bytes| self.keep(bytes)).transpose()?;

@@ -304,8 +304,8 @@ struct Written<'a> {
     embedding: Option<&'a [f32]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_base64")]
-    imagedata: Option<&'a [u8]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imagedata: Option<Pixels<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "as_object")]
     metadata: &'a [(String, String)],
 }
@@ -318,8 +318,13 @@ struct WrittenFace<'a> {
     metadata: &'a [(String, String)],
 }
 
-fn as_base64<S: serde::Serializer>(bytes: &Option<&[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&Base64Display::new(bytes.unwrap_or_default(), &STANDARD))
+/// A picture, written in base64.
+struct Pixels<'a>(&'a [u8]);
+
+impl Serialize for Pixels<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
 }
 
 fn as_object<S: serde::Serializer>(pairs: &&[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -342,7 +347,7 @@ pub(super) fn write_line(output: &mut impl std::io::Write, record: &Record) -> R
         model: record.model.as_deref(),
         embedding: record.embedding.as_ref().map(crate::face::Embedding::values),
         reason: record.reason.map(FailReason::as_str),
-        imagedata: record.picture.as_deref(),
+        imagedata: record.picture.as_deref().map(Pixels),
         metadata: &record.metadata,
     };
     write_object(output, &written)

@@ -70,7 +70,7 @@ use crate::face::{Embedding, FailReason, Identifier, ImageLabel, ImageStatus};
 
 pub use error::{ArrayProblem, BadRow, ExchangeError, Place};
 pub use read::{ImageData, Limits, Options, Progress, Reader, Source, Unit};
-pub use write::{Complete, Writer};
+pub use write::{Complete, GoOn, Writer};
 
 /// The formats of a file of faces (contract R176).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -21,6 +21,9 @@ pub struct Writer {
     state: State,
 }
 
+/// Says whether to go on, by an error if not.
+pub type GoOn<'a> = dyn FnMut() -> std::io::Result<()> + 'a;
+
 /// Whether what was written so far is whole records.
 #[derive(Debug, PartialEq)]
 enum State {
@@ -110,6 +113,12 @@ impl Writer {
 
     /// Writes the rest. The file is whole then and has not appeared yet.
     pub fn complete(self) -> Result<Complete, ExchangeError> {
+        self.complete_while(&mut || Ok(()))
+    }
+
+    /// The same, asking now and then whether to go on: of an NPZ all that was written is copied once more. An error ends
+    /// it and is the source of the one returned.
+    pub fn complete_while(self, go_on: &mut GoOn<'_>) -> Result<Complete, ExchangeError> {
         let failed = |error| ExchangeError::io("write the file")(error);
         if self.state == State::Torn {
             return Err(failed(std::io::Error::other("a record before could not be written")));
@@ -123,7 +132,7 @@ impl Writer {
                 rows.flush().map_err(failed)?;
             }
             Output::Npy(files) => files.finish()?,
-            Output::Npz(file) => file.finish()?,
+            Output::Npz(file) => file.finish(go_on)?,
         }
         Ok(Complete { files: self.files, written: self.written })
     }

@@ -41,7 +41,7 @@ pub(super) const ACTIONS: &[Action] = &[
         answer: "images with, for each, image: index, label",
         example: example!(
             "AddFaceImages",
-            "/action=AddFaceImages&database=people&identifier=JohnSmith&imagelabels=E&embedding=AACAPwAAAAAAAAAAAAAAAA=="
+            "/action=AddFaceImages&database=people&identifier=JohnSmith&imagelabels=F&embedding=AACAPwAAAAAAAAAAAAAAAA=="
         ),
         prepare: Prepare::Elements(add_images),
     },
@@ -57,7 +57,7 @@ pub(super) const ACTIONS: &[Action] = &[
             optional("thumbnail", Form::Boolean, "false", "A small JPEG instead. Not offered yet."),
         ],
         answer: "the bytes of the picture",
-        example: example!("GetFaceImage", "/action=GetFaceImage&database=people&identifier=JohnSmith&imagelabel=D"),
+        example: example!("GetFaceImage", "/action=GetFaceImage&database=people&identifier=JohnSmith&imagelabel=E"),
         prepare: Prepare::Bytes(get_image),
     },
     Action {
@@ -149,9 +149,17 @@ impl Source {
     }
 }
 
-fn add_images<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let max = actions.engine.settings().max_pictures;
-    let (database, identifier, labels, source, model) = parameters.read(|p| {
+/// What AddFaceImages is asked to do.
+struct Adding {
+    database: DatabaseName,
+    identifier: Identifier,
+    labels: Option<Vec<ImageLabel>>,
+    source: Source,
+    model: Option<String>,
+}
+
+impl Adding {
+    fn read(p: &Parameters, max_paths: usize) -> Result<Self, Fault> {
         let given: Vec<&str> =
             ["imagedata", "imagepath", "embedding"].into_iter().filter(|name| p.is_given(name)).collect();
         if given.is_empty() {
@@ -160,8 +168,8 @@ fn add_images<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters)
         let (database, identifier) = face_names(p)?;
         let labels = p.names("imagelabels", ImageLabel::new)?;
         let paths = p.list("imagepath")?;
-        if paths.as_ref().is_some_and(|paths| paths.len() > max) {
-            return Err(Fault::too_large("'imagepath' names too many files", max, "MaxParts"));
+        if paths.as_ref().is_some_and(|paths| paths.len() > max_paths) {
+            return Err(Fault::too_large("'imagepath' names too many files", max_paths, "MaxParts"));
         }
         let embeddings = p.uploads("embedding").iter().map(embedding).collect::<Result<Vec<_>, _>>()?;
         let model = p.text("model").map(str::to_owned);
@@ -178,8 +186,13 @@ fn add_images<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters)
             None if embeddings.is_empty() => Source::Uploads,
             None => Source::Embeddings(embeddings),
         };
-        Ok((database, identifier, labels, source, model))
-    })?;
+        Ok(Self { database, identifier, labels, source, model })
+    }
+}
+
+fn add_images<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let max_paths = actions.engine.settings().max_pictures;
+    let Adding { database, identifier, labels, source, model } = parameters.read(|p| Adding::read(p, max_paths))?;
     check_labels(labels.as_deref(), source.count(parameters))?;
     let engine = &actions.engine;
     let added = match source {

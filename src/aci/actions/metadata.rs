@@ -40,7 +40,7 @@ pub(super) const ACTIONS: &[Action] = &[
         answer: "nothing",
         example: example!(
             "RemoveFaceMetadata",
-            "/action=RemoveFaceMetadata&database=people&identifier=SeanConnery&key=born"
+            "/action=RemoveFaceMetadata&database=people&identifier=SeanConnery&key=note"
         ),
         prepare: Prepare::Elements(remove),
     },
@@ -58,7 +58,7 @@ pub(super) const ACTIONS: &[Action] = &[
         answer: "nothing",
         example: example!(
             "UpdateFaceMetadata",
-            "/action=UpdateFaceMetadata&database=people&identifier=SeanConnery&key=born&newvalue=1930"
+            "/action=UpdateFaceMetadata&database=people&identifier=SeanConnery&key=note&newvalue=agent"
         ),
         prepare: Prepare::Elements(update),
     },

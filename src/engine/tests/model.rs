@@ -133,7 +133,9 @@ impl Model {
         let from = self.databases[&d(from)].dimension;
         let to = self.databases.get_mut(&d(to)).unwrap();
         if to.dimension.is_some() && to.dimension != from {
-            images.iter_mut().for_each(|image| image.dimension = None);
+            for image in images.iter_mut() {
+                image.dimension = None;
+            }
         } else if images.iter().any(|image| image.dimension.is_some()) {
             to.dimension = from;
         }
@@ -142,10 +144,12 @@ impl Model {
     #[allow(clippy::too_many_lines, reason = "one arm an operation")]
     fn apply(&mut self, op: &Op) -> Result<(), ErrorKind> {
         match op {
-            Op::Create(new) => match self.databases.contains_key(&d(*new)) {
-                true => return Err(ErrorKind::DatabaseExists),
-                false => drop(self.databases.insert(d(*new), Database::default())),
-            },
+            Op::Create(new) => {
+                if self.databases.contains_key(&d(*new)) {
+                    return Err(ErrorKind::DatabaseExists);
+                }
+                self.databases.insert(d(*new), Database::default());
+            }
             Op::RemoveDatabase(old) => drop(self.databases.remove(&d(*old)).ok_or(ErrorKind::DatabaseNotFound)?),
             Op::RenameDatabase(old, new) => {
                 self.database(&d(*old))?;

@@ -319,6 +319,27 @@ fn r175_exported_and_imported_again_everything_is_the_same() {
 }
 
 #[test]
+fn r72_an_export_that_is_stopped_leaves_no_file_and_one_put_back_runs_again() {
+    let (folder, output) = (tempfile::tempdir().unwrap(), Output::new());
+    let store = Mortal::with(Map::new(), u64::MAX);
+    let engine = open(&store, output.settings(&folder));
+    filled(&engine);
+    let token = export(&engine, "a", &output.path("a.npz"), Format::Npz).unwrap();
+    let started = engine.start_next().unwrap().unwrap();
+    engine.release_all();
+    engine.work(&started);
+    assert_eq!((queues(&engine), output.names()), ("ExportFaceDatabase Queued\n".to_owned(), Vec::new()));
+    let engine = open(&store, output.settings(&folder));
+    let started = engine.start_next().unwrap().unwrap();
+    engine.stop(Queue::ExportFaceDatabase, token).unwrap();
+    engine.work(&started);
+    assert_eq!((queues(&engine), output.names()), ("ExportFaceDatabase Stopped\n".to_owned(), Vec::new()));
+    export(&engine, "a", &output.path("a.npz"), Format::Npz).unwrap();
+    work_all(&engine);
+    assert_eq!(output.names(), ["a.npz"]);
+}
+
+#[test]
 fn r174_without_image_data_pictures_are_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let engine = fresh(&folder);
@@ -369,7 +390,7 @@ fn r175_an_export_sees_one_moment_whatever_changes_meanwhile() {
     changes.reverse();
     let mut observe = |rows: u64| {
         if rows > 0
-            && rows % 30 == 0
+            && rows.is_multiple_of(30)
             && let Some(change) = changes.pop()
         {
             change();
@@ -406,8 +427,8 @@ fn r57_pictures_of_a_request_that_is_refused_are_not_kept() {
         add_pictures(&engine, "b", "ann", &[("2", "fits")]),
     ];
     let kinds = refused.map(|refused| refused.unwrap_err().kind());
-    use ErrorKind::{DatabaseNotFound, FaceNotFound, ImageExists, TooLarge};
-    assert_eq!(kinds, [TooLarge, ImageExists, FaceNotFound, DatabaseNotFound]);
+    let expected = [ErrorKind::TooLarge, ErrorKind::ImageExists, ErrorKind::FaceNotFound, ErrorKind::DatabaseNotFound];
+    assert_eq!(kinds, expected);
     assert_eq!(pictures(&folder), 1);
     assert!(store.map().keys().all(|key| key[0] != b'p'), "no marker is left");
 }
@@ -417,8 +438,10 @@ fn r136_a_face_of_20_000_images_is_renamed_moved_and_removed_whole() {
     let folder = tempfile::tempdir().unwrap();
     let store: Arc<dyn Store> = Arc::new(crate::store::Memory::default());
     let engine = Engine::with(store, Arc::new(Ticking::default()), settings(&folder)).unwrap();
-    let rows: String =
-        (0..20_000).map(|i| format!("{{\"identifier\":\"x\",\"imagelabel\":\"{i}\",\"embedding\":[1,0]}}\n")).collect();
+    let mut rows = String::new();
+    for i in 0..20_000 {
+        rows += &format!("{{\"identifier\":\"x\",\"imagelabel\":\"{i}\",\"embedding\":[1,0]}}\n");
+    }
     import(&engine, "a", &rows).unwrap();
     work_all(&engine);
     engine.create_database(&name("b"), None).unwrap();

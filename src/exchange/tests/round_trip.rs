@@ -170,6 +170,25 @@ fn r175_a_face_without_images_has_a_line_of_its_own() {
 }
 
 #[test]
+fn an_archive_is_put_together_only_as_long_as_it_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("faces.npz");
+    let record = Record::trained(0, "a", "b", vec![0.6, 0.8]).unwrap();
+    for asked in 0..4 {
+        let mut writer = Writer::create(&path, Format::Npz, None).unwrap();
+        writer.push(&record).unwrap();
+        let mut left = asked;
+        let mut go_on = || {
+            left -= 1;
+            if left < 0 { Err(std::io::Error::other("no more")) } else { Ok(()) }
+        };
+        let error = writer.complete_while(&mut go_on).unwrap_err();
+        assert_eq!(error.to_string(), "cannot write the file: no more", "asked {asked} times");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
 fn a_new_file_replaces_none_and_takes_over_what_a_killed_run_has_left() {
     let folder = tempfile::tempdir().unwrap();
     let record = Record::trained(0, "a", "b", vec![0.6, 0.8]).unwrap();
