@@ -98,6 +98,8 @@ fn long_rows(n_images: usize, dimension: usize) -> Vec<u8> {
             status: ImageStatus::Trained,
             model: None,
             embedding: Some(Embedding::new(row).unwrap()),
+            reason: None,
+            picture: None,
             metadata: Vec::new(),
         };
         writer.push(&record).unwrap();
