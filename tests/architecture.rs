@@ -30,14 +30,14 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 22] = [
+const CRATES: [(&str, &[&str]); 25] = [
     ("bincode", &["store"]),
     ("base64", &["aci"]),
     ("blake3", &["engine"]),
     ("clap", &["cli"]),
     ("crc32fast", &["store", "exchange", "engine"]),
     ("csv", &["exchange", "cli"]),
-    ("flate2", &["exchange"]),
+    ("flate2", &["exchange", "http"]),
     ("hnsw_rs", &["cluster"]),
     ("http_body_util", &["http"]),
     ("hyper", &["http"]),
@@ -48,10 +48,13 @@ const CRATES: [(&str, &[&str]); 22] = [
     ("multer", &["http"]),
     ("npyz", &["exchange"]),
     ("quick_xml", &["aci"]),
+    ("rlimit", &["http"]),
     ("sled", &["store"]),
     ("tokio", &["engine", "http", "cli"]),
+    ("tokio_rustls", &["http"]),
     ("toml", &["config"]),
     ("uuid", &["job"]),
+    ("webpki", &["http"]),
     ("zip", &["exchange"]),
 ];
 

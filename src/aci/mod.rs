@@ -28,5 +28,5 @@ pub use answer::{Answer, Envelope};
 pub use fault::{Code, Fault};
 pub use limits::Limits;
 pub use request::{Kind, Parameters, Part, Request, Value};
-pub use service::{Client, Health, Media, Outcome, Refused, Reply, Service};
+pub use service::{Client, Health, Media, Outcome, Refused, Reply, Service, Traffic};
 pub use upload::{Content, Upload};
