@@ -110,7 +110,7 @@ impl Service for Echo {
             }
             _ => {}
         }
-        if let Err(fault) = request.parameters.read(&[], |_| Ok(())) {
+        if let Err(fault) = request.parameters.read(|_| Ok(())) {
             return Answer::refuse(reply, &request.action, &fault, TIME);
         }
         let mut answer = Answer::begin(reply, &request.action)?;
