@@ -19,7 +19,7 @@ use hyper::{Method, Response, StatusCode};
 use tracing::{Instrument as _, Span};
 
 use super::body::{self, BodyError, Source};
-use super::coding::{Coding, gets_smaller};
+use super::coding::Coding;
 use super::connection::Shared;
 use super::paths::{self, Path};
 use super::reply::{AnswerBody, Content, Outlet, Start};
@@ -91,11 +91,9 @@ pub(crate) fn response(start: Start, busy: Busy, unread: Unread) -> Answered {
     let Start { media, coding, content } = start;
     let mut response = Response::new(AnswerBody::new(content, busy));
     let headers = response.headers_mut();
-    if gets_smaller(&media) {
-        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-    }
     if coding == Coding::Gzip {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding")); // of no answer a cache may keep anything
     }
     let media = HeaderValue::from_str(&media.to_string()).map_err(io::Error::other)?;
     headers.insert(CONTENT_TYPE, media);

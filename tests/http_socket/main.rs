@@ -6,6 +6,8 @@
 mod answers;
 mod clients;
 mod limits;
+mod packed;
 mod protocol;
 mod raw;
 mod server;
+mod tls;
