@@ -115,6 +115,7 @@ impl Engine {
         self.store.commit(put(token, &record))?;
         jobs.table.insert(token, Entry::new(record));
         drop(jobs);
+        tracing::Span::current().record("token", tracing::field::display(token)); // of the request, if it has the field
         info!(%token, %queue, "job accepted");
         self.wake.notify_one();
         Ok(token)
@@ -126,6 +127,15 @@ impl Engine {
         let mut list: Vec<_> = jobs.table.iter().filter(|(_, entry)| entry.record.queue == queue).collect();
         list.sort_by_key(|(_, entry)| entry.record.order);
         list.into_iter().map(|(&token, entry)| self.view(token, entry)).collect()
+    }
+
+    /// How many jobs are kept, by queue and status word.
+    pub(super) fn job_counts(&self) -> BTreeMap<(Queue, &'static str), u64> {
+        let mut counts = BTreeMap::new();
+        for entry in self.lock_jobs().table.values() {
+            *counts.entry((entry.record.queue, entry.state().word())).or_default() += 1;
+        }
+        counts
     }
 
     /// One job of a queue.
@@ -204,6 +214,7 @@ impl Engine {
         if state.is_ended() {
             jobs.suspects.remove(&token);
             drop(jobs);
+            self.recorder.job_ended(queue, state, None); // it was never started
             self.remove_files(token, &task);
             self.forget_expired(queue);
             self.wake.notify_one();
@@ -277,7 +288,7 @@ impl Engine {
         let key = keys::job(token);
         batch.record(&key, &record);
         self.store.commit(batch)?;
-        let (queue, task) = (record.queue, record.task.clone());
+        let (queue, task, took) = (record.queue, record.task.clone(), record.life.took());
         entry.record = record;
         entry.reached = entry.control.take().map(|control| control.progress()).unwrap_or_default();
         jobs.suspects.remove(&token);
@@ -286,6 +297,7 @@ impl Engine {
             self.remove_log(token); // that of a Finished job is kept, or removed, by its run
         }
         if state.is_ended() {
+            self.recorder.job_ended(queue, state, took);
             self.remove_uploads(&task);
         }
         info!(%token, %queue, %state, "job left its thread");

@@ -16,6 +16,7 @@ mod clustering;
 mod error;
 mod export;
 mod faces;
+mod figures;
 mod files;
 mod fingerprint;
 mod import;
@@ -28,6 +29,7 @@ mod recovery;
 mod result;
 mod settings;
 mod staging;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -42,6 +44,7 @@ use tokio::sync::Notify;
 
 pub use error::{EngineError, ErrorKind};
 pub use faces::{DatabaseInfo, FaceInfo, FacePage, ImageInfo, ListFrom};
+pub use figures::{Figures, Histogram};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::JobView;
 pub use progress::Progress;
@@ -54,7 +57,9 @@ pub use settings::{COSINE, Model, Settings};
 use crate::job::Timestamp;
 use crate::store::{Disk, Store};
 use faces::Faces;
+use figures::Recorder;
 use jobs::Jobs;
+use tally::Tally;
 
 /// Where the engine takes the time from.
 pub trait Clock: Send + Sync + 'static {
@@ -75,7 +80,10 @@ impl Clock for SystemClock {
 
 /// Face databases and the jobs on them, kept in one data directory.
 pub struct Engine {
+    /// What was given, behind the tally.
     store: Arc<dyn Store>,
+    tally: Arc<Tally>,
+    recorder: Recorder,
     clock: Arc<dyn Clock>,
     settings: Settings,
     /// Taken before `jobs` where both are needed.
@@ -104,13 +112,16 @@ impl Engine {
 
     /// The same over any store and clock; the data directory holds only uploads, graphs and files of pairs then.
     pub fn with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Result<Arc<Self>, EngineError> {
+        let tally = Arc::new(Tally::open(store)?);
         let engine = Self {
             faces: RwLock::new(Faces { views: BTreeMap::new(), opened: clock.now() }),
             jobs: Mutex::new(Jobs::default()),
             wake: Notify::new(),
             stopping: AtomicBool::new(false),
             workers: AtomicUsize::new(0),
-            store,
+            store: Arc::<Tally>::clone(&tally),
+            tally,
+            recorder: Recorder::default(),
             clock,
             settings,
         };
@@ -124,7 +135,7 @@ impl Engine {
     }
 
     /// Whether the server shuts down.
-    fn is_stopping(&self) -> bool {
+    pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 

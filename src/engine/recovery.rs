@@ -70,6 +70,7 @@ impl Engine {
         let (life, run) = record.life.after(Run::Running, event, self.clock.now()).expect("a job at work can crash");
         record.life = life;
         if record.life.state(run).is_ended() {
+            self.recorder.job_ended(record.queue, record.life.state(run), None); // its time was the process' end
             if is_given_up {
                 let text = format!("the process ended {attempts} times in a row while this job was at work");
                 record.result = Some(JobResult::Fault { kind: ErrorKind::Crashed, text });

@@ -1,5 +1,7 @@
 //! The life of one job: what is stored of it, and how events change it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::state::{Event, Refused, State, transition};
@@ -70,6 +72,12 @@ impl Life {
     /// Whether the last process ended while this job was at work; asked of what is stored, before anything starts.
     pub fn was_at_work(&self) -> bool {
         self.ending.is_none() && self.attempts > 0
+    }
+
+    /// How long a job that has ended took since its last start; none if it was never started.
+    pub fn took(&self) -> Option<Duration> {
+        let took = self.ended?.0.saturating_sub(self.started?.0);
+        Some(Duration::from_micros(u64::try_from(took).unwrap_or(0)))
     }
 
     /// The life after `event` at `now`, and whether the job is then at work.

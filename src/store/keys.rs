@@ -12,6 +12,7 @@
 //! | `m` | token, identifier | metadata of an identity of such an import |
 //! | `a` | token | database number: an import is committed and to be applied |
 //! | `g` | database number | a database is removed and its rows are to be cleared |
+//! | `#` | database number | how many faces and images it has |
 //! | `x` | token | a job is forgotten and its result is to be cleared |
 //!
 //! Numbers are big-endian, names are as they are: they hold no byte 0 (contract R13), so that the separator sorts
@@ -98,6 +99,26 @@ fn text(bytes: &[u8]) -> Option<&str> {
 
 fn damaged(key: &[u8]) -> StoreError {
     StoreError::Damaged { key: printable(key), why: "the key itself is not what was written".to_owned() }
+}
+
+/// Whether it is the key of a face.
+pub fn is_face(key: &[u8]) -> bool {
+    key.first() == Some(&b'f')
+}
+
+/// Whether it is the key of an image.
+pub fn is_image(key: &[u8]) -> bool {
+    key.first() == Some(&b'i')
+}
+
+/// The counts of all databases.
+pub fn counts() -> Vec<u8> {
+    key(b'#', &[])
+}
+
+/// The counts of one database.
+pub fn count(database: u64) -> Vec<u8> {
+    key(b'#', &[&database.to_be_bytes()])
 }
 
 /// All jobs.
@@ -196,7 +217,7 @@ pub fn token(key: &[u8]) -> Result<Token, StoreError> {
     bytes.map(Token::from_bytes).ok_or_else(|| damaged(key))
 }
 
-/// The number in the key of a database's row or clearance.
+/// The number in the key of a database's row, counts or clearance.
 pub fn database_number(key: &[u8]) -> Result<u64, StoreError> {
     let bytes = key.get(1..9).and_then(|bytes| bytes.try_into().ok());
     bytes.map(u64::from_be_bytes).ok_or_else(|| damaged(key))
