@@ -14,6 +14,7 @@ pub mod actions;
 mod answer;
 mod base64;
 pub mod date;
+mod exposition;
 mod fault;
 pub mod form;
 pub mod intake;

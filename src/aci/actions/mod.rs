@@ -12,6 +12,8 @@ mod clustering;
 mod faces;
 mod help;
 mod import;
+mod metrics;
+mod process;
 mod queue;
 mod server;
 mod service_port;
@@ -30,13 +32,16 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tracing::{error, warn};
 
 use super::date;
-use super::{Answer, Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service};
+use super::{
+    Answer, Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service, Traffic,
+};
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::job;
 use service_port::Stop;
@@ -126,6 +131,8 @@ pub struct Actions {
     zone: TimeZone,
     /// Requests since the start.
     n_requests: AtomicU64,
+    /// What became of them.
+    requests: metrics::Requests,
     /// What ends the server, if clients of the service port may.
     stop: Option<Stop>,
 }
@@ -133,7 +140,7 @@ pub struct Actions {
 impl Actions {
     /// The actions of this engine; dates are printed in `zone` (contract R49).
     pub fn new(engine: Arc<Engine>, facts: Facts, zone: TimeZone) -> Self {
-        Self { engine, facts, zone, n_requests: AtomicU64::new(0), stop: None }
+        Self { engine, facts, zone, n_requests: AtomicU64::new(0), requests: metrics::Requests::default(), stop: None }
     }
 
     /// The same, with what Stop on the service port does; it must return at once.
@@ -160,6 +167,9 @@ impl Actions {
         };
         let prepared = find(&request.action).and_then(|action| {
             let parameters = &mut request.parameters;
+            if let Some(token) = parameters.text("token").and_then(job::Token::parse) {
+                tracing::Span::current().record("token", tracing::field::display(token)); // of the request
+            }
             parameters.know(action.parameters);
             caller.check(action, parameters)?;
             parameters.require()?;
@@ -168,8 +178,27 @@ impl Actions {
         (request.action, prepared)
     }
 
-    /// Both steps of the action whose row `find` finds.
+    /// The answer by the row that `find` finds, counted.
     fn answer_by(
+        &self,
+        find: Find,
+        request: Result<Request, Refused>,
+        client: &Client,
+        reply: &mut dyn Reply,
+    ) -> io::Result<Outcome> {
+        let begun = Instant::now();
+        let action = match &request {
+            Ok(request) => &request.action,
+            Err(refused) => &refused.action,
+        };
+        let name = find(action).ok().map(|action| action.name);
+        let outcome = self.write_by(find, request, client, reply);
+        self.requests.count(name, outcome.as_ref().ok().copied(), begun.elapsed());
+        outcome
+    }
+
+    /// Both steps of the action whose row `find` finds.
+    fn write_by(
         &self,
         find: Find,
         request: Result<Request, Refused>,
@@ -238,7 +267,22 @@ impl Service for Actions {
     }
 
     fn health(&self, client: &Client) -> Health {
-        if self.admit(client).is_err() { Health::NotAuthorised } else { self.wellness() }
+        if Self::caller(client).has(Role::Query) { self.wellness() } else { Health::NotAuthorised }
+    }
+
+    fn ready(&self, client: &Client) -> Health {
+        match self.health(client) {
+            Health::Well if self.engine.is_stopping() => Health::Unwell("the server is stopping".to_owned()),
+            health => health,
+        }
+    }
+
+    fn metrics(&self, client: &Client, traffic: &Traffic) -> Result<String, Fault> {
+        if !Self::caller(client).has(Role::Query) {
+            let text = format!("the metrics need the role {}", Role::Query);
+            return Err(Fault::new(Code::NotAuthorised, text));
+        }
+        metrics::page(self, traffic)
     }
 }
 
