@@ -40,7 +40,7 @@ impl Engine {
         let snapshot = self.snapshot(task)?;
         let (clustering, ledger) = self.clustered(token, task, &snapshot, control)?;
         let (units, took) = control.compared();
-        self.recorder.compared(ledger.n_compared(units), took);
+        self.pace.note(ledger.n_compared(units), took);
         let n_chunks = match self.keep_result(token, &snapshot.faces, &clustering, control) {
             Ok(n_chunks) => n_chunks,
             Err(unfinished) => {
@@ -89,8 +89,8 @@ impl Engine {
             auto_exact: self.settings.auto_exact,
             ..Resources::default()
         };
-        let shelf: Box<dyn Shelf> = match *database {
-            Some(number) => Box::new(self.shelf(number)),
+        let shelf: Box<dyn Shelf + '_> = match database.and_then(|number| self.borrow_shelf(number)) {
+            Some(shelf) => Box::new(shelf),
             None => Box::new(NoShelf),
         };
         let run = |earlier| {

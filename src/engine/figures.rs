@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::tally::Count;
 use super::{Engine, EngineError};
-use crate::job::{Queue, State};
+use crate::job::{Life, Queue, Run, State};
 
 /// Upper bounds of the time jobs take, in seconds.
 const JOB_SECONDS: [f64; 12] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0];
@@ -39,13 +39,31 @@ impl Histogram {
     }
 }
 
-/// What happened since the engine was opened.
-#[derive(Debug, Default)]
-pub(super) struct Events {
-    ended: BTreeMap<(Queue, &'static str), u64>,
+/// Jobs that ended since the engine was opened.
+#[derive(Debug, Clone, Default)]
+pub(super) struct EndedJobs {
+    by: BTreeMap<(Queue, &'static str), u64>,
     seconds: BTreeMap<Queue, Histogram>,
-    pairs_compared: u64,
-    pairs_per_second: Option<f64>,
+}
+
+impl EndedJobs {
+    /// Counts a job by its life, if that has ended.
+    pub(super) fn note(&mut self, queue: Queue, life: &Life) {
+        if !life.has_ended() {
+            return;
+        }
+        *self.by.entry((queue, life.state(Run::Idle).word())).or_default() += 1;
+        if let Some(took) = life.took() {
+            self.seconds.entry(queue).or_insert_with(|| Histogram::new(&JOB_SECONDS)).add(took.as_secs_f64());
+        }
+    }
+}
+
+/// How fast clusterings compare.
+#[derive(Debug, Default)]
+struct Compared {
+    pairs: u64,
+    per_second: Option<f64>,
 }
 
 /// Figures about an engine at one moment.
@@ -75,59 +93,50 @@ pub struct Figures {
     pub pairs_per_second: Option<f64>,
 }
 
-/// The events of an engine.
+/// What clusterings have compared.
 #[derive(Debug, Default)]
-pub(super) struct Recorder(Mutex<Events>);
+pub(super) struct Pace(Mutex<Compared>);
 
-impl Recorder {
-    fn events(&self) -> MutexGuard<'_, Events> {
+impl Pace {
+    fn compared(&self) -> MutexGuard<'_, Compared> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A job has ended in this state, after so long if it was started.
-    pub(super) fn job_ended(&self, queue: Queue, state: State, took: Option<Duration>) {
-        let mut events = self.events();
-        *events.ended.entry((queue, state.word())).or_default() += 1;
-        if let Some(took) = took {
-            let seconds = events.seconds.entry(queue).or_insert_with(|| Histogram::new(&JOB_SECONDS));
-            seconds.add(took.as_secs_f64());
-        }
-    }
-
     /// A clustering has compared so many pairs.
-    pub(super) fn compared(&self, pairs: u64, took: Duration) {
-        let mut events = self.events();
-        events.pairs_compared += pairs;
+    pub(super) fn note(&self, pairs: u64, took: Duration) {
+        let mut compared = self.compared();
+        compared.pairs += pairs;
         if pairs > 0 && !took.is_zero() {
-            events.pairs_per_second = Some(pairs as f64 / took.as_secs_f64());
+            compared.per_second = Some(pairs as f64 / took.as_secs_f64());
         }
     }
 }
 
 impl Engine {
     /// The figures now.
-    pub fn figures(&self) -> Result<Figures, EngineError> {
+    pub fn overview(&self) -> Result<Figures, EngineError> {
         let mut count = Count::default();
         let mut databases = 0;
         for (_, record) in self.databases()? {
             databases += 1;
             count = count.plus(self.tally.count(record.number));
         }
-        let jobs = self.job_counts();
-        let events = self.recorder.events();
-        let none = |is: fn(State) -> bool| {
-            let words = State::ALL.into_iter().filter(move |&state| is(state)).map(State::word);
-            Queue::ALL.into_iter().flat_map(move |queue| words.clone().map(move |word| ((queue, word), 0)))
+        let mut jobs = nothing(|_| true);
+        let ended = {
+            let table = self.lock_jobs();
+            for (_, entry) in table.iter() {
+                *jobs.entry((entry.record.queue, entry.state().word())).or_default() += 1;
+            }
+            table.ended.clone()
         };
-        let mut all_jobs: BTreeMap<_, _> = none(|_| true).collect();
-        all_jobs.extend(jobs);
-        let mut jobs_ended: BTreeMap<_, _> = none(State::is_ended).collect();
-        jobs_ended.extend(&events.ended);
+        let mut jobs_ended = nothing(State::is_ended);
+        jobs_ended.extend(ended.by);
         let mut job_seconds: BTreeMap<_, _> =
             Queue::ALL.into_iter().map(|queue| (queue, Histogram::new(&JOB_SECONDS))).collect();
-        job_seconds.extend(events.seconds.clone());
+        job_seconds.extend(ended.seconds);
+        let compared = self.pace.compared();
         Ok(Figures {
-            jobs: all_jobs,
+            jobs,
             jobs_ended,
             job_seconds,
             databases,
@@ -136,10 +145,16 @@ impl Engine {
             images_trained: count.trained,
             images_failed: count.failed,
             store_bytes: self.store.bytes().ok(),
-            pairs_compared: events.pairs_compared,
-            pairs_per_second: events.pairs_per_second,
+            pairs_compared: compared.pairs,
+            pairs_per_second: compared.per_second,
         })
     }
+}
+
+/// No job of any queue in any of these states, by status word.
+fn nothing(is: fn(State) -> bool) -> BTreeMap<(Queue, &'static str), u64> {
+    let states = || State::ALL.into_iter().filter(|&state| is(state));
+    Queue::ALL.into_iter().flat_map(|queue| states().map(move |state| ((queue, state.word()), 0))).collect()
 }
 
 #[cfg(test)]
@@ -157,11 +172,11 @@ mod tests {
 
     #[test]
     fn what_was_compared_adds_up_and_the_last_pace_counts() {
-        let recorder = Recorder::default();
-        recorder.compared(100, Duration::from_secs(2));
-        recorder.compared(0, Duration::from_secs(9));
-        recorder.compared(30, Duration::from_secs(1));
-        let events = recorder.events();
-        assert_eq!((events.pairs_compared, events.pairs_per_second), (130, Some(30.0)));
+        let pace = Pace::default();
+        pace.note(100, Duration::from_secs(2));
+        pace.note(0, Duration::from_secs(9));
+        pace.note(30, Duration::from_secs(1));
+        let compared = pace.compared();
+        assert_eq!((compared.pairs, compared.per_second), (130, Some(30.0)));
     }
 }

@@ -12,7 +12,9 @@
 //! Large changes, an import or the removal of a database, are *redo logs*: one durable batch decides, then the rows
 //! follow, and a marker that stands until they are all there lets [`Engine::open`] do it again after a crash.
 
+mod accept;
 mod clustering;
+mod ending;
 mod error;
 mod export;
 mod faces;
@@ -23,41 +25,47 @@ mod import;
 mod index;
 mod jobs;
 mod ledger;
+mod orders;
 mod progress;
 mod records;
 mod recovery;
 mod result;
 mod settings;
 mod staging;
+mod steer;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod view;
+mod waiting;
 pub mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
+pub use accept::Ticket;
 pub use error::{EngineError, ErrorKind};
 pub use faces::{DatabaseInfo, FaceInfo, FacePage, ImageInfo, ListFrom};
 pub use figures::{Figures, Histogram};
 pub use import::{ImportRequest, Input, Place};
-pub use jobs::JobView;
+pub use jobs::{JobView, QueueFigures};
 pub use progress::Progress;
 pub use records::{
     ClusterTask, ClusteringOutcome, ImportOutcome, ImportTask, JobResult, OnError, SkippedRow, Task, Upload,
 };
 pub use result::{ResultFace, ResultReader};
 pub use settings::{COSINE, Model, Settings};
+pub use steer::Concerned;
+pub use waiting::{Attendance, Waited};
 
 use crate::job::Timestamp;
 use crate::store::{Disk, Store};
 use faces::Faces;
-use figures::Recorder;
+use figures::Pace;
 use jobs::Jobs;
 use tally::Tally;
 
@@ -83,7 +91,7 @@ pub struct Engine {
     /// What was given, behind the tally.
     store: Arc<dyn Store>,
     tally: Arc<Tally>,
-    recorder: Recorder,
+    pace: Pace,
     clock: Arc<dyn Clock>,
     settings: Settings,
     /// Taken before `jobs` where both are needed.
@@ -91,6 +99,10 @@ pub struct Engine {
     jobs: Mutex<Jobs>,
     /// Told when there may be a job to start.
     wake: Notify,
+    /// Told, with `jobs`, when a job has ended and when the server shuts down.
+    ended: Condvar,
+    /// The graphs that runs have.
+    borrowed: index::Borrowed,
     /// The server shuts down: what cannot be done now is left to the next start.
     stopping: AtomicBool,
     /// How many workers there are; one, or none.
@@ -117,11 +129,13 @@ impl Engine {
             faces: RwLock::new(Faces { views: BTreeMap::new(), opened: clock.now() }),
             jobs: Mutex::new(Jobs::default()),
             wake: Notify::new(),
+            ended: Condvar::new(),
+            borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
             workers: AtomicUsize::new(0),
             store: Arc::<Tally>::clone(&tally),
             tally,
-            recorder: Recorder::default(),
+            pace: Pace::default(),
             clock,
             settings,
         };

@@ -90,7 +90,7 @@ impl Requests {
 
 /// All metrics.
 pub(super) fn page(actions: &Actions, traffic: &Traffic) -> Result<String, Fault> {
-    let figures = actions.engine.figures().map_err(|error| super::fault(&error))?;
+    let figures = actions.engine.overview().map_err(|error| super::fault(&error))?;
     let mut text = Exposition::default();
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     text.family(Gauge, "faceclique_build_info", "Always 1; the label says what runs.", [(version, 1.0)]);

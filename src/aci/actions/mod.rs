@@ -15,6 +15,7 @@ mod import;
 mod metrics;
 mod process;
 mod queue;
+mod queued;
 mod server;
 mod service_port;
 mod table;
@@ -28,11 +29,12 @@ pub use server::Facts;
 pub use service_port::{ServicePort, Setting};
 pub use table::{Action, Example, Needs, Way};
 
+use std::cell::RefCell;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -40,7 +42,7 @@ use tracing::{error, warn};
 
 use super::date;
 use super::{
-    Answer, Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service, Traffic,
+    Answer, Client, Code, Envelope, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service, Traffic,
 };
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::job;
@@ -100,14 +102,20 @@ const NOT_OFFERED: [&str; 30] = [
     "Video",
 ];
 
-/// Who asks, and what it may do.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
+/// A client that waits hears after so long that the server lives, and then as often again (R83).
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// Who asks, what it may do, and how it is kept waiting.
+pub(crate) struct Caller<'c> {
     address: IpAddr,
     roles: Vec<Role>,
+    /// Shows it that the server lives; an error if it has gone.
+    show_life: &'c dyn Fn() -> io::Result<()>,
+    /// Runs what only waits, so that other requests can be answered meanwhile.
+    aside: &'c dyn Fn(&mut dyn FnMut()),
 }
 
-impl Caller {
+impl Caller<'_> {
     fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
@@ -133,6 +141,8 @@ pub struct Actions {
     n_requests: AtomicU64,
     /// What became of them.
     requests: metrics::Requests,
+    /// How often a client that waits is shown that the server lives.
+    sign_of_life: Duration,
     /// What ends the server, if clients of the service port may.
     stop: Option<Stop>,
 }
@@ -140,7 +150,21 @@ pub struct Actions {
 impl Actions {
     /// The actions of this engine; dates are printed in `zone` (contract R49).
     pub fn new(engine: Arc<Engine>, facts: Facts, zone: TimeZone) -> Self {
-        Self { engine, facts, zone, n_requests: AtomicU64::new(0), requests: metrics::Requests::default(), stop: None }
+        Self {
+            engine,
+            facts,
+            zone,
+            n_requests: AtomicU64::new(0),
+            requests: metrics::Requests::default(),
+            sign_of_life: SIGN_OF_LIFE,
+            stop: None,
+        }
+    }
+
+    /// The same, showing clients that wait so often that the server lives, instead of every 5 s (R83).
+    #[must_use]
+    pub fn showing_life_every(self, sign_of_life: Duration) -> Self {
+        Self { sign_of_life, ..self }
     }
 
     /// The same, with what Stop on the service port does; it must return at once.
@@ -157,15 +181,15 @@ impl Actions {
     /// The first step of whatever action is asked for, with the faults in the order of R58.
     fn prepare(
         &self,
-        find: Find,
+        port: Port,
         request: Result<Request, Refused>,
         caller: &Caller,
     ) -> (String, Result<Write<'_>, Fault>) {
         let mut request = match request {
             Ok(request) => request,
-            Err(Refused { action, fault }) => return (action, Err(fault)),
+            Err(Refused { action, fault, .. }) => return (action, Err(fault)),
         };
-        let prepared = find(&request.action).and_then(|action| {
+        let prepared = port.find(&request.action).and_then(|action| {
             let parameters = &mut request.parameters;
             if let Some(token) = parameters.text("token").and_then(job::Token::parse) {
                 tracing::Span::current().record("token", tracing::field::display(token)); // of the request
@@ -178,10 +202,10 @@ impl Actions {
         (request.action, prepared)
     }
 
-    /// The answer by the row that `find` finds, counted.
-    fn answer_by(
+    /// The answer to a request on a port, counted.
+    fn answer_on(
         &self,
-        find: Find,
+        port: Port,
         request: Result<Request, Refused>,
         client: &Client,
         reply: &mut dyn Reply,
@@ -191,30 +215,39 @@ impl Actions {
             Ok(request) => &request.action,
             Err(refused) => &refused.action,
         };
-        let name = find(action).ok().map(|action| action.name);
-        let outcome = self.write_by(find, request, client, reply);
+        let name = port.find(action).ok().map(|action| action.name);
+        let outcome = self.write_on(port, request, client, reply);
         self.requests.count(name, outcome.as_ref().ok().copied(), begun.elapsed());
         outcome
     }
 
-    /// Both steps of the action whose row `find` finds.
-    fn write_by(
+    /// Both steps of the action asked for on a port.
+    fn write_on(
         &self,
-        find: Find,
+        port: Port,
         request: Result<Request, Refused>,
         client: &Client,
         reply: &mut dyn Reply,
     ) -> io::Result<Outcome> {
         self.n_requests.fetch_add(1, Ordering::Relaxed);
-        let (action, prepared) = self.prepare(find, request, &Self::caller(client));
-        let mut out = reply;
+        let format = match &request {
+            Ok(request) => request.format,
+            Err(refused) => refused.format,
+        };
+        let envelope = RefCell::new(Envelope::new(reply, format));
+        let show_life = || envelope.borrow_mut().wait();
+        let aside = |wait: &mut dyn FnMut()| envelope.borrow_mut().aside(wait);
+        let caller = Caller { address: address(client), roles: roles(client), show_life: &show_life, aside: &aside };
+        let (action, prepared) = self.prepare(port, request, &caller);
+        let envelope = envelope.into_inner();
         match prepared {
+            Ok(_) if port == Port::Service && action.eq_ignore_ascii_case("GetStatus") => envelope.running(&action),
             Ok(write) => {
-                let mut answer = Answer::begin(&mut out, &action)?;
+                let mut answer = envelope.begin(&action)?;
                 write(&mut answer)?;
                 answer.finish()
             }
-            Err(fault) => Answer::refuse(&mut out, &action, &fault, &date::error_time(Timestamp::now(), &self.zone)),
+            Err(fault) => envelope.refuse(&action, &fault, &date::error_time(Timestamp::now(), &self.zone)),
         }
     }
 
@@ -226,16 +259,34 @@ impl Actions {
             Err(error) => Health::Unwell(error.to_string()),
         }
     }
-
-    fn caller(client: &Client) -> Caller {
-        let address = client.address.ip().to_canonical();
-        let roles = if address.is_loopback() { Role::ALL.to_vec() } else { Vec::new() };
-        Caller { address, roles }
-    }
 }
 
-/// Finds the row of an action, or says why there is none.
-type Find = fn(&str) -> Result<&'static Action, Fault>;
+/// Who asks; an IPv4 address in an IPv6 one is itself.
+fn address(client: &Client) -> IpAddr {
+    client.address.ip().to_canonical()
+}
+
+/// What a client may do: loopback has all roles and nobody else has any (contract R160).
+fn roles(client: &Client) -> Vec<Role> {
+    if address(client).is_loopback() { Role::ALL.to_vec() } else { Vec::new() }
+}
+
+/// Where a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Aci,
+    Service,
+}
+
+impl Port {
+    /// The row of an action on this port, or why there is none.
+    fn find(self, name: &str) -> Result<&'static Action, Fault> {
+        match self {
+            Self::Aci => find(name),
+            Self::Service => service_port::find(name),
+        }
+    }
+}
 
 /// The row of an action of the ACI port.
 fn find(name: &str) -> Result<&'static Action, Fault> {
@@ -254,20 +305,19 @@ fn find(name: &str) -> Result<&'static Action, Fault> {
 }
 
 impl Service for Actions {
-    /// Loopback has all roles and nobody else has any (contract R160).
     fn admit(&self, client: &Client) -> Result<(), Fault> {
-        if !Self::caller(client).roles.is_empty() {
+        if !roles(client).is_empty() {
             return Ok(());
         }
         Err(Fault::new(Code::NotAuthorised, format!("the address {} has no role here", client.address.ip())))
     }
 
     fn answer(&self, request: Result<Request, Refused>, client: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
-        self.answer_by(find, request, client, reply)
+        self.answer_on(Port::Aci, request, client, reply)
     }
 
     fn health(&self, client: &Client) -> Health {
-        if Self::caller(client).has(Role::Query) { self.wellness() } else { Health::NotAuthorised }
+        if roles(client).contains(&Role::Query) { self.wellness() } else { Health::NotAuthorised }
     }
 
     fn ready(&self, client: &Client) -> Health {
@@ -278,7 +328,7 @@ impl Service for Actions {
     }
 
     fn metrics(&self, client: &Client, traffic: &Traffic) -> Result<String, Fault> {
-        if !Self::caller(client).has(Role::Query) {
+        if !roles(client).contains(&Role::Query) {
             let text = format!("the metrics need the role {}", Role::Query);
             return Err(Fault::new(Code::NotAuthorised, text));
         }
