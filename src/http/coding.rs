@@ -215,7 +215,7 @@ mod tests {
         })
     }
 
-    fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
+    fn headers(name: &HeaderName, values: &[&str]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
     }
 
@@ -235,7 +235,7 @@ mod tests {
             (&["gzipped"], Coding::Plain),
             (&["", ", ,"], Coding::Plain),
         ] {
-            assert_eq!(Coding::accepted(&headers(ACCEPT_ENCODING, values)), expected, "{values:?}");
+            assert_eq!(Coding::accepted(&headers(&ACCEPT_ENCODING, values)), expected, "{values:?}");
         }
     }
 
@@ -250,7 +250,7 @@ mod tests {
             (&["gzip, gzip"], Err("a body of Content-Encoding 'gzip, gzip' is not understood")),
             (&["gzip", "deflate"], Err("a body of Content-Encoding 'gzip, deflate' is not understood")),
         ] {
-            let found = Coding::of_body(&headers(CONTENT_ENCODING, values));
+            let found = Coding::of_body(&headers(&CONTENT_ENCODING, values));
             assert_eq!(found.map_err(|fault| fault.description), expected.map_err(str::to_owned), "{values:?}");
         }
     }

@@ -122,8 +122,10 @@ where
     let peer = client.address;
     let pulse = Arc::new(Pulse::new());
     let wire = TokioIo::new(Wire { stream, pulse: Arc::clone(&pulse) });
-    let service =
-        service_fn(|request| exchange::answer(request, client.clone(), Arc::clone(&shared), Arc::clone(&pulse)));
+    let service = service_fn(|request| {
+        // In a box, for hyper keeps room for it as long as the connection lives, and most connections are idle.
+        Box::pin(exchange::answer(request, client.clone(), Arc::clone(&shared), Arc::clone(&pulse)))
+    });
     let settings = &shared.settings;
     let mut builder = http1::Builder::new();
     builder

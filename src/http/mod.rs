@@ -50,7 +50,7 @@ pub struct Settings {
     /// has at most 65,534 bytes, whatever this says: no more fits into hyper's type for it.
     pub max_header_size: usize,
     /// Connections at a time; one more is answered HTTP 503 and closed. Default 2,000, for a thousand clients that poll
-    /// and as many that come and go; one that is idle takes some 12 KiB, with TLS some 40 KiB.
+    /// and as many that come and go; one that is idle takes some 20 KiB, with TLS some 28 KiB.
     pub max_connections: usize,
     /// Connections at a time of one address beyond loopback, or of one IPv6 network of 64 bits; one more is answered HTTP
     /// 503 and closed. Default 1,000.

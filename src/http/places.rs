@@ -87,10 +87,13 @@ impl Places {
 /// Whose share an address counts against: nobody's for loopback, and for IPv6 that of its network of 64 bits, all of
 /// which one machine commonly has.
 fn origin(address: IpAddr) -> Option<IpAddr> {
-    match address.to_canonical() {
-        address if address.is_loopback() => None,
+    let address = address.to_canonical();
+    if address.is_loopback() {
+        return None;
+    }
+    match address {
         IpAddr::V6(address) => Some(IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))),
-        address @ IpAddr::V4(_) => Some(address),
+        IpAddr::V4(_) => Some(address),
     }
 }
 

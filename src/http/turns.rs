@@ -164,7 +164,8 @@ mod tests {
         let others = Arc::clone(&turns);
         let waited = runtime.spawn_blocking(move || {
             let handle = Handle::current();
-            turn.wait_for_client(|| Ok(drop(handle.block_on(others.take(HERE))))).unwrap();
+            let other = turn.wait_for_client(|| Ok(handle.block_on(others.take(HERE)).address)).unwrap();
+            assert_eq!(other, HERE);
             turn.wait_for_work(&mut || drop(handle.block_on(others.take(HERE))));
             (others.n_waiting(), others.free.available_permits())
         });

@@ -148,6 +148,7 @@ fn r83_what_is_flushed_is_sent_at_once_and_can_be_unpacked() {
 fn a_packed_answer_that_breaks_off_is_seen_to_be_broken_off() {
     let server = server();
     let mut client = server.connect();
-    client.send("GET /a=panic%20late HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n").head();
+    client.send("GET /a=panic%20late HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n");
+    // perhaps nothing of it was sent: packed, so much of the same is little
     assert!(!client.rest().ends_with(b"0\r\n\r\n"), "the last chunk must not be there");
 }
