@@ -116,7 +116,7 @@ impl Service for Echo {
             }
             "picture" => {
                 reply.declare(Media::Other("image/png".to_owned()));
-                reply.write_all(&[b'x'; 100_000])?;
+                reply.write_all(&vec![b'x'; 100_000])?;
                 return Ok(Outcome::Success);
             }
             "wait aside" => {
