@@ -66,7 +66,7 @@ $(VENV)/ready: tests/bench/requirements.txt
 	touch $@
 
 fixtures: ## write the fixtures anew from their generator
-	UPDATE_FIXTURES=1 $(CARGO) test --test main_job
+	UPDATE_FIXTURES=1 $(CARGO) test --test main_job --test goldens
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -9,6 +9,7 @@
 //!
 //! **Not here.** Sockets, headers and multipart bodies (`http`); what the actions do (`actions`, on top of this).
 
+mod access;
 pub mod actions;
 mod answer;
 mod base64;
@@ -17,16 +18,19 @@ mod fault;
 pub mod form;
 pub mod intake;
 mod limits;
+mod parameter;
 mod request;
 mod service;
 mod text;
 mod upload;
 mod values;
 
+pub use self::access::Role;
 pub use self::base64::{Alphabet, Base64};
 pub use answer::{Answer, Envelope, ResponseFormat};
 pub use fault::{Code, Fault};
 pub use limits::Limits;
+pub use parameter::{COMMON, Form, Need, Parameter};
 pub use request::{Kind, Parameters, Part, Request, Value};
 pub use service::{Client, Health, Media, Outcome, Refused, Reply, Service};
 pub use upload::{Content, Upload};

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::ResponseFormat;
 use super::fault::Fault;
+use super::parameter::{COMMON, Need, Parameter};
 use super::upload::Upload;
 
 /// One parameter as it was received, decoded.
@@ -122,6 +123,8 @@ pub struct Parameters {
     empty: BTreeSet<String>,
     /// The first parameter given with two values (R8).
     twice: Option<String>,
+    /// Those of the action, once it is known.
+    known: Option<&'static [Parameter]>,
 }
 
 impl Parameters {
@@ -165,15 +168,26 @@ impl Parameters {
         uploads.push(upload);
     }
 
-    /// Reads an action's parameters, with the faults in the order of R58: what of `required` is missing, then what
-    /// `read` finds malformed, then a parameter given with two values. Every action, also one without parameters of
-    /// its own, goes through this door.
+    /// Says which parameters the action has. In a debug build, reading another one panics: it would be in no reference.
+    pub(crate) fn know(&mut self, parameters: &'static [Parameter]) {
+        self.known = Some(parameters);
+    }
+
+    /// Error 10 for the first of the action's required parameters that is not given.
+    pub(crate) fn require(&self) -> Result<(), Fault> {
+        let required = self.known.unwrap_or_default().iter().filter(|parameter| parameter.need == Need::Required);
+        match required.map(|parameter| parameter.name).find(|name| !self.is_given(name)) {
+            Some(name) => Err(Fault::missing(name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads an action's parameters once none is missing, with the faults in the order of R58: what `read` finds
+    /// malformed, then a parameter given with two values. Every action, also one without parameters of its own, goes
+    /// through this door.
     ///
     /// `read` itself checks values (errors 11, 12) before it compares parameters with each other (errors 14, 15).
-    pub fn read<T>(&self, required: &[&str], read: impl FnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        if let Some(name) = required.iter().find(|&&name| !self.is_given(name)) {
-            return Err(Fault::missing(name));
-        }
+    pub fn read<T>(&self, read: impl FnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
         self.choice("responseformat", &ResponseFormat::WORDS)?;
         self.boolean("encryptresponse")?;
         let arguments = read(self)?;
@@ -183,8 +197,14 @@ impl Parameters {
         }
     }
 
+    fn is_known(&self, name: &str) -> bool {
+        let has = |parameters: &[Parameter]| parameters.iter().any(|parameter| parameter.name == name);
+        self.known.is_none_or(|known| has(known) || has(&COMMON))
+    }
+
     /// Whether `name` is there with a value.
     pub fn is_given(&self, name: &str) -> bool {
+        debug_assert!(self.is_known(name), "'{name}' is in the row of the action");
         self.texts.contains_key(name) || self.uploads.contains_key(name)
     }
 
@@ -195,6 +215,7 @@ impl Parameters {
 
     /// The text of `name`.
     pub fn text(&self, name: &str) -> Option<&str> {
+        debug_assert!(self.is_known(name), "'{name}' is in the row of the action");
         self.texts.get(name).map(String::as_str)
     }
 
@@ -222,6 +243,7 @@ impl Parameters {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::aci::parameter::{Form, required};
 
     /// A request of these texts.
     pub(crate) fn request(texts: &[(&str, &str)]) -> Result<Request, Fault> {
@@ -229,8 +251,10 @@ pub(crate) mod tests {
         Request::new(texts.iter().map(part).collect())
     }
 
-    fn read(texts: &[(&str, &str)], required: &[&str]) -> Result<(), Fault> {
-        request(texts).unwrap().parameters.read(required, |_| Ok(()))
+    const X: [Parameter; 2] = [required("x", Form::Text, ""), required("y", Form::Text, "")];
+
+    fn read(texts: &[(&str, &str)]) -> Result<(), Fault> {
+        request(texts).unwrap().parameters.read(|_| Ok(()))
     }
 
     #[test]
@@ -243,10 +267,10 @@ pub(crate) mod tests {
 
     #[test]
     fn r8_a_parameter_given_twice_counts_once_or_contradicts() {
-        assert_eq!(read(&[("x", "1"), ("X", "1"), ("a", "q"), ("action", "q")], &[]), Ok(()));
-        assert_eq!(read(&[("x", "1"), ("x", "2")], &[]), Err(Fault::given_twice("x")));
-        assert_eq!(read(&[("a", "q"), ("action", "r")], &[]), Err(Fault::given_twice("action")));
-        assert_eq!(read(&[("sync", "true"), ("synchronous", "false")], &[]), Err(Fault::given_twice("synchronous")));
+        assert_eq!(read(&[("x", "1"), ("X", "1"), ("a", "q"), ("action", "q")]), Ok(()));
+        assert_eq!(read(&[("x", "1"), ("x", "2")]), Err(Fault::given_twice("x")));
+        assert_eq!(read(&[("a", "q"), ("action", "r")]), Err(Fault::given_twice("action")));
+        assert_eq!(read(&[("sync", "true"), ("synchronous", "false")]), Err(Fault::given_twice("synchronous")));
     }
 
     #[test]
@@ -260,16 +284,17 @@ pub(crate) mod tests {
             pictures.parameters.uploads("imagedata").iter().map(|upload| upload.read_all().unwrap()).collect();
         assert_eq!(bytes, [[1], [2], [1]]);
         let files = Request::new(vec![part("dbdata", 1), part("dbdata", 1)]).unwrap();
-        assert_eq!(files.parameters.read(&["dbdata"], |_| Ok(())), Err(Fault::given_twice("dbdata")));
+        assert_eq!(files.parameters.read(|_| Ok(())), Err(Fault::given_twice("dbdata")));
     }
 
     #[test]
     fn r10_an_empty_value_counts_as_not_given() {
-        let request = request(&[("database", ""), ("database", "x"), ("imagelabels", "")]).unwrap();
+        let mut request = request(&[("database", ""), ("database", "x"), ("y", "")]).unwrap();
         assert_eq!(request.parameters.text("database"), Some("x"));
-        assert!(request.parameters.is_given_empty("imagelabels"));
+        assert!(request.parameters.is_given_empty("y"));
         assert!(!request.parameters.is_given_empty("database"));
-        assert_eq!(request.parameters.read(&["imagelabels"], |_| Ok(())), Err(Fault::missing("imagelabels")));
+        request.parameters.know(&X[1..]);
+        assert_eq!(request.parameters.require(), Err(Fault::missing("y")));
     }
 
     #[test]
@@ -280,7 +305,7 @@ pub(crate) mod tests {
         assert_eq!(format(&[("RESPONSEFORMAT", ""), ("ResponseFormat", "Json")]), ResponseFormat::Json);
         assert_eq!(format(&[("responseformat", "simpleJSON")]), ResponseFormat::SimpleJson);
         for given in [&[("responseformat", "xml")][..], &[("responseformat", "JSON")]] {
-            assert_eq!(read(given, &[]), Ok(()));
+            assert_eq!(read(given), Ok(()));
         }
     }
 
@@ -288,12 +313,12 @@ pub(crate) mod tests {
     fn r28_an_unknown_format_is_error_11_in_xml_and_two_formats_are_error_14_in_the_first() {
         let unknown = [("responseformat", "yaml"), ("responseformat", "json")];
         assert_eq!(request(&unknown).unwrap().format, ResponseFormat::Xml);
-        let fault = read(&unknown, &[]).unwrap_err();
+        let fault = read(&unknown).unwrap_err();
         assert_eq!(fault.description, "'responseformat=yaml' is not one of xml, json, simplejson");
         assert_eq!(fault.code.number(), 11);
         let two = [("responseformat", "json"), ("responseformat", "xml")];
         assert_eq!(request(&two).unwrap().format, ResponseFormat::Json);
-        assert_eq!(read(&two, &[]), Err(Fault::given_twice("responseformat")));
+        assert_eq!(read(&two), Err(Fault::given_twice("responseformat")));
     }
 
     #[test]
@@ -303,15 +328,23 @@ pub(crate) mod tests {
         }
         let ignored =
             [("template", ""), ("encryptresponse", "false"), ("forcetemplaterefresh", "x"), ("actionid", "y")];
-        assert_eq!(read(&ignored, &[]), Ok(()));
+        assert_eq!(read(&ignored), Ok(()));
     }
 
     #[test]
-    fn r58_missing_before_malformed_before_contradictory() {
+    fn r58_malformed_before_contradictory() {
         let all = [("x", "1"), ("x", "2"), ("responseformat", "yaml")];
-        assert_eq!(read(&all, &["y"]), Err(Fault::missing("y")));
-        assert_eq!(read(&all, &["x"]).unwrap_err().code.number(), 11);
-        let malformed = request(&all[..2]).unwrap().parameters.read(&[], |p| p.boolean("x")).unwrap_err();
+        assert_eq!(read(&all).unwrap_err().code.number(), 11);
+        let malformed = request(&all[..2]).unwrap().parameters.read(|p| p.boolean("x")).unwrap_err();
         assert_eq!(malformed.code.number(), 11);
+    }
+
+    #[test]
+    #[cfg_attr(not(debug_assertions), ignore = "debug builds only")]
+    #[should_panic(expected = "'z' is in the row of the action")]
+    fn a_parameter_that_no_row_names_is_not_read() {
+        let mut request = request(&[("z", "1")]).unwrap();
+        request.parameters.know(&X);
+        let _ = request.parameters.text("z");
     }
 }

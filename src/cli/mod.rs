@@ -4,6 +4,7 @@
 
 mod cluster;
 mod export;
+mod help;
 mod import;
 mod serve;
 
@@ -16,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Face clustering: every pair compared, every cluster proven.
 #[derive(Debug, Parser)]
-#[command(name = "faceclique", version, about, long_about = None, max_term_width = 100)]
+#[command(name = "faceclique", version, about, long_about = None, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Arguments {
     /// How the log on the standard error is written.
     #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true)]
@@ -49,6 +50,8 @@ pub enum Command {
     Export(export::Export),
     /// Cluster a file of faces, without a server or a database.
     Cluster(cluster::Cluster),
+    /// Explain an action of the server, or list them all.
+    Help(help::Help),
 }
 
 /// Where the data are.
@@ -87,6 +90,7 @@ impl Arguments {
             Command::Import(import) => import.run(),
             Command::Export(export) => export.run(),
             Command::Cluster(cluster) => cluster.run(),
+            Command::Help(help) => help.run(),
         }
     }
 }

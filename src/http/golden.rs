@@ -102,7 +102,7 @@ fn shown(request: Result<Request, Refused>) -> String {
                     writeln!(text, "{name} : {content_type:?}, {} bytes, {:?}", upload.len(), cut(&bytes)).unwrap();
                 }
             }
-            if let Err(fault) = request.parameters.read(&[], |_| Ok(())) {
+            if let Err(fault) = request.parameters.read(|_| Ok(())) {
                 writeln!(text, "then {} {}", fault.code.number(), fault.description).unwrap();
             }
         }

@@ -113,7 +113,7 @@ impl Service for Echo {
             _ => {}
         }
         let envelope = Envelope::new(reply, request.format);
-        if let Err(fault) = request.parameters.read(&[], |_| Ok(())) {
+        if let Err(fault) = request.parameters.read(|_| Ok(())) {
             return envelope.refuse(&request.action, &fault, TIME);
         }
         let mut answer = envelope.begin(&request.action)?;

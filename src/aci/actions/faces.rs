@@ -2,24 +2,148 @@
 
 use std::collections::BTreeSet;
 
-use super::{Actions, Write, cut, fault, nothing};
-use crate::aci::{Answer, Code, Fault, Parameters, Upload};
+use super::table::{Action, Needs, Way, example};
+use super::{Actions, Caller, Write, cut, fault, nothing};
+use crate::aci::parameter::{depending, optional, required};
+use crate::aci::{Answer, Code, Fault, Form, Parameters, Role, Upload};
 use crate::engine::{ErrorKind, FaceInfo, ListFrom};
 use crate::face::{DatabaseName, Embedding, Identifier, ImageLabel, ImageStatus};
 
 /// Faces read from the store at a time while a list is written.
 const FACES_PER_PAGE: usize = 256;
 
-pub(super) fn create_database<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let (database, model) = parameters.read(&["database"], |p| {
-        Ok((p.required_name("database", DatabaseName::new)?, p.text("model").map(str::to_owned)))
-    })?;
+/// The rows of this family.
+pub(super) const ACTIONS: &[Action] = &[
+    Action {
+        name: "AddFaceImages",
+        about: "Adds images to a face.",
+        needs: Needs::Role(Role::Admin),
+        way: Way::AtOnce,
+        parameters: &[
+            required("database", Form::Name, "The database."),
+            required("identifier", Form::Name, "The face."),
+            depending("imagedata", Form::Uploads, "one of imagedata, imagepath, embedding", "Pictures."),
+            depending(
+                "imagepath",
+                Form::Path,
+                "one of imagedata, imagepath, embedding",
+                "Files of pictures on the server.",
+            ),
+            depending("embedding", Form::Uploads, "one of imagedata, imagepath, embedding", EMBEDDING),
+            optional("imagelabels", Form::Names, "generated", "The labels, in the order of the images and as many."),
+            optional(
+                "model",
+                Form::Text,
+                "the database's, or cosine",
+                "The embedding model; the first embedding binds the database to it.",
+            ),
+        ],
+        answer: "images with, for each, image: index, label",
+        example: example!(
+            "AddFaceImages",
+            "/action=AddFaceImages&database=people&identifier=JohnSmith&imagelabels=E&embedding=AACAPwAAAAAAAAAAAAAAAA=="
+        ),
+        prepare: add_images,
+    },
+    Action {
+        name: "CreateFaceDatabase",
+        about: "Makes an empty face database.",
+        needs: Needs::Role(Role::Admin),
+        way: Way::AtOnce,
+        parameters: &[
+            required("database", Form::Name, "The name of the new database."),
+            optional("model", Form::Text, "that of the first trained image", "The embedding model to bind it to."),
+        ],
+        answer: "nothing",
+        example: example!("CreateFaceDatabase", "/action=CreateFaceDatabase&database=actors"),
+        prepare: create_database,
+    },
+    Action {
+        name: "ListFaceDatabases",
+        about: "Lists the face databases, in name order.",
+        needs: Needs::Role(Role::Query),
+        way: Way::AtOnce,
+        parameters: &[],
+        answer: "database with, for each: database (its name), numentries (its faces)",
+        example: example!("ListFaceDatabases", "/action=ListFaceDatabases"),
+        prepare: list_databases,
+    },
+    Action {
+        name: "ListFaces",
+        about: "Lists the faces of a database, in identifier order.",
+        needs: Needs::Role(Role::Query),
+        way: Way::AtOnce,
+        parameters: &[
+            required("database", Form::Name, "The database."),
+            optional("identifier", Form::Names, "all", "Only these faces."),
+            optional("imagestatus", Form::Boolean, "false", "Show each face's images with their status."),
+            optional("metadata", Form::Boolean, "false", "Show each face's metadata."),
+            optional("maxresults", Form::Integer(0, u64::MAX), "all", "At most so many faces."),
+            optional("start", Form::Integer(1, u64::MAX), "1", "The number of the first face shown."),
+        ],
+        answer: "entry with, for each face: identifier, numimages, numtrained, numfailed, numuntrained, (images with image: label, status, hasimagedata), (metadata with item: key, value)",
+        example: example!("ListFaces", "/action=ListFaces&database=people&imagestatus=true&metadata=true"),
+        prepare: list_faces,
+    },
+    Action {
+        name: "NewFace",
+        about: "Makes a face without images.",
+        needs: Needs::Role(Role::Admin),
+        way: Way::AtOnce,
+        parameters: &[
+            required("database", Form::Name, "The database."),
+            optional("identifier", Form::Name, "generated", "The name of the new face."),
+        ],
+        answer: "identifier",
+        example: example!("NewFace", "/action=NewFace&database=people&identifier=Moneypenny"),
+        prepare: new_face,
+    },
+    Action {
+        name: "RemoveFace",
+        about: "Removes a face with its images and metadata.",
+        needs: Needs::Role(Role::Admin),
+        way: Way::AtOnce,
+        parameters: &[
+            required("database", Form::Name, "The database."),
+            required("identifier", Form::Name, "The face."),
+        ],
+        answer: "nothing",
+        example: example!("RemoveFace", "/action=RemoveFace&database=people&identifier=JohnSmith"),
+        prepare: remove_face,
+    },
+    Action {
+        name: "RemoveFaceDatabase",
+        about: "Removes a database with everything in it.",
+        needs: Needs::Role(Role::Admin),
+        way: Way::AtOnce,
+        parameters: &[required("database", Form::Name, "The database.")],
+        answer: "nothing",
+        example: example!("RemoveFaceDatabase", "/action=RemoveFaceDatabase&database=people"),
+        prepare: remove_database,
+    },
+    Action {
+        name: "SyncFaces",
+        about: "Makes the present what jobs with syncdatabase=false see.",
+        needs: Needs::Role(Role::Admin),
+        way: Way::AtOnce,
+        parameters: &[optional("database", Form::Name, "all", "The database.")],
+        answer: "nothing",
+        example: example!("SyncFaces", "/action=SyncFaces"),
+        prepare: sync_faces,
+    },
+];
+
+const EMBEDDING: &str = "Embeddings: little-endian 32-bit floats, or numbers as text/plain or application/json.";
+
+fn create_database<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let (database, model) = parameters
+        .read(|p| Ok((p.required_name("database", DatabaseName::new)?, p.text("model").map(str::to_owned))))?;
     actions.engine.create_database(&database, model.as_deref()).map_err(|error| fault(&error))?;
     Ok(nothing())
 }
 
-pub(super) fn list_databases<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    parameters.read(&[], |_| Ok(()))?;
+fn list_databases<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    parameters.read(|_| Ok(()))?;
     let databases = actions.engine.list_databases().map_err(|error| fault(&error))?;
     Ok(Box::new(move |answer| {
         for database in databases {
@@ -32,28 +156,27 @@ pub(super) fn list_databases<'a>(actions: &'a Actions, parameters: &mut Paramete
     }))
 }
 
-pub(super) fn remove_database<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let database = parameters.read(&["database"], |p| p.required_name("database", DatabaseName::new))?;
+fn remove_database<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let database = parameters.read(|p| p.required_name("database", DatabaseName::new))?;
     actions.engine.remove_database(&database).map_err(|error| fault(&error))?;
     Ok(nothing())
 }
 
-pub(super) fn sync_faces<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let database = parameters.read(&[], |p| p.name("database", DatabaseName::new))?;
+fn sync_faces<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let database = parameters.read(|p| p.name("database", DatabaseName::new))?;
     actions.engine.sync_faces(database.as_ref()).map_err(|error| fault(&error))?;
     Ok(nothing())
 }
 
-pub(super) fn new_face<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let (database, identifier) = parameters.read(&["database"], |p| {
-        Ok((p.required_name("database", DatabaseName::new)?, p.name("identifier", Identifier::new)?))
-    })?;
+fn new_face<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let (database, identifier) = parameters
+        .read(|p| Ok((p.required_name("database", DatabaseName::new)?, p.name("identifier", Identifier::new)?)))?;
     let identifier = actions.engine.new_face(&database, identifier.as_ref()).map_err(|error| fault(&error))?;
     Ok(Box::new(move |answer| answer.value("identifier", identifier)))
 }
 
-pub(super) fn remove_face<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let (database, identifier) = parameters.read(&["database", "identifier"], face_names)?;
+fn remove_face<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let (database, identifier) = parameters.read(face_names)?;
     actions.engine.remove_face(&database, &identifier).map_err(|error| fault(&error))?;
     Ok(nothing())
 }
@@ -64,14 +187,13 @@ fn face_names(parameters: &Parameters) -> Result<(DatabaseName, Identifier), Fau
 }
 
 /// AddFaceImages with embeddings; pictures are not offered yet.
-pub(super) fn add_images<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+fn add_images<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     for name in ["imagedata", "imagepath"] {
         if parameters.is_given(name) {
             return Err(Fault::new(Code::NotOffered, format!("'{name}' is not offered yet: give 'embedding'")));
         }
     }
-    let required = ["database", "identifier", "embedding"];
-    let (database, identifier, labels, embeddings, model) = parameters.read(&required, |p| {
+    let (database, identifier, labels, embeddings, model) = parameters.read(|p| {
         let (database, identifier) = face_names(p)?;
         let labels = p.names("imagelabels", ImageLabel::new)?;
         let embeddings = p.uploads("embedding").iter().map(embedding).collect::<Result<Vec<_>, _>>()?;
@@ -147,8 +269,8 @@ struct Listing {
     max: u64,
 }
 
-pub(super) fn list_faces<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let listing = parameters.read(&["database"], |p| {
+fn list_faces<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let listing = parameters.read(|p| {
         Ok(Listing {
             database: p.required_name("database", DatabaseName::new)?,
             identifiers: p.names("identifier", Identifier::new)?,

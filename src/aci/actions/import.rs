@@ -4,14 +4,48 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use super::clustering::refuse_unbuilt;
-use super::{Actions, Write, fault};
-use crate::aci::{Answer, Code, Fault, Parameters, Upload};
+use super::table::{Action, Needs, Way, example};
+use super::{Actions, Caller, Write, fault};
+use crate::aci::parameter::{depending, optional, required};
+use crate::aci::{Answer, Code, Fault, Form, Parameters, Role, Upload};
 use crate::engine::{ImportOutcome, ImportRequest, ImportTask, Input, OnError};
 use crate::exchange::Format;
 use crate::face::DatabaseName;
+use crate::job::Queue;
 
-pub(super) fn import_database<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let asked = parameters.read(&["database"], |p| {
+/// The rows of this family.
+pub(super) const ACTIONS: &[Action] = &[Action {
+    name: "ImportFaceDatabase",
+    about: "Takes a file of faces into a database, all or nothing.",
+    needs: Needs::Role(Role::Admin),
+    way: Way::Queued(Queue::ImportFaceDatabase),
+    parameters: &[
+        required("database", Form::Name, "The database; created if it is not there."),
+        depending("dbdata", Form::Upload, "dbdata or dbpath", "The file."),
+        depending("dbpath", Form::Path, "dbdata or dbpath", "The file, on the server."),
+        depending(
+            "ids",
+            Form::Upload,
+            "with format npy: ids or idspath",
+            "The names of the rows of an array: CSV with the header identifier,imagelabel.",
+        ),
+        depending("idspath", Form::Path, "with format npy: ids or idspath", "The same, on the server."),
+        optional("format", Form::Choice(&["jsonl", "csv", "npy", "npz"]), "by the file", "The format of the file."),
+        optional("model", Form::Text, "the file's, the database's, or cosine", "The embedding model."),
+        optional("includeimagedata", Form::Boolean, "true", "Take pictures in the file."),
+        optional("includemetadata", Form::Boolean, "true", "Take metadata in the file."),
+        optional("onerror", Form::Choice(&["stop", "skip"]), "stop", "What to do about a row that cannot be read."),
+    ],
+    answer: "database, numfaces, numimages (added), numskipped, (skipped with row: number, reason)",
+    example: example!(
+        "ImportFaceDatabase",
+        "/action=ImportFaceDatabase&database=actors&format=csv&dbdata=aWRlbnRpZmllcixpbWFnZWxhYmVsLGUwLGUxCkFubiwxLDEsMAo="
+    ),
+    prepare: import_database,
+}];
+
+fn import_database<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let asked = parameters.read(|p| {
         refuse_unbuilt(p, "synchronous")?;
         let formats: Vec<(&str, Format)> = Format::ALL.into_iter().map(|format| (format.as_str(), format)).collect();
         Ok(Asked {

@@ -10,14 +10,24 @@
 
 mod clustering;
 mod faces;
+mod help;
 mod import;
 mod queue;
 mod server;
+mod service_port;
+mod table;
+
+#[doc = include_str!("reference.md")]
+pub mod reference {}
 
 pub use clustering::{Page, write_clusters};
+pub use help::{page, shown, summary};
 pub use server::Facts;
+pub use service_port::{ServicePort, Setting};
+pub use table::{Action, Example, Needs, Way};
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,38 +37,42 @@ use tracing::{error, warn};
 
 use super::date;
 use super::{
-    Answer, Client, Code, Envelope, Fault, Health, Outcome, Parameters, Refused, Reply, Request, ResponseFormat,
+    Answer, Client, Code, Envelope, Fault, Health, Outcome, Parameters, Refused, Reply, Request, ResponseFormat, Role,
     Service,
 };
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::job;
+use service_port::Stop;
 
 /// The second step of an action.
 type Write<'a> = Box<dyn FnOnce(&mut Answer<'_>) -> io::Result<()> + 'a>;
 
-/// The first step of an action.
-type Prepare = for<'a> fn(&'a Actions, &mut Parameters) -> Result<Write<'a>, Fault>;
+/// What the first step came to, and how it is answered.
+struct Prepared<'a> {
+    action: String,
+    format: ResponseFormat,
+    write: Result<Write<'a>, Fault>,
+}
 
-/// The actions offered, by name.
-const OFFERED: [(&str, Prepare); 14] = [
-    ("AddFaceImages", faces::add_images),
-    ("CreateFaceDatabase", faces::create_database),
-    ("FaceClustering", clustering::face_clustering),
-    ("GetPID", server::get_pid),
-    ("GetStatus", server::get_status),
-    ("GetVersion", server::get_version),
-    ("ImportFaceDatabase", import::import_database),
-    ("ListFaceDatabases", faces::list_databases),
-    ("ListFaces", faces::list_faces),
-    ("NewFace", faces::new_face),
-    ("QueueInfo", queue::queue_info),
-    ("RemoveFace", faces::remove_face),
-    ("RemoveFaceDatabase", faces::remove_database),
-    ("SyncFaces", faces::sync_faces),
-];
+/// The first step of an action.
+type Prepare = for<'a> fn(&'a Actions, &Caller, &mut Parameters) -> Result<Write<'a>, Fault>;
+
+/// The rows of the ACI port, family by family.
+const FAMILIES: [&[Action]; 5] =
+    [faces::ACTIONS, clustering::ACTIONS, import::ACTIONS, queue::ACTIONS, server::ACTIONS];
+
+/// Every action that is offered on the ACI port.
+pub fn offered() -> impl Iterator<Item = &'static Action> {
+    FAMILIES.into_iter().flatten()
+}
+
+/// Every action that is offered on the service port.
+pub fn offered_on_service_port() -> impl Iterator<Item = &'static Action> {
+    service_port::ACTIONS.iter()
+}
 
 /// Actions of the documented family that are not offered (contract R152), or not yet.
-const NOT_OFFERED: [&str; 37] = [
+const NOT_OFFERED: [&str; 30] = [
     "AddFaceMetadata",
     "Admin",
     "BuildAllFaces",
@@ -71,15 +85,10 @@ const NOT_OFFERED: [&str; 37] = [
     "FaceRecognize",
     "FaceState",
     "FinetuneFaceDatabase",
-    "GetChildren",
-    "GetConfig",
     "GetFaceImage",
     "GetIdentityAudit",
-    "GetLicenseInfo",
     "GetRequestLog",
-    "GetStatistics",
-    "GetStatusInfo",
-    "Help",
+    "ListFaceImages",
     "MoveFace",
     "MoveFaceImage",
     "NullFaceImageData",
@@ -89,14 +98,35 @@ const NOT_OFFERED: [&str; 37] = [
     "RemoveFaceMetadata",
     "RenameFace",
     "RenameFaceDatabase",
-    "ShowPermissions",
-    "Stop",
     "ThreadStatus",
     "TrainFace",
-    "UpdateFaceMetadata",
     "UnlockFaces",
-    "ListFaceImages",
+    "UpdateFaceMetadata",
+    "Video",
 ];
+
+/// Who asks, and what it may do.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    address: IpAddr,
+    roles: Vec<Role>,
+}
+
+impl Caller {
+    fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// Error 30 if it may not ask for this.
+    fn check(&self, action: &Action, parameters: &Parameters) -> Result<(), Fault> {
+        let role = action.needs.role(parameters);
+        if self.has(role) {
+            return Ok(());
+        }
+        let text = format!("'action={}' needs the role {role}, which the address {} lacks", action.name, self.address);
+        Err(Fault::new(Code::NotAuthorised, text))
+    }
+}
 
 /// Answers requests by an engine.
 #[derive(Debug)]
@@ -106,12 +136,20 @@ pub struct Actions {
     zone: TimeZone,
     /// Requests since the start.
     n_requests: AtomicU64,
+    /// What ends the server, if clients of the service port may.
+    stop: Option<Stop>,
 }
 
 impl Actions {
     /// The actions of this engine; dates are printed in `zone` (contract R49).
     pub fn new(engine: Arc<Engine>, facts: Facts, zone: TimeZone) -> Self {
-        Self { engine, facts, zone, n_requests: AtomicU64::new(0) }
+        Self { engine, facts, zone, n_requests: AtomicU64::new(0), stop: None }
+    }
+
+    /// The same, with what Stop on the service port does; it must return at once.
+    #[must_use]
+    pub fn stopped_by(self, stop: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { stop: Some(Stop(Box::new(stop))), ..self }
     }
 
     /// A date of a job, as printed (R48).
@@ -119,38 +157,34 @@ impl Actions {
         date::job_date(Timestamp::from_microsecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH), &self.zone)
     }
 
-    fn prepare(&self, request: Result<Request, Refused>) -> (String, ResponseFormat, Result<Write<'_>, Fault>) {
+    /// The first step of whatever action is asked for, with the faults in the order of R58.
+    fn prepare(&self, find: Find, request: Result<Request, Refused>, caller: &Caller) -> Prepared<'_> {
         let mut request = match request {
             Ok(request) => request,
-            Err(Refused { action, format, fault }) => return (action, format, Err(fault)),
+            Err(Refused { action, format, fault }) => return Prepared { action, format, write: Err(fault) },
         };
-        let is_named = |name: &str| name.eq_ignore_ascii_case(&request.action);
-        let prepared = match OFFERED.iter().find(|(name, _)| is_named(name)) {
-            Some((_, prepare)) => prepare(self, &mut request.parameters),
-            None if request.action.is_empty() => Err(Fault::no_action()),
-            None if NOT_OFFERED.iter().any(|name| is_named(name)) => {
-                Err(Fault::not_offered("action", &request.action, "is not offered by this server"))
-            }
-            None => Err(Fault::unknown_action(&request.action)),
-        };
-        (request.action, request.format, prepared)
-    }
-}
-
-impl Service for Actions {
-    /// Loopback has all roles and nobody else has any (contract R160).
-    fn admit(&self, client: &Client) -> Result<(), Fault> {
-        if client.address.ip().to_canonical().is_loopback() {
-            return Ok(());
-        }
-        Err(Fault::new(Code::NotAuthorised, format!("the address {} has no role here", client.address.ip())))
+        let write = find(&request.action).and_then(|action| {
+            let parameters = &mut request.parameters;
+            parameters.know(action.parameters);
+            caller.check(action, parameters)?;
+            parameters.require()?;
+            (action.prepare)(self, caller, parameters)
+        });
+        Prepared { action: request.action, format: request.format, write }
     }
 
-    fn answer(&self, request: Result<Request, Refused>, _: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
+    /// Both steps of the action whose row `find` finds.
+    fn answer_by(
+        &self,
+        find: Find,
+        request: Result<Request, Refused>,
+        client: &Client,
+        reply: &mut dyn Reply,
+    ) -> io::Result<Outcome> {
         self.n_requests.fetch_add(1, Ordering::Relaxed);
-        let (action, format, prepared) = self.prepare(request);
+        let Prepared { action, format, write } = self.prepare(find, request, &Self::caller(client));
         let envelope = Envelope::new(reply, format);
-        match prepared {
+        match write {
             Ok(write) => {
                 let mut answer = envelope.begin(&action)?;
                 write(&mut answer)?;
@@ -160,15 +194,56 @@ impl Service for Actions {
         }
     }
 
-    fn health(&self, client: &Client) -> Health {
-        if self.admit(client).is_err() {
-            return Health::NotAuthorised;
-        }
+    /// How the server is.
+    fn wellness(&self) -> Health {
         match self.engine.store_bytes() {
             Ok(_) if self.engine.is_worked() => Health::Well,
             Ok(_) => Health::Unwell("no worker works the queues".to_owned()),
             Err(error) => Health::Unwell(error.to_string()),
         }
+    }
+
+    fn caller(client: &Client) -> Caller {
+        let address = client.address.ip().to_canonical();
+        let roles = if address.is_loopback() { Role::ALL.to_vec() } else { Vec::new() };
+        Caller { address, roles }
+    }
+}
+
+/// Finds the row of an action, or says why there is none.
+type Find = fn(&str) -> Result<&'static Action, Fault>;
+
+/// The row of an action of the ACI port.
+fn find(name: &str) -> Result<&'static Action, Fault> {
+    let is_named = |known: &str| known.eq_ignore_ascii_case(name);
+    match offered().find(|action| is_named(action.name)) {
+        Some(action) => Ok(action),
+        None if name.is_empty() => Err(Fault::no_action()),
+        None if service_port::ACTIONS.iter().any(|action| is_named(action.name)) => {
+            Err(Fault::not_offered("action", name, "is offered on the service port only"))
+        }
+        None if NOT_OFFERED.iter().any(|known| is_named(known)) => {
+            Err(Fault::not_offered("action", name, "is not offered by this server"))
+        }
+        None => Err(Fault::unknown_action(name)),
+    }
+}
+
+impl Service for Actions {
+    /// Loopback has all roles and nobody else has any (contract R160).
+    fn admit(&self, client: &Client) -> Result<(), Fault> {
+        if !Self::caller(client).roles.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::new(Code::NotAuthorised, format!("the address {} has no role here", client.address.ip())))
+    }
+
+    fn answer(&self, request: Result<Request, Refused>, client: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
+        self.answer_by(find, request, client, reply)
+    }
+
+    fn health(&self, client: &Client) -> Health {
+        if self.admit(client).is_err() { Health::NotAuthorised } else { self.wellness() }
     }
 }
 

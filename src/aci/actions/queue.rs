@@ -3,8 +3,10 @@
 use std::io;
 
 use super::clustering::{self, Page};
-use super::{Actions, Write, code, fault, import};
-use crate::aci::{Answer, Code, Fault, Parameters};
+use super::table::{Action, Needs, Way, example};
+use super::{Actions, Caller, Write, code, fault, import};
+use crate::aci::parameter::{depending, optional, required};
+use crate::aci::{Answer, Code, Fault, Form, Parameters};
 use crate::engine::{EngineError, ErrorKind, JobResult, JobView, Task};
 use crate::job::{Queue, State, Timestamp, Token};
 
@@ -46,6 +48,84 @@ const UNBUILT_FILTERS: [&str; 9] = [
     "max-priority",
 ];
 
+/// The rows of this family.
+pub(super) const ACTIONS: &[Action] = &[Action {
+    name: "QueueInfo",
+    about: "Reports on the jobs of a queue, or steers them.",
+    needs: Needs::QueryFor {
+        parameter: "queueaction",
+        values: &["getStatus", "progress", "queueStatus", "getActionParameters"],
+    },
+    way: Way::AtOnce,
+    parameters: &[
+        required("queuename", Form::Text, "The queue; its name is that of the action."),
+        required("queueaction", Form::Choice(&WORDS), "What to do."),
+        depending("token", Form::Token, "with cancel, changePriority, duplicate", "The job; without it the queue."),
+        depending(
+            "priority",
+            Form::Integer(0, 100),
+            "with changePriority",
+            "The new priority; a higher number starts earlier.",
+        ),
+        optional(
+            "state",
+            Form::Choices(&["Queued", "Processing", "Paused", "Finished", "Error", "Cancelled", "Stopped"]),
+            "all",
+            "getStatus: only jobs in these states.",
+        ),
+        optional("maxresults", Form::Integer(0, u64::MAX), "all", "getStatus: at most so many jobs."),
+        optional(
+            "sort-by",
+            Form::Choice(&["queue-time", "start-time", "finish-time", "priority"]),
+            "queue-time",
+            "getStatus: the order of the jobs.",
+        ),
+        optional(
+            "sort-order",
+            Form::Choice(&["descending", "ascending"]),
+            "descending",
+            "getStatus: newest or oldest first.",
+        ),
+        optional("queued-after", Form::Date, "none", "getStatus: only jobs queued later."),
+        optional("queued-before", Form::Date, "none", "getStatus: only jobs queued earlier."),
+        optional("finished-after", Form::Date, "none", "getStatus: only jobs that ended later."),
+        optional("finished-before", Form::Date, "none", "getStatus: only jobs that ended earlier."),
+        optional("min-priority", Form::Integer(0, 100), "0", "getStatus: only jobs of at least this priority."),
+        optional("max-priority", Form::Integer(0, 100), "100", "getStatus: only jobs of at most this priority."),
+        optional("allstages", Form::Boolean, "false", "progress: show all stages so far."),
+        optional("maxdepth", Form::Integer(0, u64::MAX), "1", "progress: 0 shows no stages."),
+        optional(
+            "resultfirstcluster",
+            Form::Integer(1, u64::MAX),
+            "1",
+            "getStatus: the first cluster shown of a result.",
+        ),
+        optional(
+            "resultmaxclusters",
+            Form::Integer(0, u64::MAX),
+            "all",
+            "getStatus: at most so many clusters of a result.",
+        ),
+    ],
+    answer: "actions with action: status, queued_time, time_in_queue, process_start_time, time_processing, process_end_time, error or the result, token; progress: action with progress; queueStatus: queue",
+    example: example!("QueueInfo", "/action=QueueInfo&queuename=FaceClustering&queueaction=getStatus&token={token}"),
+    prepare: queue_info,
+}];
+
+/// The words of queueaction.
+const WORDS: [&str; 10] = [
+    "getStatus",
+    "progress",
+    "cancel",
+    "stop",
+    "queueStatus",
+    "pause",
+    "resume",
+    "changePriority",
+    "duplicate",
+    "getActionParameters",
+];
+
 /// What the parameters say, before the queue is looked at.
 struct Asked {
     action: QueueAction,
@@ -57,8 +137,8 @@ struct Asked {
     max_depth: u64,
 }
 
-pub(super) fn queue_info<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let asked = parameters.read(&["queuename", "queueaction"], ask)?;
+fn queue_info<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let asked = parameters.read(ask)?;
     let Some(queue) = Queue::parse(&asked.queue) else {
         let known: Vec<&str> = Queue::ALL.into_iter().map(Queue::name).collect();
         let text = format!("'queuename={}' is not a queue; there are {}", asked.queue, known.join(", "));

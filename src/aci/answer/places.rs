@@ -22,7 +22,7 @@ const fn only(actions: &'static [&'static str], parent: &'static str, children: 
 /// The table of R45. A result stands in the answer of QueueInfo or, asked for synchronously (R80), in that of its own
 /// action; so what means the same wherever it stands has no actions beside it. `responsedata` holds what the action
 /// says, so it has them always.
-const PLACES: [Place; 23] = [
+const PLACES: [Place; 25] = [
     // QueueInfo
     anywhere("actions", &["action"]),
     only(&["queueinfo"], "responsedata", &["action"]),
@@ -55,6 +55,9 @@ const PLACES: [Place; 23] = [
     // ShowPermissions, GetStatus
     anywhere("permissions", &["role"]),
     anywhere("queues", &["queue"]),
+    // GetConfig
+    anywhere("configuration", &["section"]),
+    anywhere("section", &["setting"]),
 ];
 
 /// The places that count in the answer to one action.
@@ -112,6 +115,10 @@ mod tests {
             ("GetLicenseInfo", "autn:section", &["autn:action"]),
             ("ShowPermissions", "permissions", &["role"]),
             ("GetStatus", "queues", &["queue"]),
+            ("GetConfig", "configuration", &["section"]),
+            ("GetConfig", "section", &["setting"]),
+            ("Help", "actions", &["action"]),
+            ("Help", "parameters", &["parameter"]),
         ] {
             for child in children {
                 assert!(is_array(action, parent, child), "{action}: {child} in {parent}");
