@@ -30,11 +30,12 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 22] = [
+const CRATES: [(&str, &[&str]); 24] = [
     ("bincode", &["store"]),
     ("base64", &["aci"]),
     ("blake3", &["engine"]),
     ("clap", &["cli"]),
+    ("console", &["cli"]),
     ("crc32fast", &["store", "exchange", "engine"]),
     ("csv", &["exchange", "cli"]),
     ("flate2", &["exchange"]),
@@ -51,6 +52,7 @@ const CRATES: [(&str, &[&str]); 22] = [
     ("sled", &["store"]),
     ("tokio", &["engine", "http", "cli"]),
     ("toml", &["config"]),
+    ("ureq", &["cli"]),
     ("uuid", &["job"]),
     ("zip", &["exchange"]),
 ];
