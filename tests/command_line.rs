@@ -286,6 +286,30 @@ fn the_real_server_is_listed_shown_and_refuses() {
 }
 
 #[test]
+fn r86_the_jobs_and_queues_of_the_real_server_are_steered() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let url = format!("http://{}", server.address);
+    assert_eq!(run(&url, &["queue", "pause", "FaceClustering"]).code, 0);
+    assert!(lines(&run(&url, &["status"]).out).contains(&"FaceClustering paused 0 0 0".to_owned()));
+    let (token, other) = (server.submit("/action=FaceClustering"), server.submit("/action=FaceClustering"));
+    let after = |arguments: &[&str]| {
+        let ran = run(&url, &[&["queue"], arguments].concat());
+        assert_eq!(ran.code, 0, "{ran:?}");
+        lines(&ran.out).pop().unwrap()
+    };
+    assert_eq!(after(&["priority", &token, "80"]), format!("FaceClustering {token} Queued"));
+    assert_eq!(after(&["pause", &token]), format!("FaceClustering {token} Paused"));
+    let waiting = run(&url, &["queue", "list", "--state", "queued", "--json"]);
+    let json: Value = serde_json::from_str(&waiting.out).unwrap();
+    assert_eq!((json.as_array().unwrap().len(), &json[0]["token"]), (1, &other.as_str().into()), "{waiting:?}");
+    assert_eq!(after(&["cancel", &other]), format!("FaceClustering {other} Cancelled"));
+    assert_eq!(after(&["resume", &token]), format!("FaceClustering {token} Queued"));
+    assert_eq!(run(&url, &["queue", "resume", "FaceClustering"]).code, 0);
+    assert!(server.ended("FaceClustering", &token).contains("<status>Finished<"));
+}
+
+#[test]
 fn the_status_of_the_real_server_is_shown() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path());

@@ -30,7 +30,7 @@ pub use self::base64::{Alphabet, Base64};
 pub use answer::{Answer, Envelope, ResponseFormat};
 pub use fault::{Code, Fault};
 pub use limits::Limits;
-pub use parameter::{COMMON, Form, Need, Parameter};
+pub use parameter::{COMMON, Form, Need, Parameter, SYNCHRONOUS};
 pub use request::{Kind, Parameters, Part, Request, Value};
 pub use service::{Client, Health, Media, Outcome, Refused, Reply, Service};
 pub use upload::{Content, Upload};

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::ResponseFormat;
 use super::fault::Fault;
-use super::parameter::{COMMON, Need, Parameter};
+use super::parameter::{COMMON, Need, Parameter, SYNCHRONOUS};
 use super::upload::Upload;
 
 /// One parameter as it was received, decoded.
@@ -199,7 +199,7 @@ impl Parameters {
 
     fn is_known(&self, name: &str) -> bool {
         let has = |parameters: &[Parameter]| parameters.iter().any(|parameter| parameter.name == name);
-        self.known.is_none_or(|known| has(known) || has(&COMMON))
+        self.known.is_none_or(|known| has(known) || has(&COMMON) || name == SYNCHRONOUS.name)
     }
 
     /// Whether `name` is there with a value.
@@ -217,6 +217,22 @@ impl Parameters {
     pub fn text(&self, name: &str) -> Option<&str> {
         debug_assert!(self.is_known(name), "'{name}' is in the row of the action");
         self.texts.get(name).map(String::as_str)
+    }
+
+    /// The action's own parameters as they were given, in the order of their names; uploads by their number and size
+    /// (R97).
+    pub fn own(&self) -> Vec<(String, String)> {
+        let texts = self.texts.iter().map(|(name, text)| (name, text.clone()));
+        let uploads = self.uploads.iter().map(|(name, uploads)| {
+            let bytes: u64 = uploads.iter().map(Upload::len).sum();
+            let noun = if uploads.len() == 1 { "upload" } else { "uploads" };
+            (name, format!("{} {noun}, {bytes} bytes", uploads.len()))
+        });
+        let is_own = |name: &str| self.known.is_none_or(|known| known.iter().any(|own| own.name == name));
+        let own = texts.chain(uploads).filter(|(name, _)| is_own(name));
+        let mut own: Vec<(String, String)> = own.map(|(name, value)| (name.clone(), value)).collect();
+        own.sort();
+        own
     }
 
     /// All texts in the order of their names (R97).

@@ -12,7 +12,9 @@
 //! Large changes, an import or the removal of a database, are *redo logs*: one durable batch decides, then the rows
 //! follow, and a marker that stands until they are all there lets [`Engine::open`] do it again after a crash.
 
+mod accept;
 mod clustering;
+mod ending;
 mod error;
 mod export;
 mod faces;
@@ -22,34 +24,40 @@ mod import;
 mod index;
 mod jobs;
 mod ledger;
+mod orders;
 mod progress;
 mod records;
 mod recovery;
 mod result;
 mod settings;
 mod staging;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod view;
+mod waiting;
 pub mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
+pub use accept::Ticket;
 pub use error::{EngineError, ErrorKind};
 pub use faces::{DatabaseInfo, FaceInfo, FacePage, ImageInfo, ListFrom};
 pub use import::{ImportRequest, Input, Place};
-pub use jobs::JobView;
+pub use jobs::{JobView, QueueFigures};
 pub use progress::Progress;
 pub use records::{
     ClusterTask, ClusteringOutcome, ImportOutcome, ImportTask, JobResult, OnError, SkippedRow, Task, Upload,
 };
 pub use result::{ResultFace, ResultReader};
 pub use settings::{COSINE, Model, Settings};
+pub use steer::Concerned;
+pub use waiting::{Attendance, Waited};
 
 use crate::job::Timestamp;
 use crate::store::{Disk, Store};
@@ -83,6 +91,10 @@ pub struct Engine {
     jobs: Mutex<Jobs>,
     /// Told when there may be a job to start.
     wake: Notify,
+    /// Told, with `jobs`, when a job has ended and when the server shuts down.
+    ended: Condvar,
+    /// The graphs that runs have.
+    borrowed: index::Borrowed,
     /// The server shuts down: what cannot be done now is left to the next start.
     stopping: AtomicBool,
     /// How many workers there are; one, or none.
@@ -108,6 +120,8 @@ impl Engine {
             faces: RwLock::new(Faces { views: BTreeMap::new(), opened: clock.now() }),
             jobs: Mutex::new(Jobs::default()),
             wake: Notify::new(),
+            ended: Condvar::new(),
+            borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
             workers: AtomicUsize::new(0),
             store,

@@ -80,7 +80,7 @@ impl<'a> Staging<'a> {
     pub(super) fn read(mut self, control: &Control) -> Result<Staged, Unfinished> {
         let mut reader = self.open().map_err(content)?;
         while let Some(next) = reader.next() {
-            if control.order().is_some() {
+            if control.orders.obey().is_some() {
                 return Err(Unfinished::Told);
             }
             let progress = reader.progress();

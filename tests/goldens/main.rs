@@ -7,6 +7,7 @@
 
 mod actions;
 mod demands;
+mod forms;
 mod masked;
 mod world;
 

@@ -22,7 +22,18 @@ use super::service::{Media, Outcome, Reply};
 use super::text::is_xml;
 
 const ROOT: &str = "autnresponse";
-const RESPONSE_DATA: &str = "responsedata";
+
+/// The names of what stands in the root.
+struct Frame {
+    action: &'static str,
+    response: &'static str,
+    data: &'static str,
+}
+
+const FRAME: Frame = Frame { action: "action", response: "response", data: "responsedata" };
+
+/// That of GetStatus on the service port (R154).
+const CAPITALS: Frame = Frame { action: "ACTION", response: "RESPONSE", data: "RESPONSEDATA" };
 
 /// So many characters of the action are echoed (R33).
 const MAX_ACTION: usize = 64;
@@ -91,7 +102,13 @@ impl<'a> Envelope<'a> {
         if !self.has_waited {
             self.begin_document()?;
         }
-        Answer::open_response(self.reply, self.format, action, "SUCCESS")
+        Answer::open_response(self.reply, self.format, &FRAME, action, "SUCCESS")
+    }
+
+    /// Writes the whole answer of a server that runs, as the service port says it (R154).
+    pub fn running(mut self, action: &str) -> io::Result<Outcome> {
+        self.begin_document()?;
+        Answer::open_response(self.reply, self.format, &CAPITALS, action, "Running")?.finish()
     }
 
     /// Writes the whole answer ERROR (R50), with the time as [`super::date::error_time`] prints it.
@@ -99,7 +116,7 @@ impl<'a> Envelope<'a> {
         if !self.has_waited {
             self.begin_document()?;
         }
-        Answer::open_response(self.reply, self.format, action, "ERROR")?.fail(action, fault, time)
+        Answer::open_response(self.reply, self.format, &FRAME, action, "ERROR")?.fail(action, fault, time)
     }
 
     /// An answer that is no document, such as `image/jpeg` (R177): where its bytes are written.
@@ -130,6 +147,7 @@ fn declare(out: &mut dyn Write, format: ResponseFormat) -> io::Result<()> {
 /// An answer being written, inside `responsedata`.
 pub struct Answer<'a> {
     elements: Elements<'a>,
+    frame: &'static Frame,
 }
 
 /// The elements in their format.
@@ -142,20 +160,26 @@ impl<'a> Answer<'a> {
     /// Begins the answer SUCCESS to `action` as a document of its own, without a client: into a file.
     pub fn begin(out: &'a mut dyn Write, format: ResponseFormat, action: &str) -> io::Result<Self> {
         declare(out, format)?;
-        Self::open_response(out, format, action, "SUCCESS")
+        Self::open_response(out, format, &FRAME, action, "SUCCESS")
     }
 
-    fn open_response(out: &'a mut dyn Write, format: ResponseFormat, action: &str, response: &str) -> io::Result<Self> {
+    fn open_response(
+        out: &'a mut dyn Write,
+        format: ResponseFormat,
+        frame: &'static Frame,
+        action: &str,
+        response: &str,
+    ) -> io::Result<Self> {
         let elements = match format {
             ResponseFormat::Xml => Elements::Xml(Xml::begin(out)?),
             ResponseFormat::Json => Elements::Json(Json::begin(out, Form::Full, action)?),
             ResponseFormat::SimpleJson => Elements::Json(Json::begin(out, Form::Simple, action)?),
         };
-        let mut answer = Self { elements };
+        let mut answer = Self { elements, frame };
         let echo: String = action.chars().take(MAX_ACTION).map(|c| c.to_ascii_uppercase()).collect();
-        answer.text("action", &echo)?;
-        answer.text("response", response)?;
-        answer.open(RESPONSE_DATA)?;
+        answer.text(frame.action, &echo)?;
+        answer.text(frame.response, response)?;
+        answer.open(frame.data)?;
         Ok(answer)
     }
 
@@ -216,7 +240,7 @@ impl<'a> Answer<'a> {
     }
 
     fn end(mut self) -> io::Result<()> {
-        self.close(RESPONSE_DATA)?;
+        self.close(self.frame.data)?;
         match self.elements {
             Elements::Xml(xml) => xml.finish(),
             Elements::Json(json) => json.finish(),

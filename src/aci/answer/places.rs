@@ -55,7 +55,7 @@ const PLACES: [Place; 25] = [
     // ShowPermissions, GetStatus
     anywhere("permissions", &["role"]),
     anywhere("queues", &["queue"]),
-    // GetConfig
+    // GetConfig, Help
     anywhere("configuration", &["section"]),
     anywhere("section", &["setting"]),
 ];
@@ -115,10 +115,6 @@ mod tests {
             ("GetLicenseInfo", "autn:section", &["autn:action"]),
             ("ShowPermissions", "permissions", &["role"]),
             ("GetStatus", "queues", &["queue"]),
-            ("GetConfig", "configuration", &["section"]),
-            ("GetConfig", "section", &["setting"]),
-            ("Help", "actions", &["action"]),
-            ("Help", "parameters", &["parameter"]),
         ] {
             for child in children {
                 assert!(is_array(action, parent, child), "{action}: {child} in {parent}");

@@ -9,7 +9,7 @@ use quick_xml::Writer;
 use quick_xml::escape::partial_escape;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
-use super::{RESPONSE_DATA, ROOT};
+use super::{CAPITALS, FRAME, ROOT};
 
 const DECLARATION: &str = "xml version='1.0' encoding='UTF-8' ";
 const ROOT_WITH_NAMESPACE: &str = "autnresponse xmlns:autn='http://schemas.autonomy.com/aci/'";
@@ -42,16 +42,12 @@ impl<'a> Xml<'a> {
     }
 
     pub(super) fn close(&mut self, name: &'static str) -> io::Result<()> {
-        match self.pending {
-            Some(RESPONSE_DATA) | None => {
-                self.settle()?;
-                self.out.write_event(Event::End(BytesEnd::new(name)))
-            }
-            Some(_) => {
-                self.pending = None;
-                self.out.write_event(Event::Empty(BytesStart::new(name)))
-            }
+        if self.pending.is_none() || [FRAME.data, CAPITALS.data].contains(&name) {
+            self.settle()?;
+            return self.out.write_event(Event::End(BytesEnd::new(name)));
         }
+        self.pending = None;
+        self.out.write_event(Event::Empty(BytesStart::new(name)))
     }
 
     /// An element with this text, of characters that XML can carry. A carriage return is written `&#13;`, because a

@@ -140,7 +140,7 @@ fn read(xml: &str) -> Element {
 /// `element` by the rules of R44-R47; `parent` says what it stands in.
 fn by_the_rules(element: &Element, form: Form, places: &Places, parent: &str) -> String {
     let name = element.name.as_str();
-    let holds_elements = [ROOT, RESPONSE_DATA].contains(&name) || (PARENTS.contains(&name) && parent != ROOT);
+    let holds_elements = [ROOT, FRAME.data].contains(&name) || (PARENTS.contains(&name) && parent != ROOT);
     if !holds_elements {
         let text = serde_json::to_string(&element.text).unwrap();
         return if form == Form::Full { format!("{{\"$\":{text}}}") } else { text };
@@ -172,7 +172,7 @@ proptest! {
         nodes in nodes(),
     ) {
         let places = Places::of(action);
-        let nodes = lawful(&places, RESPONSE_DATA, nodes);
+        let nodes = lawful(&places, FRAME.data, nodes);
         let write = |format| answered(format, action, |answer| nodes.iter().try_for_each(|node| node.write(answer)));
         let root = read(&write(ResponseFormat::Xml));
         for (format, form) in [(ResponseFormat::Json, Form::Full), (ResponseFormat::SimpleJson, Form::Simple)] {
