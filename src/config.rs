@@ -182,6 +182,10 @@ impl Raw {
         engine.models = models.into_iter().map(model).collect::<Result<_, _>>()?;
         jobs.apply(&mut engine)?;
         let mut http = http::Settings { limits: limits.limits(&engine), ..http::Settings::default() };
+        engine.max_picture = http.limits.max_file_upload_size;
+        engine.max_pictures = http.limits.max_parts;
+        // What was stored can be exported and imported again: base64 makes four bytes of three.
+        engine.exchange.max_line_bytes = engine.exchange.max_line_bytes.max(engine.max_picture.saturating_mul(2));
         if let Some(n) = server.max_connections {
             http.max_connections = at_least_one("server.max_connections", n)?.get();
         }

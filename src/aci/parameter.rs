@@ -63,6 +63,8 @@ pub enum Form {
     Uploads,
     /// The path of a file.
     Path,
+    /// A list of paths.
+    Paths,
 }
 
 impl fmt::Display for Form {
@@ -84,6 +86,7 @@ impl fmt::Display for Form {
             Self::Upload => f.write_str("upload"),
             Self::Uploads => f.write_str("uploads"),
             Self::Path => f.write_str("path"),
+            Self::Paths => f.write_str("list of paths"),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use tracing::info;
 
+use super::change::Faces;
 use super::error::{EngineError, ErrorKind};
-use super::faces::{Faces, embedding};
+use super::images::embedding;
 use super::ledger::{Earlier, JobLedger};
 use super::progress::Control;
 use super::records::{ClusterTask, ClusteringOutcome, DatabaseRecord, ImageRecord, JobResult, ModelRecord};

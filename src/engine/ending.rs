@@ -151,6 +151,9 @@ impl Engine {
     pub(super) fn remove_files(&self, token: Token, task: &Task) {
         self.remove_log(token);
         self.remove_uploads(task);
+        if let Task::Export(task) = task {
+            self.remove_export_leftovers(token, task);
+        }
     }
 
     fn remove_uploads(&self, task: &Task) {

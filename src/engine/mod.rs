@@ -13,23 +13,29 @@
 //! follow, and a marker that stands until they are all there lets [`Engine::open`] do it again after a crash.
 
 mod accept;
+mod change;
 mod clustering;
+mod databases;
 mod ending;
 mod error;
 mod export;
 mod faces;
 mod files;
 mod fingerprint;
+mod images;
 mod import;
 mod index;
 mod jobs;
 mod ledger;
 mod orders;
+mod paths;
+mod pictures;
 mod progress;
 mod records;
 mod recovery;
 mod result;
 mod settings;
+mod snapshot;
 mod staging;
 mod steer;
 #[cfg(test)]
@@ -38,7 +44,6 @@ mod view;
 mod waiting;
 pub mod worker;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -46,13 +51,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
 pub use accept::Ticket;
+pub use databases::DatabaseInfo;
 pub use error::{EngineError, ErrorKind};
-pub use faces::{DatabaseInfo, FaceInfo, FacePage, ImageInfo, ListFrom};
+pub use export::{Contents, ExportRequest};
+pub use faces::{FaceInfo, FacePage, ImageInfo, ListFrom};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};
+pub use pictures::{Picture, StagedPictures};
 pub use progress::Progress;
 pub use records::{
-    ClusterTask, ClusteringOutcome, ImportOutcome, ImportTask, JobResult, OnError, SkippedRow, Task, Upload,
+    ClusterTask, ClusteringOutcome, ExportOutcome, ExportTask, ImportOutcome, ImportTask, JobResult, OnError,
+    SkippedRow, Task, Upload,
 };
 pub use result::{ResultFace, ResultReader};
 pub use settings::{COSINE, Model, Settings};
@@ -61,7 +70,7 @@ pub use waiting::{Attendance, Waited};
 
 use crate::job::Timestamp;
 use crate::store::{Disk, Store};
-use faces::Faces;
+use change::Faces;
 use jobs::Jobs;
 
 /// Where the engine takes the time from.
@@ -114,10 +123,11 @@ impl Engine {
         Self::with(Arc::new(store), Arc::new(SystemClock), settings)
     }
 
-    /// The same over any store and clock; the data directory holds only uploads, graphs and files of pairs then.
+    /// The same over any store and clock; the data directory holds only pictures, uploads, graphs and files of
+    /// pairs then.
     pub fn with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Result<Arc<Self>, EngineError> {
         let engine = Self {
-            faces: RwLock::new(Faces { views: BTreeMap::new(), opened: clock.now() }),
+            faces: RwLock::new(Faces::new(clock.now())),
             jobs: Mutex::new(Jobs::default()),
             wake: Notify::new(),
             ended: Condvar::new(),

@@ -28,10 +28,12 @@ pub(super) const KEEP: usize = 5;
 pub(super) const READ: usize = 6;
 /// Taking the rows of an import into the database.
 pub(super) const APPLY: usize = 7;
+/// Writing the file of an export.
+pub(super) const WRITE: usize = 8;
 
 /// The shares are those of an exact clustering of some hundred thousand images, which compares nine tenths of its time;
 /// they shape the percentage, and how long the stages behind the comparison are expected to take.
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage { name: "load", begin: 0.0, end: 2.0 },
     Stage { name: "index", begin: 2.0, end: 60.0 },
     Stage { name: "compare", begin: 2.0, end: 92.0 },
@@ -40,6 +42,7 @@ const STAGES: [Stage; 8] = [
     Stage { name: "keep", begin: 97.0, end: 100.0 },
     Stage { name: "read", begin: 0.0, end: 70.0 },
     Stage { name: "apply", begin: 70.0, end: 100.0 },
+    Stage { name: "write", begin: 0.0, end: 100.0 },
 ];
 
 /// Before this time there is no estimate.

@@ -12,7 +12,7 @@ use super::error::{EngineError, ErrorKind};
 use super::files::clear_folder;
 use super::jobs::put;
 use super::ledger::{kept_name, log_name};
-use super::records::{JobRecord, JobResult};
+use super::records::{JobRecord, JobResult, Task};
 use crate::job::{Run, State, Token};
 use crate::store::{self, StoreError, decode, keys};
 
@@ -25,14 +25,16 @@ impl Engine {
             self.apply(&mut self.write_faces(), token, number)?;
         }
         self.write_faces().views.clear(); // the start is a synchronisation, and this was before it (contract R103)
-        self.clear_rows(&[keys::all_staged(), keys::all_staged_metadata()])?;
+        self.discard_staged(&keys::all_staged(), &keys::all_staged_metadata())?;
         for (key, _) in self.collect(&keys::clearances())? {
             self.clear_database(keys::database_number(&key)?)?;
         }
+        self.clear_loose_pictures()?;
         for (key, _) in self.collect(&keys::forgotten())? {
             self.clear_result(keys::token(&key)?)?;
         }
         self.load_jobs()?;
+        self.clear_exports()?;
         self.forget_all_expired();
         let numbers: Vec<u64> = self.databases()?.iter().map(|(_, record)| record.number).collect();
         self.sweep_indexes(&numbers);
@@ -83,6 +85,9 @@ impl Engine {
                 record.result = Some(JobResult::Fault { kind: ErrorKind::Crashed, text });
             }
             self.clear_rows(&[keys::result(token)])?;
+            if let Task::Export(task) = &record.task {
+                self.remove_export_leftovers(token, task);
+            }
         }
         warn!(%token, attempts, state = %record.life.state(run), "a job was at work when the process ended");
         Ok(self.store.commit(put(token, record))?)

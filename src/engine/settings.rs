@@ -63,6 +63,12 @@ pub struct Settings {
     pub models: Vec<Model>,
     /// Folders below which clients may name files to read; by default none (contract R158).
     pub allowed_input: Vec<PathBuf>,
+    /// Folders below which clients may have files written; by default none (contract R159).
+    pub allowed_output: Vec<PathBuf>,
+    /// Bytes of one picture (contract R156, MaxFileUploadSize).
+    pub max_picture: u64,
+    /// Pictures of one request (contract R156, MaxParts).
+    pub max_pictures: usize,
     /// Limits on imported files.
     pub exchange: exchange::Limits,
 }
@@ -87,6 +93,9 @@ impl Settings {
             save_every: Duration::from_secs(2),
             models: Vec::new(),
             allowed_input: Vec::new(),
+            allowed_output: Vec::new(),
+            max_picture: 10_000_000,
+            max_pictures: 10_000,
             exchange: exchange::Limits::default(),
         }
     }

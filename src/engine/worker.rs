@@ -105,6 +105,7 @@ impl Engine {
         let outcome = catch_unwind(AssertUnwindSafe(|| match started.task() {
             Task::Cluster(task) => self.run_clustering(*token, task, control),
             Task::Import(task) => self.run_import(*token, task, control),
+            Task::Export(task) => self.run_export(*token, task, control),
         }));
         let (event, result) = match outcome {
             Ok(Ok(_)) => return, // it committed its own end

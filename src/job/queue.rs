@@ -50,17 +50,20 @@ pub enum Queue {
     FaceClustering,
     /// Imports.
     ImportFaceDatabase,
+    /// Exports.
+    ExportFaceDatabase,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 2] = [Self::FaceClustering, Self::ImportFaceDatabase];
+    pub const ALL: [Self; 3] = [Self::FaceClustering, Self::ImportFaceDatabase, Self::ExportFaceDatabase];
 
     /// Its name, which is the name of its action.
     pub fn name(self) -> &'static str {
         match self {
             Self::FaceClustering => "FaceClustering",
             Self::ImportFaceDatabase => "ImportFaceDatabase",
+            Self::ExportFaceDatabase => "ExportFaceDatabase",
         }
     }
 

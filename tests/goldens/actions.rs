@@ -37,7 +37,7 @@ pub(crate) fn is_golden(name: &str, request: &str, port: Port, world: impl Fn() 
     for format in FORMATS {
         let target = if format == "xml" { request.to_owned() } else { format!("{request}&responseformat={format}") };
         let world = world();
-        let request = get(&target.replace("{token}", &world.token));
+        let request = get(&world.here(&target));
         let port = if port == Port::Aci { world.address } else { world.service };
         let found = masked(&text(&World::send_to(port, request.as_bytes())));
         demands::check(name, format, &found);

@@ -6,6 +6,9 @@ pub(crate) fn check(name: &str, format: &str, answer: &str) {
     let has = |line: &str| head.split("\r\n").any(|other| other.eq_ignore_ascii_case(line));
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{name}: ERROR too has the status 200\n{head}");
     assert!(has("cache-control: no-store") && has("x-content-type-options: nosniff"), "{name}: R42\n{head}");
+    if head.contains("content-type: image/") {
+        return; // no document (R177)
+    }
     if format == "xml" {
         assert!(has("content-type: text/xml; charset=UTF-8"), "{name}: streaming readers need it\n{head}");
         check_xml(name, body);

@@ -9,7 +9,7 @@ use crate::world::{World, between};
 fn malformed(form: Form) -> Option<(String, u16)> {
     let (value, number) = match form {
         Form::Name => ("x".repeat(255), 12),
-        Form::Names => ("a,,b".to_owned(), 11),
+        Form::Names | Form::Paths => ("a,,b".to_owned(), 11),
         Form::Pairs => ("no-colon".to_owned(), 11),
         Form::Boolean => ("maybe".to_owned(), 11),
         Form::Integer(0, _) => ("-1".to_owned(), 11),

@@ -17,6 +17,12 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// A picture of one pixel, in base64.
+const BITMAP: &str = "Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAATCwAAEwsAAAAAAAAAAAAAICAgAA==";
+
+/// Where examples have files written; in the world it is a folder of its own.
+const EXPORTS: &str = "/srv/exports";
+
 /// A server at work on a data directory of its own.
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
@@ -26,7 +32,7 @@ pub(crate) struct World {
     stop: Option<watch::Sender<()>>,
     ends: Vec<JoinHandle<()>>,
     runtime: Runtime,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
@@ -47,6 +53,11 @@ impl World {
         let answer = world.get("/action=FaceClustering&database=people");
         world.token = between(&answer, "<token>", "</token>");
         world.finish("FaceClustering", &world.token);
+        world.get("/action=CreateFaceDatabase&database=staff");
+        world.get("/action=AddFaceMetadata&database=people&identifier=SeanConnery&key=note&value=actor");
+        world.get(&format!(
+            "/action=AddFaceImages&database=people&identifier=JohnSmith&imagelabels=E&imagedata={BITMAP}"
+        ));
         world
     }
 
@@ -54,6 +65,9 @@ impl World {
     pub(crate) fn empty(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::new(folder.path().join("data"));
+        let exports = folder.path().join("exports");
+        fs::create_dir(&exports).unwrap();
+        settings.allowed_output = vec![exports];
         change(&mut settings);
         let limits =
             faceclique::aci::Limits { spool_directory: settings.spool_folder(), ..faceclique::aci::Limits::default() };
@@ -85,7 +99,7 @@ impl World {
             runtime.spawn(async move { server.await.unwrap() }),
             runtime.spawn(async move { service_server.await.unwrap() }),
         ];
-        Self { address, service, token: String::new(), stop: Some(stop), ends, runtime, _folder: folder }
+        Self { address, service, token: String::new(), stop: Some(stop), ends, runtime, folder }
     }
 
     /// The whole answer to these bytes on the ACI port.
@@ -103,9 +117,15 @@ impl World {
         answer
     }
 
-    /// The whole answer to a `GET` of this target, in which `{token}` is that of the clustering.
+    /// The target as it is in this world: `{token}` is that of the clustering.
+    pub(crate) fn here(&self, target: &str) -> String {
+        let exports = self.folder.path().join("exports");
+        target.replace("{token}", &self.token).replace(EXPORTS, exports.to_str().unwrap())
+    }
+
+    /// The whole answer to a `GET` of this target.
     pub(crate) fn get(&self, target: &str) -> String {
-        text(&self.send(get(&target.replace("{token}", &self.token)).as_bytes()))
+        text(&self.send(get(&self.here(target)).as_bytes()))
     }
 
     /// Waits until a job has ended.

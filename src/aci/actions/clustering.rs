@@ -4,7 +4,7 @@ use std::io;
 
 use super::queued::Wanted;
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Write, cut};
+use super::{Actions, Caller, Prepare, Write, cut};
 use crate::aci::parameter::optional;
 use crate::aci::{Answer, Code, Fault, Form, Parameters, Role};
 use crate::cluster::{MatchScope, Method, Search};
@@ -55,7 +55,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
     ],
     answer: "clusters with cluster with face: database, identifier, imagelabel, match: confidence, database, identifier, imagelabel",
     example: example!("FaceClustering", "/action=FaceClustering&database=people&maxresults=5"),
-    prepare: face_clustering,
+    prepare: Prepare::Elements(face_clustering),
 }];
 
 fn face_clustering<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
@@ -81,7 +81,7 @@ fn face_clustering<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut P
 }
 
 /// Refuses what the contract has and this version does not: answering as if it had not been given would mislead.
-fn refuse_unbuilt(parameters: &Parameters, name: &str) -> Result<(), Fault> {
+pub(super) fn refuse_unbuilt(parameters: &Parameters, name: &str) -> Result<(), Fault> {
     if parameters.boolean(name)? == Some(true) {
         return Err(Fault::new(Code::NotOffered, format!("'{name}=true' is not offered yet")));
     }

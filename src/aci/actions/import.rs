@@ -1,11 +1,11 @@
 //! ImportFaceDatabase (contract R174, R176), and how its result is shown.
 
 use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::queued::Wanted;
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Write, fault};
+use super::{Actions, Caller, Prepare, Write, fault};
 use crate::aci::parameter::{depending, optional, required};
 use crate::aci::{Answer, Code, Fault, Form, Parameters, Role, Upload};
 use crate::engine::{ImportOutcome, ImportRequest, ImportTask, Input, OnError};
@@ -41,7 +41,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
         "ImportFaceDatabase",
         "/action=ImportFaceDatabase&database=actors&format=csv&dbdata=aWRlbnRpZmllcixpbWFnZWxhYmVsLGUwLGUxCkFubiwxLDEsMAo="
     ),
-    prepare: import_database,
+    prepare: Prepare::Elements(import_database),
 }];
 
 fn import_database<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
@@ -101,12 +101,12 @@ struct Given {
     format: Option<Format>,
 }
 
-fn file(actions: &Actions, parameters: &mut Parameters, upload: &str, path: &str) -> Result<Option<Given>, Fault> {
-    let by_path = parameters.text(path).map(str::to_owned);
+fn file(actions: &Actions, parameters: &mut Parameters, upload: &str, parameter: &str) -> Result<Option<Given>, Fault> {
+    let by_path = parameters.text(parameter).map(str::to_owned);
     let uploaded = parameters.take_uploads(upload).into_iter().next();
     match (uploaded, by_path) {
         (Some(_), Some(_)) => {
-            let text = format!("'{upload}' and '{path}' are both given; one names the file");
+            let text = format!("'{upload}' and '{parameter}' are both given; one names the file");
             Err(Fault::new(Code::Contradiction, text))
         }
         (Some(uploaded), None) => {
@@ -115,9 +115,8 @@ fn file(actions: &Actions, parameters: &mut Parameters, upload: &str, path: &str
             Ok(Some(Given { input, format }))
         }
         (None, Some(path)) => {
-            let allowed: PathBuf = actions.engine.allowed_input(&path).map_err(|error| fault(&error))?;
-            let format = Format::from_path(&allowed);
-            Ok(Some(Given { input: Input::Path(allowed), format }))
+            let allowed = actions.engine.allowed_input(parameter, &path).map_err(|error| fault(&error))?;
+            Ok(Some(Given { input: Input::File(allowed), format: Format::from_path(Path::new(&path)) }))
         }
         (None, None) => Ok(None),
     }

@@ -9,9 +9,13 @@
 //! folder).
 
 mod clustering;
+mod databases;
+mod export;
 mod faces;
 mod help;
+mod images;
 mod import;
+mod metadata;
 mod queue;
 mod queued;
 mod server;
@@ -28,6 +32,7 @@ pub use service_port::{ServicePort, Setting};
 pub use table::{Action, Example, Needs, Way};
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -49,12 +54,46 @@ use service_port::Stop;
 /// The second step of an action.
 type Write<'a> = Box<dyn FnOnce(&mut Answer<'_>) -> io::Result<()> + 'a>;
 
+/// The first step of an action whose answer is elements.
+type Elements = for<'a> fn(&'a Actions, &Caller, &mut Parameters) -> Result<Write<'a>, Fault>;
+
 /// The first step of an action.
-type Prepare = for<'a> fn(&'a Actions, &Caller, &mut Parameters) -> Result<Write<'a>, Fault>;
+#[derive(Clone, Copy)]
+enum Prepare {
+    /// Its answer is elements.
+    Elements(Elements),
+    /// Its answer is bytes, and an ACI document only if it is ERROR (contract R177).
+    Bytes(fn(&Actions, &mut Parameters) -> Result<Bytes, Fault>),
+}
+
+/// An answer that is bytes.
+struct Bytes {
+    /// What they are, such as `image/jpeg`.
+    kind: &'static str,
+    /// The first of them.
+    head: Vec<u8>,
+    /// The others.
+    content: File,
+}
+
+/// What was prepared.
+enum Prepared<'a> {
+    Elements(Write<'a>),
+    Bytes(Bytes),
+}
 
 /// The rows of the ACI port, family by family.
-const FAMILIES: [&[Action]; 5] =
-    [faces::ACTIONS, clustering::ACTIONS, import::ACTIONS, queue::ACTIONS, server::ACTIONS];
+const FAMILIES: [&[Action]; 9] = [
+    databases::ACTIONS,
+    faces::ACTIONS,
+    metadata::ACTIONS,
+    images::ACTIONS,
+    clustering::ACTIONS,
+    import::ACTIONS,
+    export::ACTIONS,
+    queue::ACTIONS,
+    server::ACTIONS,
+];
 
 /// Every action that is offered on the ACI port.
 pub fn offered() -> impl Iterator<Item = &'static Action> {
@@ -67,36 +106,24 @@ pub fn offered_on_service_port() -> impl Iterator<Item = &'static Action> {
 }
 
 /// Actions of the documented family that are not offered (contract R152), or not yet.
-const NOT_OFFERED: [&str; 30] = [
-    "AddFaceMetadata",
+const NOT_OFFERED: [&str; 18] = [
     "Admin",
     "BuildAllFaces",
     "BuildFace",
     "DiskReport",
     "Encrypted",
-    "ExportFaceDatabase",
     "FaceDemographics",
     "FaceDetect",
     "FaceRecognize",
     "FaceState",
     "FinetuneFaceDatabase",
-    "GetFaceImage",
     "GetIdentityAudit",
     "GetRequestLog",
     "ListFaceImages",
-    "MoveFace",
-    "MoveFaceImage",
-    "NullFaceImageData",
     "Process",
-    "RelabelFaceImage",
-    "RemoveFaceImages",
-    "RemoveFaceMetadata",
-    "RenameFace",
-    "RenameFaceDatabase",
     "ThreadStatus",
     "TrainFace",
     "UnlockFaces",
-    "UpdateFaceMetadata",
     "Video",
 ];
 
@@ -170,7 +197,7 @@ impl Actions {
         port: Port,
         request: Result<Request, Refused>,
         caller: &Caller,
-    ) -> (String, Result<Write<'_>, Fault>) {
+    ) -> (String, Result<Prepared<'_>, Fault>) {
         let mut request = match request {
             Ok(request) => request,
             Err(Refused { action, fault, .. }) => return (action, Err(fault)),
@@ -180,7 +207,10 @@ impl Actions {
             parameters.know(action.parameters);
             caller.check(action, parameters)?;
             parameters.require()?;
-            (action.prepare)(self, caller, parameters)
+            match action.prepare {
+                Prepare::Elements(prepare) => prepare(self, caller, parameters).map(Prepared::Elements),
+                Prepare::Bytes(prepare) => prepare(self, parameters).map(Prepared::Bytes),
+            }
         });
         (request.action, prepared)
     }
@@ -204,7 +234,13 @@ impl Actions {
         let envelope = envelope.into_inner();
         match prepared {
             Ok(_) if port == Port::Service && action.eq_ignore_ascii_case("GetStatus") => envelope.running(&action),
-            Ok(write) => {
+            Ok(Prepared::Bytes(Bytes { kind, head, mut content })) => {
+                let mut out = envelope.bytes(kind)?;
+                out.write_all(&head)?;
+                io::copy(&mut content, &mut out)?;
+                Ok(Outcome::Success)
+            }
+            Ok(Prepared::Elements(write)) => {
                 let mut answer = envelope.begin(&action)?;
                 write(&mut answer)?;
                 answer.finish()
@@ -302,6 +338,10 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::Internal => Code::Internal,
         ErrorKind::PathNotAllowed => Code::PathNotAllowed,
         ErrorKind::FileNotAccessible => Code::FileNotAccessible,
+        ErrorKind::MetadataKeyNotFound => Code::MetadataKeyNotFound,
+        ErrorKind::MetadataKeyExists => Code::MetadataKeyExists,
+        ErrorKind::NoPicture => Code::NoPicture,
+        ErrorKind::TooLarge => Code::TooLarge,
     }
 }
 

@@ -10,7 +10,7 @@ use std::io;
 
 use super::clustering::Page;
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Write, fault};
+use super::{Actions, Caller, Prepare, Write, fault};
 use crate::aci::parameter::{depending, optional, required};
 use crate::aci::{Answer, Code, Fault, Form, Parameters};
 use crate::engine::{Concerned, EngineError, JobView};
@@ -103,7 +103,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
     ],
     answer: "actions with action: status, queued_time, time_in_queue, process_start_time, time_processing, process_end_time, error or the result, token; progress: action with progress; queueStatus: queue; getActionParameters: action with status, parameters with parameter: name, value, token; cancel, stop, pause, resume, changePriority: action with status, token; duplicate: token",
     example: example!("QueueInfo", "/action=QueueInfo&queuename=FaceClustering&queueaction=getStatus&token={token}"),
-    prepare: queue_info,
+    prepare: Prepare::Elements(queue_info),
 }];
 
 /// The words of queueaction.

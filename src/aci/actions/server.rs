@@ -7,7 +7,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Setting, Write, help, offered, queue};
+use super::{Actions, Caller, Prepare, Setting, Write, help, offered, queue};
 use crate::aci::parameter::optional;
 use crate::aci::{Fault, Form, Parameters, Role, date};
 use crate::job::Queue;
@@ -58,7 +58,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[],
         answer: "autn:name, autn:host, autn:port, autn:serviceport, autn:serviceport_ssl_enabled, autn:children with autn:num_children",
         example: example!("GetChildren", "/action=GetChildren"),
-        prepare: get_children,
+        prepare: Prepare::Elements(get_children),
     },
     Action {
         name: "GetLicenseInfo",
@@ -68,7 +68,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[],
         answer: "autn:license with autn:validlicense; autn:actions with autn:section: autn:name, autn:action: autn:name, autn:licensed",
         example: example!("GetLicenseInfo", "/action=GetLicenseInfo"),
-        prepare: get_license_info,
+        prepare: Prepare::Elements(get_license_info),
     },
     Action {
         name: "GetPID",
@@ -78,7 +78,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[],
         answer: "pid",
         example: example!("GetPID", "/action=GetPID"),
-        prepare: get_pid,
+        prepare: Prepare::Elements(get_pid),
     },
     Action {
         name: "GetStatus",
@@ -88,7 +88,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[],
         answer: "product, version, build, aciport, serviceport, directory, acithreads, cpuinstructionsets, uptimeseconds, queues with queue: name, paused, pending, running, completed",
         example: example!("GetStatus", "/action=GetStatus"),
-        prepare: get_status,
+        prepare: Prepare::Elements(get_status),
     },
     Action {
         name: "GetVersion",
@@ -98,7 +98,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[],
         answer: "autn:version, autn:aciversion, autn:productname, autn:commonname, autn:producttypecsv, autn:productUID, autn:build, autn:wordsize, autn:operatingsystem, autn:compiler, autn:directory, autn:configpath, autn:servertime, autn:performance, autn:uptime",
         example: example!("GetVersion", "/action=GetVersion"),
-        prepare: get_version,
+        prepare: Prepare::Elements(get_version),
     },
     Action {
         name: "Help",
@@ -108,7 +108,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[optional("helpaction", Form::Text, "all", "The action to explain.")],
         answer: "actions with action: name, about; of one action: name, about, needs, (queue), parameters with parameter: name, form, need, about; answer, example",
         example: example!("Help", "/action=Help&helpaction=NewFace"),
-        prepare: help::help,
+        prepare: Prepare::Elements(help::help),
     },
     Action {
         name: "ShowPermissions",
@@ -118,7 +118,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[],
         answer: "permissions with clientaddress, role: name, granted",
         example: example!("ShowPermissions", "/action=ShowPermissions"),
-        prepare: show_permissions,
+        prepare: Prepare::Elements(show_permissions),
     },
 ];
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Port, Write, queue, server};
+use super::{Actions, Caller, Port, Prepare, Write, queue, server};
 use crate::aci::{Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service};
 use crate::job::Queue;
 
@@ -22,7 +22,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[],
         answer: "configuration with section: name, setting: name, value, source",
         example: example!("GetConfig", "/action=GetConfig"),
-        prepare: get_config,
+        prepare: Prepare::Elements(get_config),
     },
     Action {
         name: "GetStatistics",
@@ -32,7 +32,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[],
         answer: "statistics with uptimeseconds, requests, queues with queue: name, paused, pending, running, completed",
         example: example!("GetStatistics", "/action=GetStatistics"),
-        prepare: get_statistics,
+        prepare: Prepare::Elements(get_statistics),
     },
     Action {
         name: "GetStatus",
@@ -42,7 +42,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[],
         answer: "nothing; the names of the answer are in upper case and RESPONSE is Running",
         example: example!("Service-GetStatus", "/action=GetStatus"),
-        prepare: get_status,
+        prepare: Prepare::Elements(get_status),
     },
     Action {
         name: "GetStatusInfo",
@@ -52,7 +52,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[],
         answer: "product, version, build, aciport, serviceport, state (ok, or what is wrong), uptimeseconds, starttime",
         example: example!("GetStatusInfo", "/action=GetStatusInfo"),
-        prepare: get_status_info,
+        prepare: Prepare::Elements(get_status_info),
     },
     Action {
         name: "ShowPermissions",
@@ -62,7 +62,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[],
         answer: "permissions with clientaddress, role: name, granted",
         example: example!("ShowPermissions", "/action=ShowPermissions"),
-        prepare: server::show_permissions,
+        prepare: Prepare::Elements(server::show_permissions),
     },
     Action {
         name: "Stop",
@@ -72,7 +72,7 @@ pub(super) const ACTIONS: &[Action] = &[
         parameters: &[],
         answer: "nothing",
         example: example!("Stop", "/action=Stop"),
-        prepare: stop,
+        prepare: Prepare::Elements(stop),
     },
 ];
 

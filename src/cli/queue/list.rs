@@ -225,29 +225,29 @@ mod tests {
 
     use super::*;
 
-    fn one(said: Value, progress: Option<Value>) -> Job {
-        Job { progress, ..job("FaceClustering", &said) }
+    fn one(said: &Value, progress: Option<Value>) -> Job {
+        Job { progress, ..job("FaceClustering", said) }
     }
 
     #[test]
     fn a_row_shows_what_the_server_says_and_leaves_out_what_it_does_not() {
         let running = one(
-            json!({"token": "t", "status": "Processing", "queued_time": "2021-Jan-13 12:08:31", "time_in_queue": "2",
+            &json!({"token": "t", "status": "Processing", "queued_time": "2021-Jan-13 12:08:31", "time_in_queue": "2",
                 "time_processing": "187"}),
             Some(json!({"percent": "26.407", "estimated_time_remaining": "198", "stage": [{"name": "compare"}]})),
         );
         let row = ["FaceClustering", "t", "Processing", "2021-Jan-13 12:08:31", "2s", "3m07s", "26.4", ""];
         assert_eq!(running.row(), row);
         assert_eq!((running.stage(), running.remaining()), ("compare", Some(198)));
-        let failed = one(json!({"status": "Error", "error": "'database=LFW' does not exist"}), None);
+        let failed = one(&json!({"status": "Error", "error": "'database=LFW' does not exist"}), None);
         assert_eq!(failed.row(), ["FaceClustering", "", "Error", "", "", "", "", "'database=LFW' does not exist"]);
-        assert_eq!(one(json!({"status": "Finished"}), None).row()[6], "100.0");
-        assert_eq!(one(json!("no object"), None).row()[0], "FaceClustering");
+        assert_eq!(one(&json!({"status": "Finished"}), None).row()[6], "100.0");
+        assert_eq!(one(&json!("no object"), None).row()[0], "FaceClustering");
     }
 
     #[test]
     fn jobs_are_in_order_of_their_time_over_months() {
-        let queued = |time: &str| one(json!({"queued_time": time}), None).queued();
+        let queued = |time: &str| one(&json!({"queued_time": time}), None).queued();
         assert!(queued("2021-Feb-01 00:00:00") > queued("2021-Jan-31 23:59:59"));
         assert!(queued("2021-Apr-01 00:00:00") < queued("2021-Aug-01 00:00:00"));
         assert!(queued("soon").is_none());
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn a_list_that_is_cut_says_so() {
         let list = List { max: 1, ..List::default() };
-        let jobs = |is_cut| Jobs { jobs: vec![one(json!({"status": "Queued"}), None)], is_cut };
+        let jobs = |is_cut| Jobs { jobs: vec![one(&json!({"status": "Queued"}), None)], is_cut };
         assert!(list.table(&jobs(true), None).ends_with("there are more than these 1 (--max)\n"));
         assert_eq!(list.table(&jobs(false), None).lines().count(), 2);
         assert_eq!(list.table(&Jobs { jobs: Vec::new(), is_cut: false }, None), "no jobs\n");

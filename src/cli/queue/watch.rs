@@ -20,12 +20,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until it is interrupted.
 pub(super) fn run(client: &Client, list: &List, as_json: bool) -> Result<(), Failure> {
-    let mut show: Box<dyn FnMut(Result<&Jobs, &Trouble>) -> io::Result<()>> = match terminal::width() {
-        Some(_) if !as_json => {
-            let mut screen = Screen::new();
-            Box::new(move |jobs| screen.show(list, jobs))
+    let mut screen = (terminal::width().is_some() && !as_json).then(Screen::new);
+    let mut show = |jobs: Result<&Jobs, &Trouble>| match &mut screen {
+        Some(screen) => {
+            screen.show(list, jobs);
+            Ok(())
         }
-        _ => Box::new(move |jobs| print(list, jobs, as_json)),
+        None => print(list, jobs, as_json),
     };
     let jobs = list.fetch(client)?;
     show(Ok(&jobs))?;
@@ -62,7 +63,7 @@ impl Screen {
         Self { all, table, bars: BTreeMap::new() }
     }
 
-    fn show(&mut self, list: &List, jobs: Result<&Jobs, &Trouble>) -> io::Result<()> {
+    fn show(&mut self, list: &List, jobs: Result<&Jobs, &Trouble>) {
         match jobs {
             Ok(jobs) => {
                 self.table.set_message(list.table(jobs, terminal::width()));
@@ -74,7 +75,6 @@ impl Screen {
             }
         }
         self.table.tick();
-        Ok(())
     }
 
     /// A bar for each running job, and none for others.

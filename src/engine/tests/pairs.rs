@@ -153,7 +153,7 @@ fn what_is_kept_stands_for_its_faces_until_they_change_or_the_database_goes() {
         Task::Cluster(task) => {
             Task::Cluster(ClusterTask { cluster_threshold: threshold, output_threshold: threshold, ..task })
         }
-        other @ Task::Import(_) => other,
+        other => other,
     };
     let kept = file(&folder, "1.pairs");
     clustered(&engine, with_threshold(8_500));

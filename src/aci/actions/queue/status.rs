@@ -9,7 +9,7 @@ use std::io;
 use jiff::tz::TimeZone;
 
 use super::super::clustering::{self, Page};
-use super::super::{Actions, Write, code, cut, import};
+use super::super::{Actions, Write, code, cut, export, import};
 use super::{priority, seconds};
 use crate::aci::{Answer, Fault, Parameters};
 use crate::engine::{EngineError, ErrorKind, JobResult, JobView, Task};
@@ -187,6 +187,7 @@ pub(in super::super) fn write_result(
             clustering::write_outcome(actions, answer, job.token, task, outcome, page)
         }
         (Some(JobResult::Import(outcome)), Task::Import(task)) => import::write_outcome(answer, task, outcome),
+        (Some(JobResult::Export(outcome)), Task::Export(task)) => export::write_outcome(answer, task, outcome),
         (Some(_), _) => Err(cut(EngineError::new(ErrorKind::Internal, "a result that is not its task's"))),
     }
 }
