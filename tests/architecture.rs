@@ -30,11 +30,12 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 26] = [
+const CRATES: [(&str, &[&str]); 28] = [
     ("bincode", &["store"]),
     ("base64", &["aci", "exchange"]),
     ("blake3", &["engine"]),
     ("clap", &["cli"]),
+    ("console", &["cli"]),
     ("crc32fast", &["store", "exchange", "engine"]),
     ("csv", &["exchange", "cli"]),
     ("flate2", &["exchange", "http"]),
@@ -54,6 +55,7 @@ const CRATES: [(&str, &[&str]); 26] = [
     ("tokio", &["engine", "http", "cli"]),
     ("tokio_rustls", &["http"]),
     ("toml", &["config"]),
+    ("ureq", &["cli"]),
     ("uuid", &["job"]),
     ("webpki", &["http"]),
     ("zip", &["exchange"]),
