@@ -185,3 +185,22 @@ fn r157_a_client_that_does_not_read_through_tls_is_disconnected() {
         std::iter::from_fn(|| events.recv_timeout(PATIENCE).ok()).find(|event| event.starts_with("write failed"));
     assert_eq!(last.as_deref(), Some("write failed: BrokenPipe"));
 }
+
+#[test]
+fn the_command_line_trusts_the_authority_it_is_given_and_no_other() {
+    let files = Files::new();
+    let server = files.server(ClientAuth::None);
+    let url = format!("https://localhost:{}", server.address.port());
+    let list = |ca: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_faceclique"));
+        command.args(["queue", "list", "Q", "--json", "--server", &url, "--ca-file"]).arg(files.path(ca));
+        command.output().unwrap()
+    };
+    let trusted = list("server-ca");
+    let (out, err) = (String::from_utf8_lossy(&trusted.stdout), String::from_utf8_lossy(&trusted.stderr));
+    assert!(trusted.status.success() && out.contains("queuename=Q"), "{out}{err}");
+    let distrusted = list("ca");
+    let err = String::from_utf8_lossy(&distrusted.stderr);
+    assert_eq!(distrusted.status.code(), Some(2), "{err}");
+    assert!(err.contains("cannot reach") && err.contains("certificate"), "{err}");
+}
