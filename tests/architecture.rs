@@ -30,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 22] = [
+const CRATES: [(&str, &[&str]); 24] = [
     ("bincode", &["store"]),
     ("base64", &["aci"]),
     ("blake3", &["engine"]),
@@ -49,6 +49,8 @@ const CRATES: [(&str, &[&str]); 22] = [
     ("npyz", &["exchange"]),
     ("quick_xml", &["aci"]),
     ("sled", &["store"]),
+    ("strsim", &["config"]),
+    ("subtle", &["aci"]),
     ("tokio", &["engine", "http", "cli"]),
     ("toml", &["config"]),
     ("uuid", &["job"]),
