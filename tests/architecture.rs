@@ -24,7 +24,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("aci", &["face", "confidence", "cluster", "job", "exchange", "engine"]),
     ("http", &["aci"]),
     // the program
-    ("config", &["face", "confidence", "engine", "aci", "http"]),
+    ("config", &["face", "confidence", "job", "engine", "aci", "http"]),
     ("cli", &["face", "confidence", "cluster", "job", "exchange", "engine", "aci", "http", "config"]),
     ("lib", &[]),
 ];

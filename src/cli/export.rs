@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 
 use super::serve::with_cause;
-use super::{DataArguments, Failure};
+use super::{DataArguments, Failure, LogArguments};
 use crate::engine::Engine;
 use crate::exchange::Format;
 use crate::face::DatabaseName;
@@ -29,7 +29,7 @@ pub struct Export {
 }
 
 impl Export {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
         let database = DatabaseName::new(&self.database).map_err(|error| format!("--database: {error}"))?;
         let format = self.format.or_else(|| Format::from_path(&self.to)).ok_or_else(|| {
             format!("{}: its ending names no format; say --format jsonl, csv, npy or npz", self.to.display())
@@ -37,7 +37,7 @@ impl Export {
         if self.to.exists() {
             return Err(format!("{} is there already and is not overwritten", self.to.display()).into());
         }
-        let engine = Engine::open(self.data.config()?.engine).map_err(with_cause)?;
+        let engine = Engine::open(self.data.config(log)?.engine).map_err(with_cause)?;
         let bar = ProgressBar::new_spinner();
         let written = engine.export(&database, &self.to, format, &mut |n| bar.set_message(format!("{n} images")));
         bar.finish_and_clear();

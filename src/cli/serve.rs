@@ -9,31 +9,58 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::{DataArguments, Failure};
+use super::{DataArguments, Failure, LogArguments};
 use crate::aci::actions::{Actions, Facts};
-use crate::config::Config;
+use crate::config::{Config, Flag, Reading};
 use crate::engine::{Engine, worker};
 use crate::http;
 
 /// Serve the ACI over HTTP and work the queues.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = crate::config::settings_page())]
 pub struct Serve {
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+/// The settings of a server that have flags.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServerArguments {
     #[command(flatten)]
     data: DataArguments,
     /// Address and port, by default 127.0.0.1:14000; port 0 takes any free one.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Address and port of the service actions, by default 127.0.0.1:14001; `off` to have none.
+    #[arg(long, value_name = "ADDR")]
+    service_listen: Option<String>,
     /// The memory one clustering may take, such as 6GiB; by default what the configuration says, or half of the machine's.
     #[arg(long, value_name = "BYTES", value_parser = super::bytes)]
     memory: Option<u64>,
 }
 
+impl ServerArguments {
+    /// The configuration of the server.
+    pub(super) fn read(&self, log: &LogArguments) -> Result<Reading, Failure> {
+        let mut flags = Vec::new();
+        if let Some(listen) = self.listen {
+            flags.push(Flag { setting: "server.listen", flag: "--listen", value: listen.to_string() });
+        }
+        if let Some(listen) = &self.service_listen {
+            flags.push(Flag { setting: "server.service_listen", flag: "--service-listen", value: listen.clone() });
+        }
+        if let Some(memory) = self.memory {
+            flags.push(Flag { setting: "jobs.max_job_memory", flag: "--memory", value: memory.to_string() });
+        }
+        self.data.read(log, flags)
+    }
+}
+
 impl Serve {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let mut config = self.data.config()?;
-        config.listen = self.listen.unwrap_or(config.listen);
-        config.engine.memory = self.memory.unwrap_or(config.engine.memory);
-        let file = self.data.config.map(|path| path.display().to_string());
+    pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
+        // The index crate tells of every build and file in twenty lines.
+        let config = super::begin(self.server.read(log)?, "info,hnsw_rs=warn")?;
+        let file = self.server.data.config.map(|path| path.display().to_string());
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve(config, file))
     }

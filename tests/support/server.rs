@@ -25,7 +25,10 @@ pub(crate) struct Server {
 /// The program with these arguments.
 pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_faceclique"));
-    command.args(arguments).env_remove("FACECLIQUE_LOG");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FACECLIQUE_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments);
     command
 }
 
