@@ -6,7 +6,7 @@ VENV := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard fixtures clean
+	bench-hard bench-load fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ bench-hard: ## sets of 100,000 x 512 that make very many pairs, within a budget 
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/million.py target/release/faceclique --hard $(ARGS)
 
+bench-load: ## 1,000 connections that poll QueueInfo while a job runs: requests/s, latency, and what the job loses (minutes)
+	$(CARGO) build --release
+	$(PYTHON) tests/bench/load.py target/release/faceclique $(ARGS)
+
 # One by one, so that a package that cannot be had here holds back no other; its contender is shown as not installed.
 $(VENV)/ready: tests/bench/requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -66,7 +70,7 @@ $(VENV)/ready: tests/bench/requirements.txt
 	touch $@
 
 fixtures: ## write the fixtures anew from their generator
-	UPDATE_FIXTURES=1 $(CARGO) test --test main_job
+	UPDATE_FIXTURES=1 $(CARGO) test --test main_job --test goldens
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -30,9 +30,9 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 24] = [
+const CRATES: [(&str, &[&str]); 25] = [
     ("bincode", &["store"]),
-    ("base64", &["aci"]),
+    ("base64", &["aci", "exchange"]),
     ("blake3", &["engine"]),
     ("clap", &["cli"]),
     ("crc32fast", &["store", "exchange", "engine"]),
@@ -48,6 +48,7 @@ const CRATES: [(&str, &[&str]); 24] = [
     ("multer", &["http"]),
     ("npyz", &["exchange"]),
     ("quick_xml", &["aci"]),
+    ("rustix", &["engine"]),
     ("sled", &["store"]),
     ("strsim", &["config"]),
     ("subtle", &["aci"]),

@@ -76,7 +76,7 @@ fn unknown_actions_and_missing_ones_are_named() {
     data.refuses("/action=TrainFace&database=people", 2, "'action=TrainFace' is not offered by this server");
     data.refuses("/nothing", 3, "neither 'action' nor 'a' is given");
     data.refuses("/action=NewFace", 10, "'database' is required and not given");
-    data.refuses("/action=FaceClustering&synchronous=true", 2, "'synchronous=true' is not offered yet");
+    data.refuses("/action=FaceClustering&synchronous=yes", 11, "'synchronous=yes' is not one of true, false");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn labels_are_given_once_and_one_for_each_image() {
         is_refusal(&data.server.post(&target, &parts), number, text);
         assert_eq!(shown(&data.server), data.before);
     };
-    add("a", 15, "'imagelabels' names 1 labels for 2 embeddings");
+    add("a", 15, "'imagelabels' names 1 labels for 2 images");
     add("a,a", 15, "'imagelabels' names 'a' twice");
     add("new,1", 47, "'imagelabel=1' exists already in 'identifier=ann' of 'database=people'");
 }
@@ -276,7 +276,7 @@ fn r156_a_gigabyte_is_refused_from_its_header_or_when_it_has_passed_the_limit() 
 fn unknown_queues_and_tokens_are_named_and_an_ended_job_stays_ended() {
     let data = Untouched::new();
     let queue = |queue: &str, rest: &str| format!("/action=QueueInfo&QueueName={queue}&QueueAction={rest}");
-    let text = "'queuename=TrainFace' is not a queue; there are FaceClustering, ImportFaceDatabase";
+    let text = "'queuename=TrainFace' is not a queue; there are FaceClustering, ImportFaceDatabase, ExportFaceDatabase";
     data.refuses(&queue("TrainFace", "getStatus"), 50, text);
     let unknown = "0176fba5-bbb9-7852-afa3-1cf7a302e404";
     for token in [unknown, "nonsense"] {
@@ -289,7 +289,6 @@ fn unknown_queues_and_tokens_are_named_and_an_ended_job_stays_ended() {
         let text = format!("'{action}' is not possible: the job's status is Finished");
         data.refuses(&queue("FaceClustering", &format!("{action}&Token={token}")), 52, &text);
     }
-    data.refuses(&queue("FaceClustering", "pause"), 2, "'queueaction=pause' is not offered yet");
     data.refuses(&queue("FaceClustering", "cancel"), 10, "'token' is required and not given");
 }
 

@@ -54,6 +54,8 @@ fn invented() -> Vec<Record> {
                     status: ImageStatus::Trained,
                     model: None,
                     embedding: Some(Embedding::new(noisy.clone()).unwrap()),
+                    reason: None,
+                    picture: None,
                     metadata: Vec::new(),
                 });
             }

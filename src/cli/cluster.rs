@@ -12,12 +12,12 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::{Failure, percent_bar};
-use crate::aci::Answer;
 use crate::aci::actions::{Page, write_clusters};
+use crate::aci::{Answer, ResponseFormat};
 use crate::cluster::{self, Clustering, Estimate, MatchScope, Parameters, Resources, Search, Stage, Watch};
 use crate::confidence::{ConfidenceScale, Threshold};
 use crate::engine::{ResultFace, Settings};
-use crate::exchange::{ExchangeError, Format, Options, Reader, Source};
+use crate::exchange::{ExchangeError, Format, ImageData, Options, Reader, Source};
 use crate::face::{DatabaseName, FaceId, FaceSet};
 
 /// Cluster a file of faces, without a server or a database.
@@ -171,7 +171,8 @@ impl Cluster {
         let database = DatabaseName::new(stem).map_err(|error| format!("{shown}: {error}"))?;
         let at = |error: ExchangeError| format!("{shown}: {error}");
         let source = Source::open(&self.file, format, self.ids.as_deref()).map_err(at)?;
-        let reader = Reader::open(source, &Options::default()).map_err(at)?;
+        let options = Options { image_data: ImageData::LeaveOut, ..Options::default() };
+        let reader = Reader::open(source, &options).map_err(at)?;
         let (mut failure, mut skipped) = (None, Vec::new());
         let faces = reader.filter_map(|record| match record {
             Ok(record) => {
@@ -292,8 +293,7 @@ fn write(out: &mut dyn Write, output: Output, faces: &FaceSet, clustering: &Clus
             }
         }
         Output::Xml => {
-            let mut out = out;
-            let mut answer = Answer::begin(&mut out, "FaceClustering")?;
+            let mut answer = Answer::begin(out, ResponseFormat::Xml, "FaceClustering")?;
             write_clusters(&mut answer, faces.ids(), result_faces(clustering).map(Ok), Page::ALL)?;
             answer.finish()?;
         }

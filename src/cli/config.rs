@@ -86,7 +86,7 @@ fn summary(Reading { config, .. }: &Reading) -> String {
         format!("service: {}", config.service_listen.map_or("off".to_owned(), |address| address.to_string())),
         format!("data: {}", config.engine.data.display()),
         format!("clients may name files to read below: {}", folders(&config.engine.allowed_input)),
-        format!("clients may name files to write below: {}", folders(&config.allowed_output)),
+        format!("clients may name files to write below: {}", folders(&config.engine.allowed_output)),
         format!("bearer token: {}", if config.access.asks_for_token() { "every client needs it" } else { "none" }),
         "roles:".to_owned(),
     ];

@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 
 use super::serve::with_cause;
 use super::{DataArguments, Failure, LogArguments};
-use crate::engine::Engine;
+use crate::engine::{Contents, Engine};
 use crate::exchange::Format;
 use crate::face::DatabaseName;
 
@@ -19,10 +19,16 @@ pub struct Export {
     /// The database.
     #[arg(long, value_name = "NAME")]
     database: String,
-    /// The format: jsonl carries everything, csv, npy and npz only the embeddings of trained images; by default the
+    /// The format: jsonl carries everything, pictures too; csv, npy and npz only the embeddings of trained images; by default the
     /// ending of FILE says.
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
+    /// Leave out the pictures.
+    #[arg(long)]
+    no_pictures: bool,
+    /// Leave out the metadata.
+    #[arg(long)]
+    no_metadata: bool,
     /// The file; it appears whole or not at all.
     #[arg(value_name = "FILE")]
     to: PathBuf,
@@ -39,10 +45,17 @@ impl Export {
         }
         let engine = Engine::open(self.data.config(log)?.engine).map_err(with_cause)?;
         let bar = ProgressBar::new_spinner();
-        let written = engine.export(&database, &self.to, format, &mut |n| bar.set_message(format!("{n} images")));
+        let contents = Contents { metadata: !self.no_metadata, image_data: !self.no_pictures };
+        let mut observe = |n| bar.set_message(format!("{n} rows"));
+        let outcome = engine.export(&database, &self.to, format, contents, &mut observe);
         bar.finish_and_clear();
-        let written = written.map_err(with_cause)?;
-        writeln!(std::io::stdout().lock(), "{}: {written} images of '{database}'", self.to.display())?;
+        let outcome = outcome.map_err(with_cause)?;
+        let (images, faces) = (outcome.n_images, outcome.n_faces);
+        writeln!(std::io::stdout().lock(), "{}: {images} images of '{database}', of {faces} faces", self.to.display())?;
+        if outcome.n_skipped > 0 {
+            let skipped = outcome.n_skipped;
+            writeln!(std::io::stdout().lock(), "left out: {skipped} images without an embedding")?;
+        }
         Ok(())
     }
 }

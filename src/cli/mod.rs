@@ -5,6 +5,7 @@
 mod cluster;
 mod config;
 mod export;
+mod help;
 mod import;
 mod serve;
 
@@ -19,7 +20,7 @@ use crate::config::{Flag, LogForm, Reading, Sources};
 
 /// Face clustering: every pair compared, every cluster proven.
 #[derive(Debug, Parser)]
-#[command(name = "faceclique", version, about, long_about = None, max_term_width = 100)]
+#[command(name = "faceclique", version, about, long_about = None, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Arguments {
     #[command(flatten)]
     log: LogArguments,
@@ -62,6 +63,8 @@ pub enum Command {
     Cluster(cluster::Cluster),
     /// Check a configuration, or print what holds and where it was said.
     Config(config::Config),
+    /// Explain an action of the server, or list them all.
+    Help(help::Help),
 }
 
 /// Where the data are.
@@ -130,6 +133,7 @@ impl Arguments {
                 cluster.run()
             }
             Command::Config(config) => config.run(&log),
+            Command::Help(help) => help.run(),
         }
     }
 }

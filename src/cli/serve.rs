@@ -14,6 +14,7 @@ use crate::aci::actions::{Actions, Facts};
 use crate::config::{Config, Flag, Reading};
 use crate::engine::{Engine, worker};
 use crate::http;
+use crate::job::Queue;
 
 /// Serve the ACI over HTTP and work the queues.
 #[derive(Debug, clap::Args)]
@@ -61,9 +62,18 @@ impl Serve {
         // The index crate tells of every build and file in twenty lines.
         let config = super::begin(self.server.read(log)?, "info,hnsw_rs=warn")?;
         let file = self.server.data.config.map(|path| path.display().to_string());
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads(&config)).build()?;
         runtime.block_on(serve(config, file))
     }
+}
+
+/// Threads that may block, made as they are needed: one for each request, also for one whose client has gone and that has
+/// not noticed yet, and one for each job; so that no job and no poll ever waits for a thread.
+fn threads(config: &Config) -> usize {
+    const OTHERS: usize = 64; // housekeeping, checks of health, the service port
+    let jobs: usize = Queue::ALL.into_iter().map(|queue| config.engine.max_jobs_of(queue)).sum();
+    config.http.max_connections.saturating_mul(2).saturating_add(jobs + config.engine.max_waiting + OTHERS)
 }
 
 async fn serve(config: Config, file: Option<String>) -> Result<(), Failure> {

@@ -23,7 +23,7 @@ pub fn check(reading: &Reading) -> Result<Vec<String>, ConfigError> {
     data_folder(&config.engine.data, &mut report);
     let folders = [
         ("paths.allowed_input_directories", &config.engine.allowed_input),
-        ("paths.allowed_output_directories", &config.allowed_output),
+        ("paths.allowed_output_directories", &config.engine.allowed_output),
     ];
     for (name, paths) in folders {
         for path in paths {

@@ -17,6 +17,7 @@ use crate::confidence::{ConfidenceScale, ScaleError};
 use crate::engine::{COSINE, Model, Settings};
 use crate::face::MAX_DIMENSION;
 use crate::http;
+use crate::job::Queue;
 
 /// A token file has at most so many bytes.
 const MAX_TOKEN_FILE: u64 = 8 << 10;
@@ -28,7 +29,7 @@ pub(super) fn config(said: &Said, report: &mut Report) -> Config {
     if service_listen == Some(listen) && listen.port() != 0 {
         report.fault(format!("server.listen and server.service_listen are both {listen}; they must differ"));
     }
-    let engine = engine(said, report);
+    let (queues, engine) = (queues(said), engine(said, report));
     Config {
         listen,
         service_listen,
@@ -37,9 +38,8 @@ pub(super) fn config(said: &Said, report: &mut Report) -> Config {
         http: http(said, &engine),
         access: access(said, listen, service_listen, report),
         request_timeout: seconds(said, "server.request_timeout"),
-        allowed_output: paths(said, "paths.allowed_output_directories"),
         base: said.text("paths.base").map(PathBuf::from),
-        queues: queues(said),
+        queues,
         max_image_pixels: said.count("limits.max_image_pixels"),
         max_num_parallel: at_least_one(said, "limits.max_num_parallel"),
         sync_interval: Some(seconds(said, "database.sync_interval")).filter(|interval| !interval.is_zero()),
@@ -70,6 +70,17 @@ fn at_least_one(said: &Said, name: &str) -> NonZeroUsize {
 fn engine(said: &Said, report: &mut Report) -> Settings {
     let mut engine = Settings::new(said.text("paths.data").expect("it has a default"));
     engine.allowed_input = paths(said, "paths.allowed_input_directories");
+    engine.allowed_output = paths(said, "paths.allowed_output_directories");
+    // A limit so high that the request's is lower is no licence to read files of any size.
+    engine.max_picture = said.count("limits.max_file_upload_size").min(said.count("limits.max_request_size"));
+    engine.max_pictures = said.size("limits.max_parts");
+    // What was stored can be exported and imported again: base64 makes four bytes of three.
+    engine.exchange.max_line_bytes = engine.exchange.max_line_bytes.max(engine.max_picture.saturating_mul(2));
+    engine.default_max_jobs = at_least_one(said, "jobs.maximum_threads");
+    let own = |queue: &Queue| said.number(&format!("jobs.queues.{queue}.maximum_threads")).is_some();
+    let queues = Queue::ALL.into_iter().filter(own);
+    engine.max_jobs = queues.map(|queue| (queue, limits(said, queue.name()).maximum_threads)).collect();
+    engine.max_waiting = said.size("jobs.max_waiting");
     engine.models = models(&said.models, report);
     engine.threads = at_least_one(said, "jobs.threads");
     engine.memory = said.count("jobs.max_job_memory");
@@ -109,17 +120,17 @@ fn http(said: &Said, engine: &Settings) -> http::Settings {
 }
 
 fn queues(said: &Said) -> BTreeMap<&'static str, QueueLimits> {
-    let limit = |queue: &str, key: &str| {
+    QUEUES.into_iter().map(|queue| (queue, limits(said, queue))).collect()
+}
+
+/// The limits of a queue: its own, or those of all.
+fn limits(said: &Said, queue: &str) -> QueueLimits {
+    let limit = |key: &str| {
         let own = said.number(&format!("jobs.queues.{queue}.{key}"));
-        let all = || said.count(&format!("jobs.{key}"));
-        NonZeroUsize::new(usize::try_from(own.unwrap_or_else(all)).unwrap_or(usize::MAX))
-            .expect("its range begins at 1")
+        let number = own.unwrap_or_else(|| said.count(&format!("jobs.{key}")));
+        NonZeroUsize::new(usize::try_from(number).unwrap_or(usize::MAX)).expect("its range begins at 1")
     };
-    let limits = |queue: &'static str| {
-        let (maximum_threads, max_size) = (limit(queue, "maximum_threads"), limit(queue, "max_queue_size"));
-        (queue, QueueLimits { maximum_threads, max_size })
-    };
-    QUEUES.into_iter().map(limits).collect()
+    QueueLimits { maximum_threads: limit("maximum_threads"), max_size: limit("max_queue_size") }
 }
 
 fn tls(said: &Said, report: &mut Report) -> Option<TlsFiles> {
@@ -141,6 +152,7 @@ fn tls(said: &Said, report: &mut Report) -> Option<TlsFiles> {
                 }
                 _ => {}
             }
+            let client_ca = client_ca.filter(|_| client_auth != ClientAuth::None);
             Some(TlsFiles { certificate, key, client_ca, client_auth })
         }
         (None, None) => {

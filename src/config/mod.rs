@@ -73,11 +73,9 @@ pub struct Config {
     pub access: Access,
     /// From the first byte of a request to its last.
     pub request_timeout: Duration,
-    /// Folders below which clients may name files to write; by default none (contract R159).
-    pub allowed_output: Vec<PathBuf>,
     /// Where relative paths of clients start, if not at the folder of the program (contract R158).
     pub base: Option<PathBuf>,
-    /// The limits of every queue, by the names of contract R60.
+    /// The limits of every queue, by the names of contract R60; the engine's part has the threads of its queues too.
     pub queues: BTreeMap<&'static str, QueueLimits>,
     /// Pixels of one picture (contract R156).
     pub max_image_pixels: u64,

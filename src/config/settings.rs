@@ -175,6 +175,8 @@ const JOBS: &[Setting] = &[
         "jobs of one queue at work at a time"),
     row("jobs", "max_queue_size", count(1, 1_000_000), Is("1000"), &[("Actions", "MaxQueueSize")],
         "jobs of one queue that have not ended"),
+    row("jobs", "max_waiting", count(0, 10_000), Is("64"), &[],
+        "requests that may wait for the end of a job (Synchronous=true)"),
     row("jobs", "max_job_memory", bytes(0, PIB), OfMachine(half_of_memory, "8589934592"), &[],
         "bytes of one clustering, images, pairs and matches; by default half of the machine's memory"),
     row("jobs", "max_result_size", bytes(0, PIB), Is("4294967296"), &[],

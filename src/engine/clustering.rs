@@ -2,8 +2,9 @@
 
 use tracing::info;
 
+use super::change::Faces;
 use super::error::{EngineError, ErrorKind};
-use super::faces::{Faces, embedding};
+use super::images::embedding;
 use super::ledger::{Earlier, JobLedger};
 use super::progress::Control;
 use super::records::{ClusterTask, ClusteringOutcome, DatabaseRecord, ImageRecord, JobResult, ModelRecord};
@@ -87,8 +88,8 @@ impl Engine {
             auto_exact: self.settings.auto_exact,
             ..Resources::default()
         };
-        let shelf: Box<dyn Shelf> = match *database {
-            Some(number) => Box::new(self.shelf(number)),
+        let shelf: Box<dyn Shelf + '_> = match database.and_then(|number| self.borrow_shelf(number)) {
+            Some(shelf) => Box::new(shelf),
             None => Box::new(NoShelf),
         };
         let run = |earlier| {

@@ -48,8 +48,16 @@ pub enum ErrorKind {
     Internal,
     /// A path outside the folders from which files are read.
     PathNotAllowed,
-    /// A file that cannot be read.
+    /// A file that cannot be read or written.
     FileNotAccessible,
+    /// No such key among the metadata of a face.
+    MetadataKeyNotFound,
+    /// The key is among the metadata of the face already.
+    MetadataKeyExists,
+    /// The image has no pixels.
+    NoPicture,
+    /// More bytes than a request may bring.
+    TooLarge,
 }
 
 /// A failure: its kind, the sentence for the client, and the cause for the log.
@@ -130,6 +138,27 @@ impl EngineError {
     pub fn image_exists(database: &DatabaseName, identifier: &Identifier, label: &ImageLabel) -> Self {
         let text = format!("'imagelabel={label}' exists already in 'identifier={identifier}' of 'database={database}'");
         Self::new(ErrorKind::ImageExists, text)
+    }
+
+    /// The face has no metadata under that key.
+    pub fn metadata_key_not_found(database: &DatabaseName, identifier: &Identifier, key: &str) -> Self {
+        let text = format!("'key={key}' does not exist in 'identifier={identifier}' of 'database={database}'");
+        Self::new(ErrorKind::MetadataKeyNotFound, text)
+    }
+
+    /// The face has metadata under that key.
+    pub fn metadata_key_exists(database: &DatabaseName, identifier: &Identifier, key: &str) -> Self {
+        let text = format!("'key={key}' exists already in 'identifier={identifier}' of 'database={database}'");
+        Self::new(ErrorKind::MetadataKeyExists, text)
+    }
+
+    /// The image has no pixels.
+    pub fn no_picture(database: &DatabaseName, identifier: &Identifier, label: &ImageLabel) -> Self {
+        let text = format!(
+            "'imagelabel={label}' in 'identifier={identifier}' of 'database={database}' holds no picture: it was dropped, \
+             or the image came as an embedding"
+        );
+        Self::new(ErrorKind::NoPicture, text)
     }
 
     /// There is no such job in the queue.

@@ -1,47 +1,22 @@
-//! Databases, faces and images: what clients do with them directly (contract chapter 7).
+//! Faces and their metadata: what clients do with them directly (contract R127-R130, R136).
 //!
-//! Every method checks and changes under one lock, so that what it found is still so when it writes.
+//! Every method checks and changes under one lock, so that what it found is still so when it writes. A face with all its
+//! images moves in one batch: nobody sees half of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use tracing::warn;
-
-use super::error::EngineError;
+use super::Engine;
+use super::change::Change;
+use super::error::{EngineError, ErrorKind};
 use super::records::{DatabaseRecord, FaceRecord, ImageRecord};
-use super::view::View;
-use super::{Engine, ErrorKind};
-use crate::face::{DatabaseName, Embedding, Identifier, ImageLabel, ImageStatus};
-use crate::job::Timestamp;
-use crate::store::{Batch, StoreError, decode, encode, keys};
+use crate::face::{DatabaseName, FailReason, Identifier, ImageLabel, ImageStatus};
+use crate::store::{Batch, Entry, decode, keys};
 
 /// Rows changed in one batch when there are many.
 pub(super) const ROWS_PER_BATCH: usize = 1_000;
 
-/// What is known of the databases beside the store.
-#[derive(Debug)]
-pub(super) struct Faces {
-    /// The past of each database, by its number; a database that is not here was last synchronised at `opened`.
-    pub(super) views: BTreeMap<u64, View>,
-    /// When the engine was opened.
-    pub(super) opened: Timestamp,
-}
-
-impl Faces {
-    /// The view of a database.
-    pub(super) fn view(&mut self, number: u64) -> &mut View {
-        let opened = self.opened;
-        self.views.entry(number).or_insert_with(|| View::new(opened))
-    }
-}
-
-/// A database, as listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatabaseInfo {
-    /// Its name.
-    pub name: DatabaseName,
-    /// How many faces it has.
-    pub n_faces: u64,
-}
+/// Images after which a page of faces ends, so that a page of large faces fits into memory.
+const IMAGES_PER_PAGE: usize = 10_000;
 
 /// An image, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +25,10 @@ pub struct ImageInfo {
     pub label: ImageLabel,
     /// Its training.
     pub status: ImageStatus,
+    /// Why it failed, if it did and that is known.
+    pub reason: Option<FailReason>,
+    /// Whether there are pixels.
+    pub has_picture: bool,
 }
 
 /// A face, as listed.
@@ -75,7 +54,7 @@ impl FaceInfo {
 pub struct FacePage {
     /// The number of the database; another database of the same name has another.
     pub database: u64,
-    /// The faces, in identifier order.
+    /// The faces, in identifier order; none only behind the last.
     pub faces: Vec<FaceInfo>,
 }
 
@@ -88,208 +67,187 @@ pub enum ListFrom<'a> {
     After(&'a Identifier),
 }
 
-/// 32 lower-case hexadecimal digits (contract R128).
-fn generated() -> Result<String, EngineError> {
+/// What becomes of a key of a face's metadata.
+#[derive(Debug, Clone, Copy)]
+enum Metadata<'a> {
+    Add(&'a str),
+    Update(&'a str),
+    Remove,
+}
+
+/// What becomes of the training of images that move to another database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Training {
+    Kept,
+    Lost,
+}
+
+/// So many random bits that they are given only once.
+pub(super) fn random() -> Result<[u8; 16], EngineError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|error| EngineError::new(ErrorKind::Internal, format!("the system has no random numbers: {error}")))?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+    Ok(bytes)
+}
+
+/// 32 lower-case hexadecimal digits (contract R128).
+pub(super) fn generated() -> Result<String, EngineError> {
+    Ok(format!("{:032x}", u128::from_be_bytes(random()?)))
 }
 
 impl Engine {
-    /// Makes an empty database, bound to `model` if one is named.
-    pub fn create_database(&self, name: &DatabaseName, model: Option<&str>) -> Result<(), EngineError> {
-        let mut faces = self.write_faces();
-        if self.find_database(name)?.is_some() {
-            return Err(EngineError::database_exists(name));
-        }
-        let model = model.map(|model| self.settings.model(model)).transpose()?;
-        let record = self.new_database(&mut faces, model)?;
-        let key = keys::database(name);
-        let mut batch = Batch::new();
-        batch.record(&key, &record);
-        Ok(self.store.commit(batch)?)
-    }
-
-    /// A record with a number that no rows have. Its past is empty (contract R103).
-    pub(super) fn new_database(
-        &self,
-        faces: &mut Faces,
-        model: Option<super::records::ModelRecord>,
-    ) -> Result<DatabaseRecord, EngineError> {
-        let number = self.unused_number()?;
-        let opened = faces.opened;
-        faces.views.insert(number, View::unborn(opened));
-        Ok(DatabaseRecord { number, model })
-    }
-
-    /// A number under which there are no rows, nor any to be cleared; asked for with the lock held.
-    pub(super) fn unused_number(&self) -> Result<u64, EngineError> {
-        let mut largest = 0;
-        for (_, record) in self.databases()? {
-            largest = largest.max(record.number);
-        }
-        for entry in self.store.scan(&keys::clearances()) {
-            largest = largest.max(keys::database_number(&entry?.0)?);
-        }
-        Ok(largest + 1)
-    }
-
-    /// The databases with their number of faces, in name order.
-    pub fn list_databases(&self) -> Result<Vec<DatabaseInfo>, EngineError> {
-        let _faces = self.read_faces();
-        let mut list = Vec::new();
-        for (name, record) in self.databases()? {
-            let mut n_faces = 0;
-            for entry in self.store.scan(&keys::faces(record.number)) {
-                entry?;
-                n_faces += 1;
-            }
-            list.push(DatabaseInfo { name, n_faces });
-        }
-        Ok(list)
-    }
-
-    /// Removes a database with everything in it.
-    pub fn remove_database(&self, name: &DatabaseName) -> Result<(), EngineError> {
-        let mut faces = self.write_faces();
-        let record = self.database(name)?;
-        let mut batch = Batch::new();
-        batch.remove(keys::database(name));
-        batch.put(keys::clearance(record.number), Vec::new());
-        self.store.commit(batch)?;
-        faces.views.remove(&record.number);
-        drop(faces); // decided: nobody finds the rows any more, and nobody is given their number
-        if let Err(error) = self.clear_database(record.number) {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "a removed database is not cleared; the next start does it"
-            );
-        }
-        Ok(())
-    }
-
-    /// Removes the rows of a database that is gone already, and what is kept of its pairs.
-    pub(super) fn clear_database(&self, number: u64) -> Result<(), EngineError> {
-        self.remove_kept(number);
-        self.clear_rows(&[keys::images(number), keys::faces(number)])?;
-        self.remove_index(number);
-        let mut batch = Batch::new();
-        batch.remove(keys::clearance(number));
-        Ok(self.store.commit(batch)?)
-    }
-
-    /// Removes every row under these prefixes, a batch at a time; not durable by itself.
-    pub(super) fn clear_rows(&self, prefixes: &[Vec<u8>]) -> Result<(), EngineError> {
-        let mut batch = Batch::new();
-        for prefix in prefixes {
-            for entry in self.store.scan(prefix) {
-                batch.remove(entry?.0);
-                if batch.len() >= ROWS_PER_BATCH {
-                    self.store.write(std::mem::take(&mut batch))?;
-                }
-            }
-        }
-        Ok(self.store.write(batch)?)
-    }
-
-    /// Sets the synchronisation point of one database, or of all.
-    pub fn sync_faces(&self, name: Option<&DatabaseName>) -> Result<(), EngineError> {
-        let mut faces = self.write_faces();
-        let records: Vec<DatabaseRecord> = match name {
-            Some(name) => vec![self.database(name)?],
-            None => self.databases()?.into_iter().map(|(_, record)| record).collect(),
-        };
-        let now = self.clock.now();
-        for record in records {
-            faces.view(record.number).sync(now);
-        }
-        Ok(())
-    }
-
     /// Makes a face without images; its identifier is generated if none is given.
     pub fn new_face(
         &self,
         database: &DatabaseName,
         identifier: Option<&Identifier>,
     ) -> Result<Identifier, EngineError> {
-        let _faces = self.write_faces();
+        let faces = self.write_faces();
         let number = self.database(database)?.number;
         let identifier = match identifier {
             Some(identifier) => identifier.clone(),
             None => Identifier::new(&generated()?).expect("hexadecimal digits are a name"),
         };
-        let key = keys::face(number, &identifier);
-        if self.store.get(&key)?.is_some() {
-            return Err(EngineError::face_exists(database, &identifier));
-        }
-        let mut batch = Batch::new();
-        batch.record(&key, &FaceRecord::default());
-        self.store.commit(batch)?;
+        let key = self.no_face(database, number, &identifier)?;
+        let mut change = Change::default();
+        change.put(number, key, None, &FaceRecord::default());
+        self.change(faces, change)?;
         Ok(identifier)
     }
 
     /// Removes a face with its images and metadata.
     pub fn remove_face(&self, database: &DatabaseName, identifier: &Identifier) -> Result<(), EngineError> {
-        let mut faces = self.write_faces();
+        let faces = self.write_faces();
         let number = self.database(database)?.number;
-        let key = self.face(database, number, identifier)?;
-        let rows = self.store.scan(&keys::images_of(number, identifier)).collect::<Result<Vec<_>, _>>()?;
-        let mut batch = Batch::new();
-        batch.remove(key);
-        for (key, _) in &rows {
-            batch.remove(&key[..]);
+        let (key, value) = self.face(database, number, identifier)?;
+        let mut change = Change::default();
+        change.remove(number, key, value);
+        for entry in self.store.scan(&keys::images_of(number, identifier)) {
+            let (key, value) = entry?;
+            if let Some(picture) = decode::<ImageRecord>(&key, &value)?.picture {
+                change.drop_picture(picture.id);
+            }
+            change.remove(number, key, value);
         }
-        self.store.commit(batch)?;
-        for (key, value) in &rows {
-            faces.view(number).change(key, Some(value), None);
-        }
-        Ok(())
+        self.change(faces, change)
     }
 
-    /// Adds images that are embeddings already, under the given labels or generated ones; returns the labels.
-    ///
-    /// The first embedding binds the database to `model`, or to `cosine` if none is named (contract R108).
-    pub fn add_embeddings(
+    /// Gives a face another identifier.
+    pub fn rename_face(
         &self,
         database: &DatabaseName,
         identifier: &Identifier,
-        images: Vec<(Option<ImageLabel>, Embedding)>,
-        model: Option<&str>,
-    ) -> Result<Vec<ImageLabel>, EngineError> {
-        let mut faces = self.write_faces();
-        let mut record = self.database(database)?;
-        self.face(database, record.number, identifier)?;
-        let mut batch = Batch::new();
-        let mut rows = Vec::new();
-        let mut labels = Vec::new();
-        let mut seen = BTreeSet::new();
-        for (label, embedding) in images {
-            let label = match label {
-                Some(label) => label,
-                None => ImageLabel::new(&generated()?).expect("hexadecimal digits are a name"),
-            };
-            let key = keys::image(record.number, identifier, &label);
-            if self.store.get(&key)?.is_some() || !seen.insert(label.clone()) {
-                return Err(EngineError::image_exists(database, identifier, &label));
-            }
-            record.model = Some(self.settings.bind(database, &record, model, embedding.dimension())?);
-            let image = ImageRecord { status: ImageStatus::Trained, embedding: Some(embedding.values().to_vec()) };
-            let value = encode(&key, &image);
-            batch.put(&key[..], value.clone());
-            rows.push((key, value));
-            labels.push(label);
+        new: &Identifier,
+    ) -> Result<(), EngineError> {
+        let faces = self.write_faces();
+        let number = self.database(database)?.number;
+        let face = self.face(database, number, identifier)?;
+        let to = self.no_face(database, number, new)?;
+        let mut change = Change::default();
+        move_face_row(&mut change, number, face, number, to)?;
+        for entry in self.store.scan(&keys::images_of(number, identifier)) {
+            let (key, value) = entry?;
+            let (_, label) = keys::image_names(&key)?;
+            let image: ImageRecord = decode(&key, &value)?;
+            change.remove(number, key, value);
+            change.put(number, keys::image(number, new, &label), None, &image);
         }
-        let key = keys::database(database);
-        batch.record(&key, &record);
-        self.store.commit(batch)?;
-        for (key, value) in &rows {
-            faces.view(record.number).change(key, None, Some(value));
-        }
-        Ok(labels)
+        self.change(faces, change)
     }
 
-    /// At most `limit` faces of a database, in identifier order.
+    /// Moves a face to another database with its images and metadata. Between models the images lose their training
+    /// (contract R136); a database without a model takes the one that trained images bring.
+    pub fn move_face(
+        &self,
+        database: &DatabaseName,
+        identifier: &Identifier,
+        new_database: &DatabaseName,
+    ) -> Result<(), EngineError> {
+        let faces = self.write_faces();
+        let from = self.database(database)?;
+        let face = self.face(database, from.number, identifier)?;
+        let mut to = self.database(new_database)?;
+        let new_face = self.no_face(new_database, to.number, identifier)?;
+        let mut change = Change::default();
+        move_face_row(&mut change, from.number, face, to.number, new_face)?;
+        let training = training(&from, &to);
+        let mut n_trained = 0;
+        for entry in self.store.scan(&keys::images_of(from.number, identifier)) {
+            let (key, value) = entry?;
+            let (_, label) = keys::image_names(&key)?;
+            let image = training.of(decode(&key, &value)?);
+            n_trained += usize::from(image.status == ImageStatus::Trained);
+            change.remove(from.number, key, value);
+            change.put(to.number, keys::image(to.number, identifier, &label), None, &image);
+        }
+        if n_trained > 0 {
+            bind_to_mover(&mut change.also, new_database, &mut to, &from);
+        }
+        self.change(faces, change)
+    }
+
+    /// Adds a key to the metadata of a face. Key and value are names (contract R13), which the caller has checked.
+    pub fn add_metadata(
+        &self,
+        database: &DatabaseName,
+        identifier: &Identifier,
+        key: &str,
+        value: &str,
+    ) -> Result<(), EngineError> {
+        self.change_metadata(database, identifier, key, Metadata::Add(value))
+    }
+
+    /// Gives a key of the metadata of a face another value.
+    pub fn update_metadata(
+        &self,
+        database: &DatabaseName,
+        identifier: &Identifier,
+        key: &str,
+        value: &str,
+    ) -> Result<(), EngineError> {
+        self.change_metadata(database, identifier, key, Metadata::Update(value))
+    }
+
+    /// Removes a key from the metadata of a face.
+    pub fn remove_metadata(
+        &self,
+        database: &DatabaseName,
+        identifier: &Identifier,
+        key: &str,
+    ) -> Result<(), EngineError> {
+        self.change_metadata(database, identifier, key, Metadata::Remove)
+    }
+
+    fn change_metadata(
+        &self,
+        database: &DatabaseName,
+        identifier: &Identifier,
+        key: &str,
+        how: Metadata<'_>,
+    ) -> Result<(), EngineError> {
+        let faces = self.write_faces();
+        let number = self.database(database)?.number;
+        let (row, old) = self.face(database, number, identifier)?;
+        let record: FaceRecord = decode(&row, &old)?;
+        let mut metadata: BTreeMap<String, String> = record.metadata.into_iter().collect();
+        match (how, metadata.contains_key(key)) {
+            (Metadata::Add(_), true) => return Err(EngineError::metadata_key_exists(database, identifier, key)),
+            (Metadata::Update(_) | Metadata::Remove, false) => {
+                return Err(EngineError::metadata_key_not_found(database, identifier, key));
+            }
+            (Metadata::Add(value) | Metadata::Update(value), _) => {
+                metadata.insert(key.to_owned(), value.to_owned());
+            }
+            (Metadata::Remove, true) => {
+                metadata.remove(key);
+            }
+        }
+        let mut change = Change::default();
+        change.put(number, row, Some(old), &FaceRecord { metadata: metadata.into_iter().collect() });
+        self.change(faces, change)
+    }
+
+    /// At most `limit` faces of a database, in identifier order; fewer if they have very many images.
     pub fn list_faces(
         &self,
         database: &DatabaseName,
@@ -311,87 +269,109 @@ impl Engine {
         while skip > 0 && scan.next().transpose()?.is_some() {
             skip -= 1;
         }
-        let faces = scan.take(limit).map(|entry| self.face_info(number, entry?));
-        Ok(FacePage { database: number, faces: faces.collect::<Result<_, _>>()? })
+        let (mut faces, mut n_images) = (Vec::new(), 0);
+        for entry in scan.take(limit) {
+            let face = self.face_info(number, entry?)?;
+            n_images += face.images.len();
+            faces.push(face);
+            if n_images >= IMAGES_PER_PAGE {
+                break;
+            }
+        }
+        Ok(FacePage { database: number, faces })
     }
 
     /// The face of that identifier.
     pub fn show_face(&self, database: &DatabaseName, identifier: &Identifier) -> Result<FaceInfo, EngineError> {
         let _faces = self.read_faces();
         let number = self.database(database)?.number;
-        let key = self.face(database, number, identifier)?;
-        let value = self.store.get(&key)?.ok_or_else(|| EngineError::face_not_found(database, identifier))?;
-        self.face_info(number, (key, value))
+        self.face_info(number, self.face(database, number, identifier)?)
     }
 
-    fn face_info(&self, number: u64, (key, value): (Vec<u8>, Vec<u8>)) -> Result<FaceInfo, EngineError> {
+    fn face_info(&self, number: u64, (key, value): Entry) -> Result<FaceInfo, EngineError> {
         let identifier = keys::face_identifier(&key)?;
         let FaceRecord { metadata } = decode(&key, &value)?;
         let mut images = Vec::new();
         for entry in self.store.scan(&keys::images_of(number, &identifier)) {
             let (key, value) = entry?;
             let (_, label) = keys::image_names(&key)?;
-            images.push(ImageInfo { label, status: decode::<ImageRecord>(&key, &value)?.status });
+            let ImageRecord { status, reason, picture, .. } = decode(&key, &value)?;
+            images.push(ImageInfo { label, status, reason, has_picture: picture.is_some() });
         }
         Ok(FaceInfo { identifier, images, metadata })
     }
 
-    /// One image's status and embedding, for an export.
-    pub fn image(
+    /// The row of a face that must be there.
+    pub(super) fn face(
         &self,
         database: &DatabaseName,
+        number: u64,
         identifier: &Identifier,
-        label: &ImageLabel,
-    ) -> Result<(ImageStatus, Option<Embedding>), EngineError> {
-        let _faces = self.read_faces();
-        let number = self.database(database)?.number;
-        self.face(database, number, identifier)?;
-        let key = keys::image(number, identifier, label);
-        let value = self.store.get(&key)?.ok_or_else(|| EngineError::image_not_found(database, identifier, label))?;
-        let image: ImageRecord = decode(&key, &value)?;
-        Ok((image.status, image.embedding.map(|values| embedding(&key, values)).transpose()?))
-    }
-
-    /// The name of the model a database is bound to.
-    pub fn model_of(&self, database: &DatabaseName) -> Result<Option<String>, EngineError> {
-        let _faces = self.read_faces();
-        Ok(self.database(database)?.model.map(|model| model.name))
-    }
-
-    /// All databases, in name order.
-    pub(super) fn databases(&self) -> Result<Vec<(DatabaseName, DatabaseRecord)>, EngineError> {
-        self.store
-            .scan(&keys::databases())
-            .map(|entry| {
-                let (key, value) = entry?;
-                let name = keys::database_name(&key)?;
-                Ok((name, decode(&key, &value)?))
-            })
-            .collect()
-    }
-
-    /// The record of a database, if it is there.
-    pub(super) fn find_database(&self, name: &DatabaseName) -> Result<Option<DatabaseRecord>, EngineError> {
-        let key = keys::database(name);
-        Ok(self.store.get(&key)?.map(|value| decode(&key, &value)).transpose()?)
-    }
-
-    /// The record of a database that must be there.
-    pub(super) fn database(&self, name: &DatabaseName) -> Result<DatabaseRecord, EngineError> {
-        self.find_database(name)?.ok_or_else(|| EngineError::database_not_found(name))
-    }
-
-    /// The key of a face that must be there.
-    fn face(&self, database: &DatabaseName, number: u64, identifier: &Identifier) -> Result<Vec<u8>, EngineError> {
+    ) -> Result<Entry, EngineError> {
         let key = keys::face(number, identifier);
         match self.store.get(&key)? {
-            Some(_) => Ok(key),
+            Some(value) => Ok((key, value)),
             None => Err(EngineError::face_not_found(database, identifier)),
+        }
+    }
+
+    /// The key of a face that must not be there.
+    fn no_face(&self, database: &DatabaseName, number: u64, identifier: &Identifier) -> Result<Vec<u8>, EngineError> {
+        let key = keys::face(number, identifier);
+        match self.store.get(&key)? {
+            Some(_) => Err(EngineError::face_exists(database, identifier)),
+            None => Ok(key),
         }
     }
 }
 
-/// The embedding in a stored row.
-pub(super) fn embedding(key: &[u8], values: Vec<f32>) -> Result<Embedding, StoreError> {
-    Embedding::new(values).map_err(|error| StoreError::Damaged { key: keys::printable(key), why: error.to_string() })
+/// The row of a face goes and comes under another key.
+fn move_face_row(
+    change: &mut Change,
+    from: u64,
+    (key, value): Entry,
+    to: u64,
+    new: Vec<u8>,
+) -> Result<(), EngineError> {
+    let record: FaceRecord = decode(&key, &value)?;
+    change.remove(from, key, value);
+    change.put(to, new, None, &record);
+    Ok(())
+}
+
+/// What becomes of the training of images that move from one database to another: it stays within one model, and where
+/// there was none (contract R136).
+pub(super) fn training(from: &DatabaseRecord, to: &DatabaseRecord) -> Training {
+    let is_kept = from.number == to.number
+        || match (&from.model, &to.model) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(from), Some(to)) => {
+                from.name == to.name && (to.dimension.is_none() || to.dimension == from.dimension)
+            }
+        };
+    if is_kept { Training::Kept } else { Training::Lost }
+}
+
+impl Training {
+    /// The image as it is in the other database.
+    pub(super) fn of(self, image: ImageRecord) -> ImageRecord {
+        match self {
+            Self::Kept => image,
+            Self::Lost => ImageRecord { status: ImageStatus::Untrained, embedding: None, reason: None, ..image },
+        }
+    }
+}
+
+/// Binds a database to the model of the trained images that move there, if it is not bound yet (contract R125).
+pub(super) fn bind_to_mover(batch: &mut Batch, name: &DatabaseName, to: &mut DatabaseRecord, from: &DatabaseRecord) {
+    let is_settled = to.model.as_ref().is_some_and(|model| model.dimension.is_some());
+    if is_settled || to.number == from.number {
+        return;
+    }
+    match (&mut to.model, &from.model) {
+        (Some(to), Some(from)) => to.dimension = from.dimension,
+        (to, from) => to.clone_from(from),
+    }
+    batch.record(&keys::database(name), to);
 }

@@ -16,8 +16,10 @@ use std::thread;
 use tracing::{error, warn};
 
 use super::Engine;
+use super::accept::Ticket;
+use super::change::Faces;
 use super::error::{EngineError, ErrorKind};
-use super::faces::{Faces, ROWS_PER_BATCH};
+use super::faces::ROWS_PER_BATCH;
 use super::files::sync;
 use super::progress::{APPLY, Control};
 use super::records::{
@@ -38,6 +40,8 @@ pub type Place = Box<dyn FnOnce(&Path) -> io::Result<()> + Send>;
 pub enum Input {
     /// Received already.
     Received(Place),
+    /// Open already; it is copied from its beginning.
+    File(File),
     /// Anywhere; it is copied.
     Path(PathBuf),
 }
@@ -46,6 +50,7 @@ impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Received(_) => f.write_str("Received"),
+            Self::File(file) => f.debug_tuple("File").field(file).finish(),
             Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
         }
     }
@@ -68,18 +73,18 @@ pub struct ImportRequest {
     pub on_error: OnError,
     /// Whether metadata in the file is taken.
     pub include_metadata: bool,
-    /// Whether pictures in the file are asked for.
+    /// Whether pictures in the file are taken.
     pub include_image_data: bool,
 }
 
 impl Engine {
     /// Accepts an import. The files are kept with the job: what happens to the originals afterwards has no effect.
-    pub fn submit_import(&self, request: ImportRequest) -> Result<Token, EngineError> {
+    pub fn submit_import(&self, ticket: Ticket, request: ImportRequest) -> Result<Token, EngineError> {
         if let Some(model) = &request.model {
             self.settings.model(model)?;
         }
         self.check_capacity(Queue::ImportFaceDatabase)?;
-        let token = Token::generate();
+        let token = ticket.token;
         let format = request.format.to_string();
         let (data, ids) = (format!("{token}.{format}"), format!("{token}.ids.csv"));
         let accepted = self.keep(request.data, &data).and_then(|data| {
@@ -94,27 +99,13 @@ impl Engine {
                 include_metadata: request.include_metadata,
                 include_image_data: request.include_image_data,
             };
-            self.accept(token, Task::Import(task))
+            self.submit(ticket, Task::Import(task))
         });
         accepted.inspect_err(|_| {
             for name in [&data, &ids] {
                 let _ = fs::remove_file(self.uploads_folder().join(name)); // there may be none
             }
         })
-    }
-
-    /// The file that a client names by its path, if clients may read it (contract R158).
-    pub fn allowed_input(&self, path: &str) -> Result<PathBuf, EngineError> {
-        let refuse = || {
-            let text = format!("'{path}' is not a regular file below a folder from which files are read");
-            EngineError::new(ErrorKind::PathNotAllowed, text)
-        };
-        let program = std::env::current_exe().ok();
-        let base = program.as_deref().and_then(Path::parent).unwrap_or(Path::new("/"));
-        let real = base.join(path).canonicalize().map_err(|_| refuse())?;
-        let folders = self.settings.allowed_input.iter().filter_map(|folder| folder.canonicalize().ok());
-        let is_allowed = folders.into_iter().any(|folder| real.starts_with(folder)) && real.is_file();
-        if is_allowed { Ok(real) } else { Err(refuse()) }
     }
 
     /// Puts a file durably into the folder of uploads.
@@ -124,12 +115,15 @@ impl Engine {
         let path = folder.join(name);
         match input {
             Input::Received(place) => place(&path).map_err(failed)?,
+            Input::File(mut from) => {
+                File::create(&path).and_then(|mut to| io::copy(&mut from, &mut to)).map_err(failed)?;
+            }
             Input::Path(from) => {
-                let mut from = File::open(&from).map_err(|error| {
+                let from = File::open(&from).map_err(|error| {
                     let text = format!("a file to import cannot be read: {error}");
                     EngineError::caused(ErrorKind::FileNotAccessible, text, error)
                 })?;
-                File::create(&path).and_then(|mut to| io::copy(&mut from, &mut to)).map_err(failed)?;
+                return self.keep(Input::File(from), name);
             }
         }
         let bytes = sync_file(&folder, &path).map_err(failed)?;
@@ -146,6 +140,8 @@ impl Engine {
         loop {
             let place = self.place(token, &name)?;
             let staged = Staging::new(self, place, task).read(control);
+            // The last point where it can wait: behind it others wait for its lock.
+            let staged = if control.orders.obey().is_some() { Err(Unfinished::Told) } else { staged };
             let state = staged.and_then(|staged| match place {
                 StagingPlace::Unnamed(number) => self.name_database(token, &name, number, task, staged),
                 StagingPlace::Aside(_) => self.take_aside(token, &name, task, staged, control).map(Some),
@@ -164,7 +160,7 @@ impl Engine {
     fn place(&self, token: Token, name: &DatabaseName) -> Result<StagingPlace, EngineError> {
         let _faces = self.write_faces();
         if self.find_database(name)?.is_some() {
-            self.clear_rows(&[keys::staged(token), keys::staged_metadata(token)])?;
+            self.unstage(token)?;
             return Ok(StagingPlace::Aside(token));
         }
         let number = self.unused_number()?;
@@ -189,7 +185,13 @@ impl Engine {
     }
 
     fn unstage(&self, token: Token) -> Result<(), EngineError> {
-        self.clear_rows(&[keys::staged(token), keys::staged_metadata(token)])
+        self.discard_staged(&keys::staged(token), &keys::staged_metadata(token))
+    }
+
+    /// Removes staged rows that were not taken, with their pictures.
+    pub(super) fn discard_staged(&self, images: &[u8], metadata: &[u8]) -> Result<(), EngineError> {
+        self.remove_pictures_of(images, |_, _| Ok(true))?;
+        self.clear_rows(&[images.to_vec(), metadata.to_vec()])
     }
 
     /// Decides an import into a new database: its rows get a name. None if there is a database of that name by now.
@@ -292,7 +294,7 @@ impl Engine {
                 Some(there) => {
                     let there: ImageRecord = decode(&row, &there)?;
                     let new: ImageRecord = decode(&key, &value)?;
-                    if there.embedding != new.embedding {
+                    if !self.is_same(&there, &new)? {
                         return Err(EngineError::image_exists(name, &identifier, &label).into());
                     }
                 }
@@ -303,7 +305,26 @@ impl Engine {
                 face = Some(identifier);
             }
         }
+        for entry in self.store.scan(&keys::staged_metadata(token)) {
+            let identifier = keys::staged_metadata_identifier(&entry?.0)?;
+            let has_images = self.store.scan(&keys::staged_images_of(token, &identifier)).next().transpose()?.is_some();
+            let is_there = self.store.get(&keys::face(database.number, &identifier))?.is_some();
+            outcome.n_faces += u64::from(!has_images && !is_there);
+        }
         Ok(outcome)
+    }
+
+    /// Whether an image of a file is the one that is there: by the embedding, and where there is none by the picture.
+    fn is_same(&self, there: &ImageRecord, new: &ImageRecord) -> Result<bool, EngineError> {
+        if there.embedding != new.embedding {
+            return Ok(false);
+        }
+        match (&there.embedding, there.picture, new.picture) {
+            (None, Some(there), Some(new)) => {
+                Ok(there.bytes == new.bytes && self.read_picture(there)? == self.read_picture(new)?)
+            }
+            _ => Ok(true),
+        }
     }
 
     /// Applies a decided import, trying again for as long as the store fails: clients must not see half of it. If the
@@ -329,38 +350,49 @@ impl Engine {
             if self.store.get(&row)?.is_none() {
                 let image: ImageRecord = decode(&key, &value)?;
                 let value = encode(&row, &image);
-                faces.view(number).change(&row, None, Some(&value));
+                faces.note(number, &row, None, Some(&value));
                 batch.put(row, value);
             }
             let face = keys::face(number, &identifier);
             if self.store.get(&face)?.is_none() {
-                batch.record(&face, &FaceRecord::default());
+                let value = encode(&face, &FaceRecord::default());
+                faces.note(number, &face, None, Some(&value));
+                batch.put(face, value);
             }
             if batch.len() >= ROWS_PER_BATCH {
                 self.store.write(std::mem::take(&mut batch))?;
             }
         }
         self.store.write(batch)?;
-        self.apply_metadata(token, number)?;
+        self.apply_metadata(faces, token, number)?;
         self.store.sync()?; // the rows before what they were made of goes
-        self.unstage(token)?;
+        self.remove_pictures_of(&keys::staged(token), |key, picture| {
+            let (identifier, label) = keys::staged_names(key)?;
+            let row = keys::image(number, &identifier, &label);
+            let taken = self.store.get(&row)?.map(|value| decode::<ImageRecord>(&row, &value)).transpose()?;
+            Ok(taken.and_then(|image| image.picture).is_none_or(|taken| taken.id != picture))
+        })?;
+        self.clear_rows(&[keys::staged(token), keys::staged_metadata(token)])?;
         let mut batch = Batch::new();
         batch.remove(keys::application(token));
         Ok(self.store.commit(batch)?)
     }
 
-    /// Adds the metadata of the file to the faces; a key that a face has already keeps its value.
-    fn apply_metadata(&self, token: Token, number: u64) -> Result<(), EngineError> {
+    /// Adds the metadata of the file to the faces, and faces that have no images; a key that a face has already keeps its
+    /// value.
+    fn apply_metadata(&self, faces: &mut Faces, token: Token, number: u64) -> Result<(), EngineError> {
         for entry in self.store.scan(&keys::staged_metadata(token)) {
             let (key, value) = entry?;
             let new: FaceRecord = decode(&key, &value)?;
             let face = keys::face(number, &keys::staged_metadata_identifier(&key)?);
-            let Some(there) = self.store.get(&face)? else { continue };
-            let there: FaceRecord = decode(&face, &there)?;
+            let old = self.store.get(&face)?;
+            let there: Option<FaceRecord> = old.as_ref().map(|there| decode(&face, there)).transpose()?;
             let mut merged: BTreeMap<String, String> = new.metadata.into_iter().collect();
-            merged.extend(there.metadata);
+            merged.extend(there.unwrap_or_default().metadata);
+            let value = encode(&face, &FaceRecord { metadata: merged.into_iter().collect() });
+            faces.note(number, &face, old.as_deref(), Some(&value));
             let mut batch = Batch::new();
-            batch.record(&face, &FaceRecord { metadata: merged.into_iter().collect() });
+            batch.put(face, value);
             self.store.write(batch)?;
         }
         Ok(())

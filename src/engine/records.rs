@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::ErrorKind;
+use super::pictures::PictureRecord;
 use crate::cluster::{Choice, MatchScope, RecallAudit, Search};
 use crate::confidence::{Confidence, Threshold};
-use crate::face::ImageStatus;
-use crate::job::{Life, Queue};
+use crate::face::{FailReason, ImageStatus};
+use crate::job::{Life, Priority, Queue};
 
 /// The embedding model a database is bound to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +43,22 @@ pub(super) struct ImageRecord {
     pub status: ImageStatus,
     /// The embedding of a trained image, of unit length.
     pub embedding: Option<Vec<f32>>,
+    /// Why a failed image failed, if that is known.
+    pub reason: Option<FailReason>,
+    /// Its pixels, which are in a file beside the store.
+    pub picture: Option<PictureRecord>,
+}
+
+impl ImageRecord {
+    /// A picture that was not looked at yet (contract R133).
+    pub(super) fn untrained(picture: PictureRecord) -> Self {
+        Self { status: ImageStatus::Untrained, embedding: None, reason: None, picture: Some(picture) }
+    }
+
+    /// An image that came as an embedding (contract R173).
+    pub(super) fn trained(embedding: Vec<f32>) -> Self {
+        Self { status: ImageStatus::Trained, embedding: Some(embedding), reason: None, picture: None }
+    }
 }
 
 /// What a job is to do.
@@ -51,6 +68,37 @@ pub enum Task {
     Cluster(ClusterTask),
     /// Take a file of faces into a database.
     Import(ImportTask),
+    /// Write a database into a file.
+    Export(ExportTask),
+}
+
+impl Task {
+    /// The queue of such jobs.
+    pub fn queue(&self) -> Queue {
+        match self {
+            Self::Cluster(_) => Queue::FaceClustering,
+            Self::Import(_) => Queue::ImportFaceDatabase,
+            Self::Export(_) => Queue::ExportFaceDatabase,
+        }
+    }
+
+    /// The files that came with the job.
+    pub(super) fn uploads(&self) -> impl Iterator<Item = &Upload> {
+        let (data, ids) = match self {
+            Self::Import(import) => (Some(&import.data), import.ids.as_ref()),
+            Self::Cluster(_) | Self::Export(_) => (None, None),
+        };
+        data.into_iter().chain(ids)
+    }
+
+    /// The same, to be given other names.
+    pub(super) fn uploads_mut(&mut self) -> impl Iterator<Item = &mut Upload> {
+        let (data, ids) = match self {
+            Self::Import(import) => (Some(&mut import.data), import.ids.as_mut()),
+            Self::Cluster(_) | Self::Export(_) => (None, None),
+        };
+        data.into_iter().chain(ids)
+    }
 }
 
 /// A FaceClustering job (contract R99).
@@ -126,6 +174,21 @@ pub struct ImportTask {
     pub include_image_data: bool,
 }
 
+/// An ExportFaceDatabase job (contract R175).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportTask {
+    /// The database.
+    pub database: String,
+    /// The file, as the client named it.
+    pub path: String,
+    /// The format, by its name.
+    pub format: String,
+    /// Whether metadata go into the file.
+    pub include_metadata: bool,
+    /// Whether pictures go into the file.
+    pub include_image_data: bool,
+}
+
 /// A job: everything that must outlive the process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct JobRecord {
@@ -133,12 +196,14 @@ pub(super) struct JobRecord {
     pub queue: Queue,
     /// Its number in the order of acceptance.
     pub order: u64,
-    /// 0 to 100.
-    pub priority: u8,
+    /// How soon it is started.
+    pub priority: Priority,
     /// Its life.
     pub life: Life,
     /// What it is to do.
     pub task: Task,
+    /// The parameters as the client gave them, in the order of their names; shown, never read.
+    pub parameters: Vec<(String, String)>,
     /// What came of it, once it has Finished or ended in Error.
     pub result: Option<JobResult>,
 }
@@ -150,6 +215,8 @@ pub enum JobResult {
     Clustering(ClusteringOutcome),
     /// An import.
     Import(ImportOutcome),
+    /// An export.
+    Export(ExportOutcome),
     /// A fault.
     Fault {
         /// Its kind.
@@ -187,6 +254,26 @@ pub struct ImportOutcome {
     pub n_skipped: u64,
     /// The first of the rows left out.
     pub skipped: Vec<SkippedRow>,
+}
+
+/// The figures of a finished export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportOutcome {
+    /// Faces in the file.
+    pub n_faces: u64,
+    /// Images in the file.
+    pub n_images: u64,
+    /// Images of the database that the format cannot carry.
+    pub n_skipped: u64,
+}
+
+/// Noted before the file of an export appears, so that a run after a crash knows its own file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ExportMark {
+    /// Device, number and length of each file, in the order in which they appear.
+    pub files: Vec<(u64, u64, u64)>,
+    /// What the job will say.
+    pub outcome: ExportOutcome,
 }
 
 /// A row that an import left out.

@@ -1,6 +1,10 @@
 //! The engine over stores that fail on purpose: what was acknowledged is there, and nothing is there by halves.
 
+mod model;
 mod pairs;
+mod paths;
+mod pictures;
+mod steering;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -156,16 +160,73 @@ fn image(label: &str, values: &[f32]) -> (Option<ImageLabel>, Embedding) {
 
 fn import(engine: &Engine, database: &str, text: &str) -> Result<Token, EngineError> {
     let text = text.to_owned();
-    engine.submit_import(ImportRequest {
-        database: name(database),
-        data: Input::Received(Box::new(move |path| std::fs::write(path, text))),
-        ids: None,
-        format: Format::Jsonl,
-        model: None,
-        on_error: OnError::Stop,
-        include_metadata: true,
-        include_image_data: true,
-    })
+    engine.submit_import(
+        Ticket::default(),
+        ImportRequest {
+            database: name(database),
+            data: Input::Received(Box::new(move |path| std::fs::write(path, text))),
+            ids: None,
+            format: Format::Jsonl,
+            model: None,
+            on_error: OnError::Stop,
+            include_metadata: true,
+            include_image_data: true,
+        },
+    )
+}
+
+fn label(text: &str) -> ImageLabel {
+    ImageLabel::new(text).unwrap()
+}
+
+fn labels(texts: &[&str]) -> BTreeSet<ImageLabel> {
+    texts.iter().map(|text| label(text)).collect()
+}
+
+/// Adds pictures under labels; the pixels of each are its label and something.
+fn add_pictures(engine: &Engine, database: &str, face: &str, given: &[(&str, &str)]) -> Result<(), EngineError> {
+    let mut staged = engine.stage_pictures(given.len())?;
+    for (_, pixels) in given {
+        staged.add(&mut pixels.as_bytes())?;
+    }
+    let labels = given.iter().map(|(text, _)| label(text)).collect();
+    engine.add_pictures(&name(database), &identifier(face), Some(labels), staged).map(|_| ())
+}
+
+/// Everything there is, as text: a line a database, face and image, with the pixels. That every picture on the disk is
+/// one of an image, and no other is there, is looked at too.
+fn whole(engine: &Engine, folder: &TempDir) -> String {
+    use std::io::Read as _;
+    let (mut text, mut n_pictures) = (String::new(), 0);
+    for database in engine.list_databases().unwrap() {
+        let model = engine.find_database(&database.name).unwrap().unwrap().model;
+        let model = model.map(|model| format!(" {} {:?}", model.name, model.dimension)).unwrap_or_default();
+        text += &format!("{}{model}\n", database.name);
+        for face in engine.list_faces(&database.name, ListFrom::Skip(0), usize::MAX).unwrap().faces {
+            text += &format!("  {} {:?}\n", face.identifier, face.metadata);
+            for image in face.images {
+                let (status, embedding) = engine.image(&database.name, &face.identifier, &image.label).unwrap();
+                text += &format!("    {} {status} {:?}", image.label, image.reason);
+                text += &embedding.map(|e| format!(" {:?}", e.values())).unwrap_or_default();
+                if image.has_picture {
+                    n_pictures += 1;
+                    let mut picture = engine.picture(&database.name, &face.identifier, &image.label).unwrap();
+                    let mut pixels = String::new();
+                    picture.file.read_to_string(&mut pixels).unwrap();
+                    text += &format!(" pixels {pixels:?}");
+                }
+                text += "\n";
+            }
+        }
+    }
+    assert_eq!(pictures(folder), n_pictures, "every picture on the disk is of an image\n{text}");
+    text
+}
+
+/// How many pictures are on the disk.
+fn pictures(folder: &TempDir) -> usize {
+    let folders = std::fs::read_dir(folder.path().join("pictures")).unwrap();
+    folders.map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
 }
 
 /// Two people, three images; one row has metadata.
@@ -198,8 +259,8 @@ fn shown(engine: &Engine, database: &str) -> Vec<FaceInfo> {
 /// A result as text.
 fn result_text(engine: &Engine, token: Token) -> String {
     let job = engine.job(Queue::FaceClustering, token).unwrap();
-    let Some(JobResult::Clustering(outcome)) = job.result else { panic!("{job:?}") };
-    let mut reader = engine.read_result(token, &outcome).unwrap();
+    let Some(JobResult::Clustering(outcome)) = job.result() else { panic!("{job:?}") };
+    let mut reader = engine.read_result(token, outcome).unwrap();
     let names = reader.take_names();
     let mut text = String::new();
     while let Some(face) = reader.next_face().unwrap() {
@@ -217,7 +278,7 @@ fn queues(engine: &Engine) -> String {
     let mut text = String::new();
     for queue in Queue::ALL {
         for job in engine.jobs(queue) {
-            let fault = match &job.result {
+            let fault = match job.result() {
                 Some(JobResult::Fault { text, .. }) => format!(" ({text})"),
                 _ => String::new(),
             };
@@ -232,9 +293,9 @@ fn a_life_without_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let engine = fresh(&folder);
     import(&engine, "people", THREE).unwrap();
-    let token = engine.submit(cluster_all()).unwrap();
+    let token = engine.submit(Ticket::default(), cluster_all()).unwrap();
     let unknown = ClusterTask { database: Some("LFW".to_owned()), ..ClusterTask::default() };
-    engine.submit(Task::Cluster(unknown)).unwrap();
+    engine.submit(Ticket::default(), Task::Cluster(unknown)).unwrap();
     // each queue has its own order; the import is worked first here because it is all that the clustering sees
     let import = engine.jobs(Queue::ImportFaceDatabase)[0].token;
     let started = engine.start_next().unwrap().unwrap();
@@ -246,7 +307,7 @@ fn a_life_without_a_crash() {
         "FaceClustering Finished\nFaceClustering Error ('database=LFW' does not exist)\nImportFaceDatabase Finished\n"
     );
     assert_eq!(result_text(&engine, token), "", "the database was not there yet");
-    let token = engine.submit(cluster_all()).unwrap();
+    let token = engine.submit(Ticket::default(), cluster_all()).unwrap();
     work_all(&engine);
     let expected = "0 people/ann/1 90.00=people/ann/2\n0 people/ann/2 90.00=people/ann/1\n1 people/bob/1\n";
     assert_eq!(result_text(&engine, token), expected);
@@ -275,7 +336,7 @@ fn life(engine: &Engine, ledger: &mut Ledger) {
     engine.add_embeddings(&name("gone"), &identifier("x"), images, None).unwrap();
     ledger.added = true;
     ledger.import = Some(import(engine, "people", THREE).unwrap());
-    let cancelled = engine.submit(cluster_all()).unwrap();
+    let cancelled = engine.submit(Ticket::default(), cluster_all()).unwrap();
     engine.cancel(Queue::FaceClustering, cancelled).unwrap();
     ledger.cancelled = Some(cancelled);
     work_all(engine);
@@ -284,7 +345,7 @@ fn life(engine: &Engine, ledger: &mut Ledger) {
     engine.remove_database(&name("gone")).unwrap();
     ledger.removed = true;
     let task = ClusterTask { database: Some("people".to_owned()), ..ClusterTask::default() };
-    ledger.clustering = Some(engine.submit(Task::Cluster(task)).unwrap());
+    ledger.clustering = Some(engine.submit(Ticket::default(), Task::Cluster(task)).unwrap());
     work_all(engine);
 }
 
@@ -305,7 +366,7 @@ fn audit(engine: &Engine, ledger: &Ledger, expected: &str, at: u64) {
     work_all(engine);
     if let Some(token) = ledger.import {
         let job = engine.job(Queue::ImportFaceDatabase, token).expect("an acknowledged import is known");
-        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result);
+        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result());
         // a job that was written and not acknowledged runs too
         let n_faces = 1 + engine.jobs(Queue::ImportFaceDatabase).len();
         assert_eq!(shown(engine, "people").len(), n_faces, "write {at}");
@@ -313,7 +374,7 @@ fn audit(engine: &Engine, ledger: &Ledger, expected: &str, at: u64) {
     }
     if let Some(token) = ledger.second {
         let job = engine.job(Queue::ImportFaceDatabase, token).expect("an acknowledged import is known");
-        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result);
+        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result());
     }
     if let Some(token) = ledger.cancelled {
         let job = engine.job(Queue::FaceClustering, token).expect("an acknowledged job is known");
@@ -321,7 +382,7 @@ fn audit(engine: &Engine, ledger: &Ledger, expected: &str, at: u64) {
     }
     if let Some(token) = ledger.clustering {
         let job = engine.job(Queue::FaceClustering, token).expect("an acknowledged clustering is known");
-        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result);
+        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result());
         assert_eq!(result_text(engine, token), expected, "write {at}");
     }
 }
@@ -351,7 +412,7 @@ fn a_death_at_any_write_loses_nothing_that_was_acknowledged() {
             let store = Mortal::with(remains, u64::MAX);
             audit(&open(&store, settings(&copy)), &ledger, &expected, at);
             audit(&open(&store, settings(&copy)), &ledger, &expected, at);
-            let left: Vec<_> = store.map().into_keys().filter(|key| b"smagx".contains(&key[0])).collect();
+            let left: Vec<_> = store.map().into_keys().filter(|key| b"smagxpe".contains(&key[0])).collect();
             assert!(left.is_empty(), "write {at}: leftovers {left:?}");
             let of = |kind: u8| -> BTreeSet<Token> {
                 let keys = store.map().into_keys().filter(move |key| key[0] == kind);
@@ -369,11 +430,20 @@ fn a_death_at_any_write_loses_nothing_that_was_acknowledged() {
 
 /// Copies the files beside the store.
 fn copy_files(from: &TempDir, to: &TempDir) {
-    for folder in ["uploads", "pairs"] {
-        std::fs::create_dir_all(to.path().join(folder)).unwrap();
-        for entry in std::fs::read_dir(from.path().join(folder)).into_iter().flatten() {
-            let entry = entry.unwrap();
-            std::fs::copy(entry.path(), to.path().join(folder).join(entry.file_name())).unwrap();
+    for folder in ["uploads", "pairs", "pictures"] {
+        copy_folder(&from.path().join(folder), &to.path().join(folder));
+    }
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).into_iter().flatten() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
         }
     }
 }
@@ -381,9 +451,9 @@ fn copy_files(from: &TempDir, to: &TempDir) {
 /// How many images a job sees that does not synchronise.
 fn seen_without_sync(engine: &Engine) -> u64 {
     let task = ClusterTask { sync: false, ..ClusterTask::default() };
-    let token = engine.submit(Task::Cluster(task)).unwrap();
+    let token = engine.submit(Ticket::default(), Task::Cluster(task)).unwrap();
     work_all(engine);
-    match engine.job(Queue::FaceClustering, token).unwrap().result {
+    match engine.job(Queue::FaceClustering, token).unwrap().result().cloned() {
         Some(JobResult::Clustering(outcome)) => outcome.n_faces,
         other => panic!("{other:?}"),
     }
@@ -486,13 +556,14 @@ fn a_result_that_is_forgotten_while_it_is_read_is_an_error_and_never_short() {
     import(&engine, "people", &rows).unwrap();
     work_all(&engine);
     let task = ClusterTask { max_results: Some(0), cluster_threshold: 10_000, ..ClusterTask::default() };
-    let token = engine.submit(Task::Cluster(task)).unwrap();
+    let token = engine.submit(Ticket::default(), Task::Cluster(task)).unwrap();
     work_all(&engine);
-    let Some(JobResult::Clustering(outcome)) = engine.job(Queue::FaceClustering, token).unwrap().result else {
+    let Some(JobResult::Clustering(outcome)) = engine.job(Queue::FaceClustering, token).unwrap().result().cloned()
+    else {
         panic!("it is finished")
     };
     assert!(outcome.n_chunks > 3, "{} chunks", outcome.n_chunks);
-    engine.submit(cluster_all()).unwrap();
+    engine.submit(Ticket::default(), cluster_all()).unwrap();
     let started = engine.start_next().unwrap().unwrap();
     engine.stop(Queue::FaceClustering, started.token).unwrap();
     engine.work(&started); // and the first job is forgotten
@@ -505,7 +576,7 @@ fn a_result_that_is_forgotten_while_it_is_read_is_an_error_and_never_short() {
 fn r77_a_job_that_is_at_work_at_three_deaths_in_a_row_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Mortal::with(Map::new(), u64::MAX);
-    open(&store, settings(&folder)).submit(cluster_all()).unwrap();
+    open(&store, settings(&folder)).submit(Ticket::default(), cluster_all()).unwrap();
     for death in 1..=3 {
         let engine = open(&store, settings(&folder));
         assert!(engine.start_next().unwrap().is_some(), "death {death}");
@@ -524,8 +595,8 @@ fn r78_after_a_death_the_jobs_that_were_at_work_run_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = Mortal::with(Map::new(), u64::MAX);
     let engine = open(&store, settings(&folder));
-    let first = engine.submit(cluster_all()).unwrap();
-    engine.submit(cluster_all()).unwrap();
+    let first = engine.submit(Ticket::default(), cluster_all()).unwrap();
+    engine.submit(Ticket::default(), cluster_all()).unwrap();
     let import = import(&engine, "people", THREE).unwrap();
     let at_work = [engine.start_next().unwrap().unwrap().token, engine.start_next().unwrap().unwrap().token];
     assert_eq!(at_work, [first, import], "queues do not wait for each other");
@@ -555,7 +626,7 @@ fn a_shutdown_in_order_counts_no_attempt() {
         engine.release_all();
         engine.work(&started);
         assert_eq!(queues(&engine), "ImportFaceDatabase Queued\n");
-        let refused = engine.submit(cluster_all()).unwrap_err();
+        let refused = engine.submit(Ticket::default(), cluster_all()).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Stopping);
     }
     let engine = open(&store, settings(&folder));
@@ -587,12 +658,12 @@ fn r66_a_full_queue_refuses_and_the_other_does_not_mind() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { max_queue: 2, ..settings(&folder) };
     let engine = open(&Mortal::with(Map::new(), u64::MAX), settings);
-    engine.submit(cluster_all()).unwrap();
-    let second = engine.submit(cluster_all()).unwrap();
-    assert_eq!(engine.submit(cluster_all()).unwrap_err().kind(), ErrorKind::QueueFull);
+    engine.submit(Ticket::default(), cluster_all()).unwrap();
+    let second = engine.submit(Ticket::default(), cluster_all()).unwrap();
+    assert_eq!(engine.submit(Ticket::default(), cluster_all()).unwrap_err().kind(), ErrorKind::QueueFull);
     import(&engine, "people", THREE).unwrap();
     engine.cancel(Queue::FaceClustering, second).unwrap();
-    engine.submit(cluster_all()).unwrap();
+    engine.submit(Ticket::default(), cluster_all()).unwrap();
 }
 
 #[test]
@@ -603,7 +674,7 @@ fn r79_a_forgotten_job_leaves_nothing_behind() {
     let engine = open(&store, settings);
     import(&engine, "people", THREE).unwrap();
     work_all(&engine);
-    let tokens: Vec<Token> = (0..4).map(|_| engine.submit(cluster_all()).unwrap()).collect();
+    let tokens: Vec<Token> = (0..4).map(|_| engine.submit(Ticket::default(), cluster_all()).unwrap()).collect();
     work_all(&engine);
     let kept: Vec<Token> = engine.jobs(Queue::FaceClustering).iter().map(|job| job.token).collect();
     assert_eq!(kept, tokens[2..]);
@@ -622,7 +693,7 @@ fn r79_cancelled_jobs_are_forgotten_too_and_age_counts_without_new_jobs() {
     let retention = Retention { age: Duration::from_secs(500), count: 2 };
     let engine = open(&Mortal::with(Map::new(), u64::MAX), Settings { retention, ..settings(&folder) });
     for _ in 0..10 {
-        let token = engine.submit(cluster_all()).unwrap();
+        let token = engine.submit(Ticket::default(), cluster_all()).unwrap();
         engine.cancel(Queue::FaceClustering, token).unwrap();
     }
     assert_eq!(engine.jobs(Queue::FaceClustering).len(), 2);
@@ -639,9 +710,9 @@ fn r103_a_job_without_synchronisation_sees_the_last_one() {
     let engine = fresh(&folder);
     let faces_seen = |sync| {
         let task = ClusterTask { database: Some("d".to_owned()), sync, ..ClusterTask::default() };
-        let token = engine.submit(Task::Cluster(task)).unwrap();
+        let token = engine.submit(Ticket::default(), Task::Cluster(task)).unwrap();
         work_all(&engine);
-        match engine.job(Queue::FaceClustering, token).unwrap().result {
+        match engine.job(Queue::FaceClustering, token).unwrap().result().cloned() {
             Some(JobResult::Clustering(outcome)) => outcome.n_faces,
             other => panic!("{other:?}"),
         }
@@ -673,7 +744,7 @@ fn r101_databases_of_different_models_are_not_clustered_together() {
         engine.add_embeddings(&name(database), &identifier("x"), vec![image("1", values)], None).unwrap();
     }
     engine.create_database(&name("empty"), None).unwrap();
-    engine.submit(cluster_all()).unwrap();
+    engine.submit(Ticket::default(), cluster_all()).unwrap();
     work_all(&engine);
     let expected = "FaceClustering Error (the databases have different embedding models: \
         'database=a' has 'cosine' of dimension 2, 'database=b' has 'cosine' of dimension 3)\n";
@@ -692,7 +763,7 @@ fn r174_an_import_is_all_or_nothing_and_repeating_it_changes_nothing() {
     let run = |text: &str| {
         let token = import(&engine, "people", text).unwrap();
         work_all(&engine);
-        match engine.job(Queue::ImportFaceDatabase, token).unwrap().result {
+        match engine.job(Queue::ImportFaceDatabase, token).unwrap().result().cloned() {
             Some(JobResult::Import(outcome)) => format!("{} {}", outcome.n_faces, outcome.n_images),
             Some(JobResult::Fault { text, .. }) => text,
             other => panic!("{other:?}"),

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
+use std::ops::Bound;
 
 use crate::job::Timestamp;
 use crate::store::{Entry, Scan, StoreError};
@@ -24,13 +25,36 @@ enum Past {
     /// Not there.
     Unborn,
     /// As now, but for the rows that differ: their value then.
-    Changed(BTreeMap<Vec<u8>, Option<Vec<u8>>>),
+    Changed(Before),
+}
+
+/// The rows that have changed since some moment, with their value then; what is as it was then is not here.
+#[derive(Debug, Default)]
+pub(super) struct Before(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
+
+impl Before {
+    /// Notes that the row `key` changes from `old` to `new`.
+    pub(super) fn change(&mut self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
+        let then = self.0.remove(key).unwrap_or_else(|| old.map(<[u8]>::to_vec));
+        if then.as_deref() != new {
+            self.0.insert(key.to_vec(), then);
+        }
+    }
+
+    /// The rows under `prefix` and behind `after` as they were then, given those rows as they are.
+    pub(super) fn behind<'a>(&'a self, prefix: &[u8], after: &[u8], present: Scan<'a>) -> Scan<'a> {
+        let prefix = prefix.to_vec();
+        let before = self.0.range::<[u8], _>((Bound::Excluded(after), Bound::Unbounded));
+        let before: Remembered<'a> = Box::new(before.take_while(move |(key, _)| key.starts_with(&prefix)));
+        let mut merge = Merge { present: present.peekable(), before: before.peekable() };
+        Box::new(std::iter::from_fn(move || merge.next_entry().transpose()))
+    }
 }
 
 impl View {
     /// The present, at `now`.
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { synced: now, past: Past::Changed(BTreeMap::new()) }
+        Self { synced: now, past: Past::Changed(Before::default()) }
     }
 
     /// A database that came into being after `synced`: it has no images then.
@@ -45,25 +69,25 @@ impl View {
 
     /// Notes that the row `key` changes from `old` to `new`.
     pub(super) fn change(&mut self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
-        let Past::Changed(before) = &mut self.past else { return };
-        let then = before.remove(key).unwrap_or_else(|| old.map(<[u8]>::to_vec));
-        if then.as_deref() != new {
-            before.insert(key.to_vec(), then);
+        if let Past::Changed(before) = &mut self.past {
+            before.change(key, old, new);
         }
     }
 
     /// The rows as they were then, given the rows as they are.
     pub(super) fn past<'a>(&'a self, present: Scan<'a>) -> Scan<'a> {
         let Past::Changed(before) = &self.past else { return Box::new(std::iter::empty()) };
-        let mut merge = Merge { present: present.peekable(), before: before.iter().peekable() };
-        Box::new(std::iter::from_fn(move || merge.next_entry().transpose()))
+        before.behind(b"", b"", present)
     }
 }
+
+/// Rows and what they were.
+type Remembered<'a> = Box<dyn Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)> + 'a>;
 
 /// Two ordered streams of rows; where both have a key, the remembered one counts.
 struct Merge<'a> {
     present: Peekable<Scan<'a>>,
-    before: Peekable<std::collections::btree_map::Iter<'a, Vec<u8>, Option<Vec<u8>>>>,
+    before: Peekable<Remembered<'a>>,
 }
 
 impl Merge<'_> {
@@ -132,6 +156,6 @@ mod tests {
         let mut view = View::new(Timestamp(0));
         view.change(b"k", None, Some(b"v"));
         view.change(b"k", Some(b"v"), None);
-        assert!(matches!(view.past, Past::Changed(before) if before.is_empty()));
+        assert!(matches!(view.past, Past::Changed(Before(rows)) if rows.is_empty()));
     }
 }

@@ -16,7 +16,7 @@ use ::csv::Writer;
 
 use super::lines::{Line, Lines};
 use super::read::{Limits, Progress, Records, Unit};
-use super::{BadRow, ExchangeError, Format, Place, Record, shown};
+use super::{BadRow, Entry, ExchangeError, Format, Place, Record, shown};
 
 const IDS: [&str; 2] = ["identifier", "imagelabel"];
 
@@ -54,13 +54,13 @@ impl Csv {
 }
 
 impl Records for Csv {
-    fn next_record(&mut self) -> Option<Result<Record, ExchangeError>> {
+    fn next_entry(&mut self) -> Option<Result<Entry, ExchangeError>> {
         let row = match next_row(&mut self.lines) {
             Ok(row) => row?,
             Err(error) => return Some(Err(error)),
         };
         let record = row.fields.and_then(|fields| Self::record(self.dimension, row.line, &fields));
-        Some(record.map_err(|reason| BadRow { place: Place::Line, row: row.line, reason }.into()))
+        Some(record.map(Entry::Image).map_err(|reason| BadRow { place: Place::Line, row: row.line, reason }.into()))
     }
 
     fn progress(&self) -> Progress {

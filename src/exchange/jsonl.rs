@@ -2,17 +2,33 @@
 //!
 //! **Promises.** A number is parsed as float32 directly, rounded once, so that the shortest text of a float32 comes
 //! back as the same bits. A field that is not known is a fault that names it: nothing is dropped in silence.
+//!
+//! A face without images has a line of its own, with `identifier` and perhaps `metadata` and without `imagelabel`. Beside
+//! the fields of contract R176 a failed image may have a `reason`, one of the words of R178.
 
 use std::fmt;
 use std::fs::File;
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD as ALPHABET;
+use base64::display::Base64Display;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::lines::{Line, Lines};
 use super::read::{ImageData, Options, Progress, Records, Unit};
-use super::{BadRow, ExchangeError, Format, Place, Record, embedding_of, identifier_of, label_of, shown, tamed};
-use crate::face::{ImageStatus, check_name};
+use super::{
+    BadRow, Entry, ExchangeError, Face, Format, Place, Record, embedding_of, identifier_of, label_of, shown, tamed,
+};
+use crate::face::{FailReason, ImageStatus, check_name};
+
+/// Pictures as text: the standard alphabet, padding optional.
+const PICTURES: GeneralPurpose = GeneralPurpose::new(
+    &ALPHABET,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The records of a JSON lines file.
 pub(super) struct Jsonl {
@@ -28,13 +44,14 @@ impl Jsonl {
 }
 
 impl Records for Jsonl {
-    fn next_record(&mut self) -> Option<Result<Record, ExchangeError>> {
+    fn next_entry(&mut self) -> Option<Result<Entry, ExchangeError>> {
         let Line { number: row, text } = match self.lines.next_line() {
             Ok(line) => line?,
             Err(source) => return Some(Err(ExchangeError::io("read the file")(source))),
         };
-        let record = text.and_then(Object::parse).and_then(|object| object.record(row, self.image_data));
-        Some(record.map_err(|reason| BadRow { place: Place::Line, row, reason }.into()))
+        let image_data = self.image_data;
+        let entry = text.and_then(|text| Object::parse(text, image_data)).and_then(|object| object.entry(row));
+        Some(entry.map_err(|reason| BadRow { place: Place::Line, row, reason }.into()))
     }
 
     fn progress(&self) -> Progress {
@@ -43,7 +60,8 @@ impl Records for Jsonl {
     }
 }
 
-const FIELDS: [&str; 7] = ["identifier", "imagelabel", "status", "model", "embedding", "imagedata", "metadata"];
+const FIELDS: [&str; 8] =
+    ["identifier", "imagelabel", "status", "model", "embedding", "imagedata", "metadata", "reason"];
 
 /// What a line says, unchecked.
 #[derive(Default)]
@@ -54,15 +72,15 @@ struct Object {
     status: Option<String>,
     model: Option<String>,
     embedding: Option<Vec<f32>>,
-    /// Whether there is a picture; it is not kept.
-    image_data: Option<IgnoredAny>,
+    reason: Option<String>,
+    picture: Option<Vec<u8>>,
     metadata: Option<Pairs>,
 }
 
 impl Object {
-    fn parse(line: &str) -> Result<Self, String> {
+    fn parse(line: &str, image_data: ImageData) -> Result<Self, String> {
         let mut json = serde_json::Deserializer::from_str(line);
-        let object = json.deserialize_map(ObjectVisitor).and_then(|object| json.end().map(|()| object));
+        let object = json.deserialize_map(ObjectVisitor { image_data }).and_then(|object| json.end().map(|()| object));
         object.map_err(|error| {
             // The parser sees one line and calls it line 1.
             let text = error.to_string();
@@ -71,15 +89,21 @@ impl Object {
         })
     }
 
-    fn record(self, row: u64, image_data: ImageData) -> Result<Record, String> {
-        let required = |field, value: Option<String>| value.ok_or_else(|| format!("there is no {field}"));
-        let identifier = identifier_of(&required("identifier", self.identifier)?)?;
-        let label = label_of(&required("imagelabel", self.label)?)?;
-        if self.image_data.is_some() && image_data == ImageData::Refuse {
-            return Err(
-                "imagedata holds a picture; pictures cannot be stored yet, import without image data".to_owned()
-            );
+    fn entry(mut self, row: u64) -> Result<Entry, String> {
+        let identifier = self.identifier.take().ok_or("there is no identifier")?;
+        let identifier = identifier_of(&identifier)?;
+        let Pairs(metadata) = self.metadata.take().unwrap_or_default();
+        for (key, value) in &metadata {
+            named("metadata key", key)?;
+            named(&format!("the value of metadata '{}'", shown(key)), value)?;
         }
+        let Some(label) = self.label.take() else {
+            return match self.of_an_image() {
+                None => Ok(Entry::Face(Face { row, identifier, metadata })),
+                Some(field) => Err(format!("there is no imagelabel, but {field}")),
+            };
+        };
+        let label = label_of(&label)?;
         let status = match (self.status, &self.embedding) {
             (Some(status), _) => status.parse().map_err(|_| wrong_status(&status))?,
             (None, Some(_)) => ImageStatus::Trained,
@@ -91,25 +115,45 @@ impl Object {
             (status, Some(_)) => return Err(format!("status is {status}, but there is an embedding")),
             (_, None) => None,
         };
-        let named =
-            |what: &str, text: &str| check_name(text).map_err(|error| format!("{what} '{}': {error}", shown(text)));
+        let reason = match (self.reason, status) {
+            (Some(reason), ImageStatus::Failed) => {
+                let wrong = || format!("reason is '{}', not a word for one", shown(&reason));
+                Some(reason.parse::<FailReason>().map_err(|_| wrong())?)
+            }
+            (Some(_), status) => return Err(format!("status is {status}, but there is a reason for failing")),
+            (None, _) => None,
+        };
         if let Some(model) = &self.model {
             named("model", model)?;
         }
-        let Pairs(metadata) = self.metadata.unwrap_or_default();
-        for (key, value) in &metadata {
-            named("metadata key", key)?;
-            named(&format!("the value of metadata '{}'", shown(key)), value)?;
-        }
-        Ok(Record { row, identifier, label, status, model: self.model, embedding, metadata })
+        let (model, picture) = (self.model, self.picture);
+        Ok(Entry::Image(Record { row, identifier, label, status, model, embedding, reason, picture, metadata }))
     }
+
+    /// A field that is there and belongs to an image.
+    fn of_an_image(&self) -> Option<&'static str> {
+        let is_there = [
+            ("a status", self.status.is_some()),
+            ("a model", self.model.is_some()),
+            ("an embedding", self.embedding.is_some()),
+            ("a picture", self.picture.is_some()),
+            ("a reason", self.reason.is_some()),
+        ];
+        is_there.into_iter().find(|&(_, is_there)| is_there).map(|(field, _)| field)
+    }
+}
+
+fn named(what: &str, text: &str) -> Result<(), String> {
+    check_name(text).map_err(|error| format!("{what} '{}': {error}", shown(text)))
 }
 
 fn wrong_status(status: &str) -> String {
     format!("status is '{}', expected untrained, trained or failed", shown(status))
 }
 
-struct ObjectVisitor;
+struct ObjectVisitor {
+    image_data: ImageData,
+}
 
 impl<'de> Visitor<'de> for ObjectVisitor {
     type Value = Object;
@@ -130,7 +174,9 @@ impl<'de> Visitor<'de> for ObjectVisitor {
                 "status" => object.status = map.next_value()?,
                 "model" => object.model = map.next_value()?,
                 "embedding" => object.embedding = map.next_value()?,
-                "imagedata" => object.image_data = map.next_value()?,
+                "imagedata" if self.image_data == ImageData::LeaveOut => drop(map.next_value::<IgnoredAny>()?),
+                "imagedata" => object.picture = map.next_value::<Option<Picture>>()?.map(|Picture(bytes)| bytes),
+                "reason" => object.reason = map.next_value()?,
                 "metadata" => object.metadata = map.next_value()?,
                 other => {
                     let (known, field) = (nearest(other), shown(other));
@@ -141,6 +187,30 @@ impl<'de> Visitor<'de> for ObjectVisitor {
             object.seen.push(field);
         }
         Ok(object)
+    }
+}
+
+/// A picture in base64.
+struct Picture(Vec<u8>);
+
+impl<'de> serde::Deserialize<'de> for Picture {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(PictureVisitor)
+    }
+}
+
+struct PictureVisitor;
+
+impl Visitor<'_> for PictureVisitor {
+    type Value = Picture;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a picture in base64")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Picture, E> {
+        let refused = |error| E::custom(format_args!("imagedata is not base64: {error}"));
+        PICTURES.decode(text).map(Picture).map_err(refused)
     }
 }
 
@@ -232,8 +302,29 @@ struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
     embedding: Option<&'a [f32]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imagedata: Option<Pixels<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "as_object")]
     metadata: &'a [(String, String)],
+}
+
+/// The line of a face without images.
+#[derive(Serialize)]
+struct WrittenFace<'a> {
+    identifier: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "as_object")]
+    metadata: &'a [(String, String)],
+}
+
+/// A picture, written in base64.
+struct Pixels<'a>(&'a [u8]);
+
+impl Serialize for Pixels<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
 }
 
 fn as_object<S: serde::Serializer>(pairs: &&[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -255,11 +346,21 @@ pub(super) fn write_line(output: &mut impl std::io::Write, record: &Record) -> R
         status: record.status.as_str(),
         model: record.model.as_deref(),
         embedding: record.embedding.as_ref().map(crate::face::Embedding::values),
+        reason: record.reason.map(FailReason::as_str),
+        imagedata: record.picture.as_deref().map(Pixels),
         metadata: &record.metadata,
     };
-    let failed = ExchangeError::io("write the file");
-    serde_json::to_writer(&mut *output, &written)
+    write_object(output, &written)
+}
+
+/// Writes the line of a face without images.
+pub(super) fn write_face(output: &mut impl std::io::Write, face: &Face) -> Result<(), ExchangeError> {
+    write_object(output, &WrittenFace { identifier: face.identifier.as_str(), metadata: &face.metadata })
+}
+
+fn write_object(output: &mut impl std::io::Write, object: &impl Serialize) -> Result<(), ExchangeError> {
+    serde_json::to_writer(&mut *output, object)
         .map_err(std::io::Error::from)
         .and_then(|()| output.write_all(b"\n"))
-        .map_err(failed)
+        .map_err(ExchangeError::io("write the file"))
 }

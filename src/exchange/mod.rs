@@ -66,11 +66,11 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::face::{Embedding, Identifier, ImageLabel, ImageStatus};
+use crate::face::{Embedding, FailReason, Identifier, ImageLabel, ImageStatus};
 
 pub use error::{ArrayProblem, BadRow, ExchangeError, Place};
 pub use read::{ImageData, Limits, Options, Progress, Reader, Source, Unit};
-pub use write::Writer;
+pub use write::{Complete, GoOn, Writer};
 
 /// The formats of a file of faces (contract R176).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -145,8 +145,33 @@ pub struct Record {
     pub model: Option<String>,
     /// The embedding.
     pub embedding: Option<Embedding>,
+    /// Why a failed image has none, where the file says so (JSON lines only).
+    pub reason: Option<FailReason>,
+    /// The picture, its bytes as they were stored (JSON lines only, and only if asked for).
+    pub picture: Option<Vec<u8>>,
     /// Key and value, in the order of the file, no key twice (JSON lines only, on the first line of a face).
     pub metadata: Vec<(String, String)>,
+}
+
+/// A face without images, which only JSON lines can say: a line with `identifier` and perhaps `metadata`, and with no
+/// `imagelabel`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Face {
+    /// Its line in the file, from 1.
+    pub row: u64,
+    /// Who.
+    pub identifier: Identifier,
+    /// Key and value, in the order of the file, no key twice.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// What one line or row of a file says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// There is an image.
+    Image(Record),
+    /// There is a face; by this line alone it has no images.
+    Face(Face),
 }
 
 impl Record {
@@ -159,6 +184,8 @@ impl Record {
             status: ImageStatus::Trained,
             model: None,
             embedding: Some(embedding_of(numbers)?),
+            reason: None,
+            picture: None,
             metadata: Vec::new(),
         })
     }

@@ -10,7 +10,7 @@ use super::array::{Rows, check_size};
 use super::csv::{IdsFile, check_dimension, write_header, write_row};
 use super::header::Header;
 use super::read::{Limits, Progress, Records, Unit};
-use super::{ArrayProblem, BadRow, ExchangeError, Format, Place, Record};
+use super::{ArrayProblem, BadRow, Entry, ExchangeError, Format, Place, Record};
 use crate::face::Embedding;
 
 const WHAT: &str = "the npy file";
@@ -54,11 +54,11 @@ impl Npy {
 }
 
 impl Records for Npy {
-    fn next_record(&mut self) -> Option<Result<Record, ExchangeError>> {
+    fn next_entry(&mut self) -> Option<Result<Entry, ExchangeError>> {
         match self.read() {
             Ok(record) => {
                 let bad = |reason| BadRow { place: Place::Row, row: self.rows.read(), reason }.into();
-                record.map(|record| record.map_err(bad))
+                record.map(|record| record.map(Entry::Image).map_err(bad))
             }
             Err(error) => Some(Err(error)),
         }

@@ -150,7 +150,7 @@ fn first_of_each_name(names: &Texts) -> Vec<u64> {
 }
 
 impl Records for Npz {
-    fn next_record(&mut self) -> Option<Result<Record, ExchangeError>> {
+    fn next_entry(&mut self) -> Option<Result<super::Entry, ExchangeError>> {
         let numbers = match self.rows.next_row() {
             Ok(Some(numbers)) => numbers,
             Ok(None) => {
@@ -162,7 +162,7 @@ impl Records for Npz {
         };
         let row = self.rows.read();
         let record = numbers.and_then(|numbers| self.ids.record((row - 1) as usize, row, numbers));
-        Some(record.map_err(|reason| BadRow { place: Place::Row, row, reason }.into()))
+        Some(record.map(super::Entry::Image).map_err(|reason| BadRow { place: Place::Row, row, reason }.into()))
     }
 
     fn progress(&self) -> Progress {

@@ -15,6 +15,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::csv::check_dimension;
 use super::npy::single;
+use super::write::GoOn;
 use super::{ExchangeError, Format, Record};
 use crate::face::Embedding;
 
@@ -61,17 +62,18 @@ impl NpzFile {
         self.labels.push(record.label.as_str())
     }
 
-    pub(super) fn finish(self) -> Result<(), ExchangeError> {
+    /// Puts the archive together; `go_on` is asked now and then, and its error ends it.
+    pub(super) fn finish(self, go_on: &mut GoOn<'_>) -> Result<(), ExchangeError> {
         let rows = self.rows;
         let mut zip = ZipWriter::new(BufWriter::new(self.target));
         let shape = [rows, self.dimension as u64];
         let bytes = shape[0] * shape[1] * 4;
         begin(&mut zip, "embeddings", CompressionMethod::Stored, bytes, &single(), &shape)?;
         read_back(self.numbers)
-            .and_then(|mut numbers| io::copy(&mut numbers, &mut zip))
+            .and_then(|numbers| io::copy(&mut Asking { input: numbers, go_on: &mut *go_on }, &mut zip))
             .map_err(ExchangeError::io("write the file"))?;
-        self.identifiers.copy("identifiers", rows, &mut zip)?;
-        self.labels.copy("imagelabels", rows, &mut zip)?;
+        self.identifiers.copy("identifiers", rows, &mut zip, go_on)?;
+        self.labels.copy("imagelabels", rows, &mut zip, go_on)?;
         let mut output = zip.finish().map_err(packing)?;
         output.flush().map_err(ExchangeError::io("write the file"))
     }
@@ -95,19 +97,39 @@ impl TextColumn {
         self.lines.write_all(b"\n")
     }
 
-    fn copy(self, array: &str, rows: u64, zip: &mut ZipWriter<BufWriter<File>>) -> Result<(), ExchangeError> {
+    fn copy(
+        self,
+        array: &str,
+        rows: u64,
+        zip: &mut ZipWriter<BufWriter<File>>,
+        go_on: &mut GoOn<'_>,
+    ) -> Result<(), ExchangeError> {
         let (width, failed) = (self.width, |error| ExchangeError::io("write the file")(error));
         let dtype = DType::new_scalar(format!("<U{width}").parse().expect("npyz knows unicode"));
         let element_bytes = 4 * width;
         begin(zip, array, CompressionMethod::Deflated, rows * element_bytes, &dtype, &[rows])?;
         let mut element = Vec::new();
         for line in read_back(self.lines).map_err(failed)?.lines() {
+            go_on().map_err(failed)?;
             element.clear();
             element.extend(line.map_err(failed)?.chars().flat_map(|character| u32::from(character).to_le_bytes()));
             element.resize(element_bytes as usize, 0);
             zip.write_all(&element).map_err(failed)?;
         }
         Ok(())
+    }
+}
+
+/// A reader that asks before every read whether to go on.
+struct Asking<'a, 'b, R> {
+    input: R,
+    go_on: &'a mut GoOn<'b>,
+}
+
+impl<R: Read> Read for Asking<'_, '_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (self.go_on)()?;
+        self.input.read(buffer)
     }
 }
 

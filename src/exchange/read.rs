@@ -7,7 +7,7 @@ use std::io::Seek;
 use std::iter::FusedIterator;
 use std::path::Path;
 
-use super::{ExchangeError, Format, Record, csv, ids_path_beside, jsonl, npy, npz};
+use super::{Entry, ExchangeError, Format, Record, csv, ids_path_beside, jsonl, npy, npz};
 
 /// What a file may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +29,12 @@ impl Default for Limits {
     }
 }
 
-/// What becomes of the pictures in a JSON lines file. They cannot be stored yet.
+/// What becomes of the pictures in a JSON lines file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ImageData {
-    /// A record with a picture is a bad one, so that no picture is lost unnoticed.
+    /// They are read.
     #[default]
-    Refuse,
+    Take,
     /// Pictures are passed over (`includeimagedata=false`).
     LeaveOut,
 }
@@ -94,13 +94,14 @@ pub enum Unit {
 
 /// What the formats have in common.
 pub(super) trait Records {
-    /// The next record. Not called again after none or an error other than a bad row.
-    fn next_record(&mut self) -> Option<Result<Record, ExchangeError>>;
+    /// The next record or face. Not called again after none or an error other than a bad row.
+    fn next_entry(&mut self) -> Option<Result<Entry, ExchangeError>>;
 
     fn progress(&self) -> Progress;
 }
 
-/// The records of a file of faces, one at a time.
+/// The records of a file of faces, one at a time. As an iterator it passes over faces without images; those are seen by
+/// [`next_entry`](Self::next_entry).
 pub struct Reader {
     records: Box<dyn Records + Send>,
     state: State,
@@ -132,6 +133,24 @@ impl Reader {
         Ok(Self { records, state: State::Reading, left: limit, limit })
     }
 
+    /// The next record, or face without images; none behind the last, and behind an error other than a bad row.
+    pub fn next_entry(&mut self) -> Option<Result<Entry, ExchangeError>> {
+        if self.state == State::Ended {
+            return None;
+        }
+        let mut next = self.records.next_entry();
+        if matches!(next, Some(Ok(_) | Err(ExchangeError::BadRow(_)))) {
+            match self.left.checked_sub(1) {
+                Some(left) => self.left = left,
+                None => next = Some(Err(ExchangeError::TooManyRows { limit: self.limit })),
+            }
+        }
+        if !matches!(next, Some(Ok(_) | Err(ExchangeError::BadRow(_)))) {
+            self.state = State::Ended;
+        }
+        next
+    }
+
     /// How many records there are, bad ones included, if the format says so beforehand (NPY and NPZ).
     pub fn len_hint(&self) -> Option<u64> {
         let progress = self.progress();
@@ -154,20 +173,13 @@ impl Iterator for Reader {
     type Item = Result<Record, ExchangeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.state == State::Ended {
-            return None;
-        }
-        let mut next = self.records.next_record();
-        if matches!(next, Some(Ok(_) | Err(ExchangeError::BadRow(_)))) {
-            match self.left.checked_sub(1) {
-                Some(left) => self.left = left,
-                None => next = Some(Err(ExchangeError::TooManyRows { limit: self.limit })),
+        loop {
+            match self.next_entry()? {
+                Ok(Entry::Image(record)) => return Some(Ok(record)),
+                Ok(Entry::Face(_)) => {}
+                Err(error) => return Some(Err(error)),
             }
         }
-        if !matches!(next, Some(Ok(_) | Err(ExchangeError::BadRow(_)))) {
-            self.state = State::Ended;
-        }
-        next
     }
 }
 

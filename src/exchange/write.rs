@@ -10,7 +10,7 @@ use std::path::Path;
 use super::npy::NpyFiles;
 use super::npz_write::NpzFile;
 use super::whole::{WholeFile, directory};
-use super::{ExchangeError, Format, Record, csv, ids_path_beside, jsonl};
+use super::{ExchangeError, Face, Format, Record, csv, ids_path_beside, jsonl};
 use crate::face::Embedding;
 
 /// A file of faces being written.
@@ -20,6 +20,9 @@ pub struct Writer {
     written: u64,
     state: State,
 }
+
+/// Says whether to go on, by an error if not.
+pub type GoOn<'a> = dyn FnMut() -> std::io::Result<()> + 'a;
 
 /// Whether what was written so far is whole records.
 #[derive(Debug, PartialEq)]
@@ -41,8 +44,24 @@ impl Writer {
         if ids.is_some() && format != Format::Npy {
             return Err(ExchangeError::Ids { format });
         }
+        Self::with(path, format, ids, WholeFile::create)
+    }
+
+    /// Begins a file that replaces none, nor does the ids file beside an NPY. What is being written has names that begin
+    /// with `temporary`, so that a later run can find and replace what this one leaves when it is killed.
+    pub fn create_new(path: &Path, format: Format, temporary: &str) -> Result<Self, ExchangeError> {
+        let mut names = ["", ".ids"].into_iter().map(|ending| format!("{temporary}{ending}"));
+        Self::with(path, format, None, |path| WholeFile::create_new(path, &names.next().expect("there are two files")))
+    }
+
+    fn with(
+        path: &Path,
+        format: Format,
+        ids: Option<&Path>,
+        mut create: impl FnMut(&Path) -> std::io::Result<WholeFile>,
+    ) -> Result<Self, ExchangeError> {
         let failed = |error| ExchangeError::io("create the file")(error);
-        let main = WholeFile::create(path).map_err(failed)?;
+        let main = create(path).map_err(failed)?;
         let handle = main.handle().map_err(failed)?;
         let mut files = vec![main];
         let output = match format {
@@ -50,7 +69,7 @@ impl Writer {
             Format::Csv => Output::Csv { rows: ::csv::Writer::from_writer(BufWriter::new(handle)), dimension: None },
             Format::Npy => {
                 let beside = ids_path_beside(path);
-                let ids = WholeFile::create(ids.unwrap_or(&beside)).map_err(failed)?;
+                let ids = create(ids.unwrap_or(&beside)).map_err(failed)?;
                 let ids_handle = ids.handle().map_err(failed)?;
                 // The ids come first to their place: an array is never there with nothing to say whose it is.
                 files.insert(0, ids);
@@ -81,8 +100,25 @@ impl Writer {
         pushed
     }
 
+    /// Writes that there is a face, which has no images. The formats other than JSON lines cannot say it, and do not.
+    pub fn push_face(&mut self, face: &Face) -> Result<(), ExchangeError> {
+        let Output::Jsonl(output) = &mut self.output else { return Ok(()) };
+        jsonl::write_face(output, face).inspect_err(|_| self.state = State::Torn)
+    }
+
     /// Lets the file appear; how many records are in it.
     pub fn finish(self) -> Result<u64, ExchangeError> {
+        self.complete()?.publish()
+    }
+
+    /// Writes the rest. The file is whole then and has not appeared yet.
+    pub fn complete(self) -> Result<Complete, ExchangeError> {
+        self.complete_while(&mut || Ok(()))
+    }
+
+    /// The same, asking now and then whether to go on: of an NPZ all that was written is copied once more. An error ends
+    /// it and is the source of the one returned.
+    pub fn complete_while(self, go_on: &mut GoOn<'_>) -> Result<Complete, ExchangeError> {
         let failed = |error| ExchangeError::io("write the file")(error);
         if self.state == State::Torn {
             return Err(failed(std::io::Error::other("a record before could not be written")));
@@ -96,10 +132,34 @@ impl Writer {
                 rows.flush().map_err(failed)?;
             }
             Output::Npy(files) => files.finish()?,
-            Output::Npz(file) => file.finish()?,
+            Output::Npz(file) => file.finish(go_on)?,
         }
+        Ok(Complete { files: self.files, written: self.written })
+    }
+}
+
+/// A file that is whole and has not appeared yet.
+#[derive(Debug)]
+pub struct Complete {
+    files: Vec<WholeFile>,
+    written: u64,
+}
+
+impl Complete {
+    /// How many records are in it.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// The files in the order in which they will appear: of an NPY the ids file is the first.
+    pub fn files(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().map(WholeFile::file)
+    }
+
+    /// Lets it appear; how many records are in it.
+    pub fn publish(self) -> Result<u64, ExchangeError> {
         for file in self.files {
-            file.publish().map_err(failed)?;
+            file.publish().map_err(ExchangeError::io("write the file"))?;
         }
         Ok(self.written)
     }

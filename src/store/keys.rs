@@ -12,7 +12,10 @@
 //! | `m` | token, identifier | metadata of an identity of such an import |
 //! | `a` | token | database number: an import is committed and to be applied |
 //! | `g` | database number | a database is removed and its rows are to be cleared |
+//! | `q` | queue name | a queue is paused |
 //! | `x` | token | a job is forgotten and its result is to be cleared |
+//! | `p` | picture | no row refers to the file of this picture: it is being written, or to be removed |
+//! | `e` | token | `ExportMark`: the file of an export is whole and about to appear |
 //!
 //! Numbers are big-endian, names are as they are: they hold no byte 0 (contract R13), so that the separator sorts
 //! before every continuation and the order is that of (identifier, label), each byte by byte.
@@ -21,7 +24,7 @@ use std::fmt::Write as _;
 
 use super::StoreError;
 use crate::face::{DatabaseName, Identifier, ImageLabel};
-use crate::job::Token;
+use crate::job::{Queue, Token};
 
 fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
@@ -135,6 +138,11 @@ pub fn staged_image(token: Token, identifier: &Identifier, label: &ImageLabel) -
     key(b's', &[&token.to_bytes(), identifier.as_str().as_bytes(), b"\0", label.as_str().as_bytes()])
 }
 
+/// All staged images of one identity.
+pub fn staged_images_of(token: Token, identifier: &Identifier) -> Vec<u8> {
+    key(b's', &[&token.to_bytes(), identifier.as_str().as_bytes(), b"\0"])
+}
+
 /// The identifier and label in the key of a staged image.
 pub fn staged_names(key: &[u8]) -> Result<(Identifier, ImageLabel), StoreError> {
     key.get(17..).and_then(names).ok_or_else(|| damaged(key))
@@ -180,6 +188,21 @@ pub fn clearance(database: u64) -> Vec<u8> {
     key(b'g', &[&database.to_be_bytes()])
 }
 
+/// All paused queues.
+pub fn paused_queues() -> Vec<u8> {
+    key(b'q', &[])
+}
+
+/// A paused queue.
+pub fn paused_queue(queue: Queue) -> Vec<u8> {
+    key(b'q', &[queue.name().as_bytes()])
+}
+
+/// The queue in the key of a paused one.
+pub fn queue(key: &[u8]) -> Result<Queue, StoreError> {
+    key.get(1..).and_then(text).and_then(Queue::parse).ok_or_else(|| damaged(key))
+}
+
 /// All results to be cleared.
 pub fn forgotten() -> Vec<u8> {
     key(b'x', &[])
@@ -188,6 +211,36 @@ pub fn forgotten() -> Vec<u8> {
 /// The result to be cleared.
 pub fn forgotten_job(token: Token) -> Vec<u8> {
     key(b'x', &[&token.to_bytes()])
+}
+
+/// All pictures that no row refers to.
+pub fn loose_pictures() -> Vec<u8> {
+    key(b'p', &[])
+}
+
+/// A picture that no row refers to.
+pub fn loose_picture(picture: [u8; 16]) -> Vec<u8> {
+    key(b'p', &[&picture])
+}
+
+/// The picture in such a key.
+pub fn picture(key: &[u8]) -> Result<[u8; 16], StoreError> {
+    key.get(1..17).filter(|_| key.len() == 17).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| damaged(key))
+}
+
+/// All exports whose file is about to appear.
+pub fn exports() -> Vec<u8> {
+    key(b'e', &[])
+}
+
+/// An export whose file is about to appear.
+pub fn export(token: Token) -> Vec<u8> {
+    key(b'e', &[&token.to_bytes()])
+}
+
+/// Whether a key is that of an image of a database.
+pub fn is_image(key: &[u8]) -> bool {
+    key.first() == Some(&b'i')
 }
 
 /// The token in the key of a job, result or staged record.

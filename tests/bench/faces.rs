@@ -77,6 +77,8 @@ fn write(asked: &Asked) -> Result<(), ExchangeError> {
             status: ImageStatus::Trained,
             model: None,
             embedding: Some(Embedding::new(face).expect("of unit length")),
+            reason: None,
+            picture: None,
             metadata: Vec::new(),
         };
         if failure.is_none() {

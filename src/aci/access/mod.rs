@@ -16,7 +16,7 @@ pub use clients::{ClientError, Clients};
 pub use secret::{MIN_SECRET, Secret, SecretError, bearer};
 
 /// What somebody may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Look at things on the ACI port.
     Query,

@@ -2,20 +2,69 @@
 
 use std::io;
 
-use super::{Actions, Write, cut, fault};
-use crate::aci::{Answer, Code, Fault, Parameters};
+use super::queued::Wanted;
+use super::table::{Action, Needs, Way, example};
+use super::{Actions, Caller, Prepare, Write, cut};
+use crate::aci::parameter::optional;
+use crate::aci::{Answer, Code, Fault, Form, Parameters, Role};
 use crate::cluster::{MatchScope, Method, Search};
 use crate::engine::{ClusterTask, ClusteringOutcome, ResultFace, Task};
 use crate::face::{DatabaseName, FaceId};
-use crate::job::{Timestamp, Token};
+use crate::job::{Queue, Timestamp, Token};
 
-pub(super) fn face_clustering<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let task = parameters.read(&[], |p| {
+/// The rows of this family.
+pub(super) const ACTIONS: &[Action] = &[Action {
+    name: "FaceClustering",
+    about: "Compares every trained image with every other, groups the images of one person, and lists each image's best matches.",
+    needs: Needs::Role(Role::Admin),
+    way: Way::Queued(Queue::FaceClustering),
+    parameters: &[
+        optional("database", Form::Name, "all, clustered together", "The database to process."),
+        optional(
+            "clusterthreshold",
+            Form::Threshold,
+            "50",
+            "Every pair inside a cluster has at least this confidence.",
+        ),
+        optional("outputthreshold", Form::Threshold, "50", "A match is listed only with at least this confidence."),
+        optional(
+            "maxresults",
+            Form::Integer(0, u64::MAX),
+            "all",
+            "At most so many matches for each image, the best; 0 lists none.",
+        ),
+        optional(
+            "syncdatabase",
+            Form::Boolean,
+            "true",
+            "See every change up to the start of the job; false: as of the last synchronisation.",
+        ),
+        optional(
+            "search",
+            Form::Choice(&["auto", "exact", "hnsw"]),
+            "auto",
+            "How pairs are looked for; what is found is always proven.",
+        ),
+        optional(
+            "matchscope",
+            Form::Choice(&["all", "cluster"]),
+            "all",
+            "List matches everywhere, or only in the image's own cluster.",
+        ),
+        optional("audit", Form::Boolean, "false", "Keep an identity audit with the result. Not offered yet."),
+    ],
+    answer: "clusters with cluster with face: database, identifier, imagelabel, match: confidence, database, identifier, imagelabel",
+    example: example!("FaceClustering", "/action=FaceClustering&database=people&maxresults=5"),
+    prepare: Prepare::Elements(face_clustering),
+}];
+
+fn face_clustering<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let (wanted, task) = parameters.read(|p| {
         refuse_unbuilt(p, "audit")?;
-        refuse_unbuilt(p, "synchronous")?;
+        let wanted = Wanted::read(p)?;
         let default = ClusterTask::default();
         let hundredths = |name: &str| Ok(p.threshold(name)?.map(|threshold| threshold.least().hundredths()));
-        Ok(ClusterTask {
+        let task = ClusterTask {
             database: p.name("database", DatabaseName::new)?.map(|name| name.as_str().to_owned()),
             cluster_threshold: hundredths("clusterthreshold")?.unwrap_or(default.cluster_threshold),
             output_threshold: hundredths("outputthreshold")?.unwrap_or(default.output_threshold),
@@ -25,10 +74,10 @@ pub(super) fn face_clustering<'a>(actions: &'a Actions, parameters: &mut Paramet
             scope: p
                 .choice("matchscope", &[("all", MatchScope::All), ("cluster", MatchScope::Cluster)])?
                 .unwrap_or(default.scope),
-        })
+        };
+        Ok((wanted, task))
     })?;
-    let token = actions.engine.submit(Task::Cluster(task)).map_err(|error| fault(&error))?;
-    Ok(Box::new(move |answer| answer.value("token", token)))
+    wanted.submit(actions, caller, |engine, ticket| engine.submit(ticket, Task::Cluster(task)))
 }
 
 /// Refuses what the contract has and this version does not: answering as if it had not been given would mislead.

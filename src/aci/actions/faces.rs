@@ -1,140 +1,125 @@
-//! Databases, faces and images (contract chapter 7, R173).
+//! Faces (contract R127-R130, R178).
 
-use std::collections::BTreeSet;
-
-use super::{Actions, Write, cut, fault, nothing};
-use crate::aci::{Answer, Code, Fault, Parameters, Upload};
-use crate::engine::{ErrorKind, FaceInfo, ListFrom};
-use crate::face::{DatabaseName, Embedding, Identifier, ImageLabel, ImageStatus};
+use super::table::{Action, Needs, Way, example};
+use super::{Actions, Caller, Prepare, Write, cut, fault, nothing};
+use crate::aci::parameter::{optional, required};
+use crate::aci::{Answer, Fault, Form, Parameters, Role};
+use crate::engine::{ErrorKind, FaceInfo, ImageInfo, ListFrom};
+use crate::face::{DatabaseName, FailReason, Identifier, ImageStatus};
 
 /// Faces read from the store at a time while a list is written.
 const FACES_PER_PAGE: usize = 256;
 
-pub(super) fn create_database<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let (database, model) = parameters.read(&["database"], |p| {
-        Ok((p.required_name("database", DatabaseName::new)?, p.text("model").map(str::to_owned)))
-    })?;
-    actions.engine.create_database(&database, model.as_deref()).map_err(|error| fault(&error))?;
-    Ok(nothing())
-}
+/// The rows of this family.
+pub(super) const ACTIONS: &[Action] = &[
+    Action {
+        name: "ListFaces",
+        about: "Lists the faces of a database, in identifier order.",
+        needs: Needs::Role(Role::Query),
+        way: Way::AtOnce,
+        parameters: &[
+            required("database", Form::Name, "The database."),
+            optional("identifier", Form::Names, "all", "Only these faces."),
+            optional("imagestatus", Form::Boolean, "false", "Show each face's images with their status."),
+            optional("failreason", Form::Boolean, "false", "With imagestatus: show why images failed."),
+            optional("metadata", Form::Boolean, "false", "Show each face's metadata."),
+            optional("maxresults", Form::Integer(0, u64::MAX), "all", "At most so many faces."),
+            optional("start", Form::Integer(1, u64::MAX), "1", "The number of the first face shown."),
+        ],
+        answer: "entry with, for each face: identifier, numimages, numtrained, numfailed, numuntrained, (images with image: label, status, hasimagedata, (reason)), (metadata with item: key, value)",
+        example: example!("ListFaces", "/action=ListFaces&database=people&imagestatus=true&metadata=true"),
+        prepare: Prepare::Elements(list_faces),
+    },
+    Action {
+        name: "MoveFace",
+        about: "Moves a face to another database with its images and metadata. To a database of another model the images go without their training.",
+        needs: Needs::Role(Role::Admin),
+        way: Way::AtOnce,
+        parameters: &[
+            required("database", Form::Name, "The database."),
+            required("identifier", Form::Name, "The face."),
+            required("newdatabase", Form::Name, "The database it moves to."),
+        ],
+        answer: "nothing",
+        example: example!("MoveFace", "/action=MoveFace&database=people&identifier=JohnSmith&newdatabase=staff"),
+        prepare: Prepare::Elements(move_face),
+    },
+    Action {
+        name: "NewFace",
+        about: "Makes a face without images.",
+        needs: Needs::Role(Role::Admin),
+        way: Way::AtOnce,
+        parameters: &[
+            required("database", Form::Name, "The database."),
+            optional("identifier", Form::Name, "generated", "The name of the new face."),
+        ],
+        answer: "identifier",
+        example: example!("NewFace", "/action=NewFace&database=people&identifier=Moneypenny"),
+        prepare: Prepare::Elements(new_face),
+    },
+    Action {
+        name: "RemoveFace",
+        about: "Removes a face with its images and metadata.",
+        needs: Needs::Role(Role::Admin),
+        way: Way::AtOnce,
+        parameters: &[
+            required("database", Form::Name, "The database."),
+            required("identifier", Form::Name, "The face."),
+        ],
+        answer: "nothing",
+        example: example!("RemoveFace", "/action=RemoveFace&database=people&identifier=JohnSmith"),
+        prepare: Prepare::Elements(remove_face),
+    },
+    Action {
+        name: "RenameFace",
+        about: "Gives a face another identifier.",
+        needs: Needs::Role(Role::Admin),
+        way: Way::AtOnce,
+        parameters: &[
+            required("database", Form::Name, "The database."),
+            required("identifier", Form::Name, "The face."),
+            required("newidentifier", Form::Name, "Its new identifier."),
+        ],
+        answer: "nothing",
+        example: example!(
+            "RenameFace",
+            "/action=RenameFace&database=people&identifier=JamesBond007&newidentifier=Moneypenny"
+        ),
+        prepare: Prepare::Elements(rename_face),
+    },
+];
 
-pub(super) fn list_databases<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    parameters.read(&[], |_| Ok(()))?;
-    let databases = actions.engine.list_databases().map_err(|error| fault(&error))?;
-    Ok(Box::new(move |answer| {
-        for database in databases {
-            answer.open("database")?;
-            answer.value("database", database.name)?;
-            answer.value("numentries", database.n_faces)?;
-            answer.close("database")?;
-        }
-        Ok(())
-    }))
-}
-
-pub(super) fn remove_database<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let database = parameters.read(&["database"], |p| p.required_name("database", DatabaseName::new))?;
-    actions.engine.remove_database(&database).map_err(|error| fault(&error))?;
-    Ok(nothing())
-}
-
-pub(super) fn sync_faces<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let database = parameters.read(&[], |p| p.name("database", DatabaseName::new))?;
-    actions.engine.sync_faces(database.as_ref()).map_err(|error| fault(&error))?;
-    Ok(nothing())
-}
-
-pub(super) fn new_face<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let (database, identifier) = parameters.read(&["database"], |p| {
-        Ok((p.required_name("database", DatabaseName::new)?, p.name("identifier", Identifier::new)?))
-    })?;
+fn new_face<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let (database, identifier) = parameters
+        .read(|p| Ok((p.required_name("database", DatabaseName::new)?, p.name("identifier", Identifier::new)?)))?;
     let identifier = actions.engine.new_face(&database, identifier.as_ref()).map_err(|error| fault(&error))?;
     Ok(Box::new(move |answer| answer.value("identifier", identifier)))
 }
 
-pub(super) fn remove_face<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let (database, identifier) = parameters.read(&["database", "identifier"], face_names)?;
+fn remove_face<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let (database, identifier) = parameters.read(face_names)?;
     actions.engine.remove_face(&database, &identifier).map_err(|error| fault(&error))?;
     Ok(nothing())
 }
 
-fn face_names(parameters: &Parameters) -> Result<(DatabaseName, Identifier), Fault> {
+fn rename_face<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let ((database, identifier), new) =
+        parameters.read(|p| Ok((face_names(p)?, p.required_name("newidentifier", Identifier::new)?)))?;
+    actions.engine.rename_face(&database, &identifier, &new).map_err(|error| fault(&error))?;
+    Ok(nothing())
+}
+
+fn move_face<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let ((database, identifier), new) =
+        parameters.read(|p| Ok((face_names(p)?, p.required_name("newdatabase", DatabaseName::new)?)))?;
+    actions.engine.move_face(&database, &identifier, &new).map_err(|error| fault(&error))?;
+    Ok(nothing())
+}
+
+/// Database and identifier.
+pub(super) fn face_names(parameters: &Parameters) -> Result<(DatabaseName, Identifier), Fault> {
     let database = parameters.required_name("database", DatabaseName::new)?;
     Ok((database, parameters.required_name("identifier", Identifier::new)?))
-}
-
-/// AddFaceImages with embeddings; pictures are not offered yet.
-pub(super) fn add_images<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    for name in ["imagedata", "imagepath"] {
-        if parameters.is_given(name) {
-            return Err(Fault::new(Code::NotOffered, format!("'{name}' is not offered yet: give 'embedding'")));
-        }
-    }
-    let required = ["database", "identifier", "embedding"];
-    let (database, identifier, labels, embeddings, model) = parameters.read(&required, |p| {
-        let (database, identifier) = face_names(p)?;
-        let labels = p.names("imagelabels", ImageLabel::new)?;
-        let embeddings = p.uploads("embedding").iter().map(embedding).collect::<Result<Vec<_>, _>>()?;
-        Ok((database, identifier, labels, embeddings, p.text("model").map(str::to_owned)))
-    })?;
-    let images = with_labels(labels, embeddings)?;
-    let labels = actions.engine.add_embeddings(&database, &identifier, images, model.as_deref());
-    let labels = labels.map_err(|error| fault(&error))?;
-    Ok(Box::new(move |answer| {
-        answer.open("images")?;
-        for (index, label) in labels.into_iter().enumerate() {
-            answer.open("image")?;
-            answer.value("index", index + 1)?;
-            answer.value("label", label)?;
-            answer.close("image")?;
-        }
-        answer.close("images")
-    }))
-}
-
-/// Labels go with images one to one, or not at all (R132).
-fn with_labels(
-    labels: Option<Vec<ImageLabel>>,
-    embeddings: Vec<Embedding>,
-) -> Result<Vec<(Option<ImageLabel>, Embedding)>, Fault> {
-    let Some(labels) = labels else {
-        return Ok(embeddings.into_iter().map(|embedding| (None, embedding)).collect());
-    };
-    if labels.len() != embeddings.len() {
-        let text = format!("'imagelabels' names {} labels for {} embeddings", labels.len(), embeddings.len());
-        return Err(Fault::new(Code::CountsDisagree, text));
-    }
-    let mut seen = BTreeSet::new();
-    if let Some(label) = labels.iter().find(|&label| !seen.insert(label)) {
-        return Err(Fault::new(Code::CountsDisagree, format!("'imagelabels' names '{label}' twice")));
-    }
-    Ok(labels.into_iter().map(Some).zip(embeddings).collect())
-}
-
-/// The embedding in an upload: little-endian 32-bit floats, or numbers as text (R173).
-fn embedding(upload: &Upload) -> Result<Embedding, Fault> {
-    let refused = |reason: String| Fault::new(Code::ValueNotValid, format!("'embedding' {reason}"));
-    let bytes = upload.read_all().map_err(|_| Fault::storage())?;
-    let kind = upload.content_type.as_deref().unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    let is_text = ["text/plain", "application/json"].iter().any(|text| kind.eq_ignore_ascii_case(text));
-    let numbers: Vec<f32> = if is_text {
-        let text = std::str::from_utf8(&bytes).map_err(|_| refused("is not UTF-8 text".to_owned()))?.trim();
-        let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-        let number = |(index, text): (usize, &str)| {
-            let text = text.trim();
-            let shown: String = text.chars().take(60).collect();
-            text.parse::<f32>().map_err(|_| refused(format!("has '{shown}' as number {}, not a number", index + 1)))
-        };
-        inner.split(',').enumerate().map(number).collect::<Result<_, _>>()?
-    } else {
-        let (chunks, rest) = bytes.as_chunks::<4>();
-        if !rest.is_empty() {
-            return Err(refused(format!("has {} bytes, not a multiple of 4", bytes.len())));
-        }
-        chunks.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect()
-    };
-    Embedding::new(numbers).map_err(|error| refused(format!("is not valid: {error}")))
 }
 
 /// What ListFaces was asked for.
@@ -142,17 +127,19 @@ struct Listing {
     database: DatabaseName,
     identifiers: Option<Vec<Identifier>>,
     with_images: bool,
+    with_reasons: bool,
     with_metadata: bool,
     skip: u64,
     max: u64,
 }
 
-pub(super) fn list_faces<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let listing = parameters.read(&["database"], |p| {
+fn list_faces<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let listing = parameters.read(|p| {
         Ok(Listing {
             database: p.required_name("database", DatabaseName::new)?,
             identifiers: p.names("identifier", Identifier::new)?,
             with_images: p.boolean("imagestatus")?.unwrap_or(false),
+            with_reasons: p.boolean("failreason")?.unwrap_or(false),
             with_metadata: p.boolean("metadata")?.unwrap_or(false),
             skip: p.integer("start", 1..=u64::MAX)?.unwrap_or(1) - 1,
             max: p.integer("maxresults", 0..=u64::MAX)?.unwrap_or(u64::MAX),
@@ -208,7 +195,10 @@ fn write_face(answer: &mut Answer<'_>, listing: &Listing, face: &FaceInfo) -> st
             answer.open("image")?;
             answer.value("label", &image.label)?;
             answer.text("status", image.status.as_str())?;
-            answer.text("hasimagedata", "false")?;
+            answer.value("hasimagedata", image.has_picture)?;
+            if let Some(reason) = reason(image).filter(|_| listing.with_reasons) {
+                answer.text("reason", reason.as_str())?;
+            }
             answer.close("image")?;
         }
         answer.close("images")?;
@@ -224,4 +214,12 @@ fn write_face(answer: &mut Answer<'_>, listing: &Listing, face: &FaceInfo) -> st
         answer.close("metadata")?;
     }
     answer.close("entry")
+}
+
+/// Why an image failed (R178). One that came as failed, without pixels and without a word, cannot be tried anyway.
+fn reason(image: &ImageInfo) -> Option<FailReason> {
+    if image.status != ImageStatus::Failed {
+        return None;
+    }
+    image.reason.or((!image.has_picture).then_some(FailReason::NoData))
 }

@@ -1,20 +1,55 @@
 //! ImportFaceDatabase (contract R174, R176), and how its result is shown.
 
 use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::path::Path;
 
-use super::clustering::refuse_unbuilt;
-use super::{Actions, Write, fault};
-use crate::aci::{Answer, Code, Fault, Parameters, Upload};
+use super::queued::Wanted;
+use super::table::{Action, Needs, Way, example};
+use super::{Actions, Caller, Prepare, Write, fault};
+use crate::aci::parameter::{depending, optional, required};
+use crate::aci::{Answer, Code, Fault, Form, Parameters, Role, Upload};
 use crate::engine::{ImportOutcome, ImportRequest, ImportTask, Input, OnError};
 use crate::exchange::Format;
 use crate::face::DatabaseName;
+use crate::job::Queue;
 
-pub(super) fn import_database<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let asked = parameters.read(&["database"], |p| {
-        refuse_unbuilt(p, "synchronous")?;
+/// The rows of this family.
+pub(super) const ACTIONS: &[Action] = &[Action {
+    name: "ImportFaceDatabase",
+    about: "Takes a file of faces into a database, all or nothing.",
+    needs: Needs::Role(Role::Admin),
+    way: Way::Queued(Queue::ImportFaceDatabase),
+    parameters: &[
+        required("database", Form::Name, "The database; created if it is not there."),
+        depending("dbdata", Form::Upload, "dbdata or dbpath", "The file."),
+        depending("dbpath", Form::Path, "dbdata or dbpath", "The file, on the server."),
+        depending(
+            "ids",
+            Form::Upload,
+            "with format npy: ids or idspath",
+            "The names of the rows of an array: CSV with the header identifier,imagelabel.",
+        ),
+        depending("idspath", Form::Path, "with format npy: ids or idspath", "The same, on the server."),
+        optional("format", Form::Choice(&["jsonl", "csv", "npy", "npz"]), "by the file", "The format of the file."),
+        optional("model", Form::Text, "the file's, the database's, or cosine", "The embedding model."),
+        optional("includeimagedata", Form::Boolean, "true", "Take pictures in the file."),
+        optional("includemetadata", Form::Boolean, "true", "Take metadata in the file."),
+        optional("onerror", Form::Choice(&["stop", "skip"]), "stop", "What to do about a row that cannot be read."),
+    ],
+    answer: "database, numfaces, numimages (added), numskipped, (skipped with row: number, reason)",
+    example: example!(
+        "ImportFaceDatabase",
+        "/action=ImportFaceDatabase&database=actors&format=csv&dbdata=aWRlbnRpZmllcixpbWFnZWxhYmVsLGUwLGUxCkFubiwxLDEsMAo="
+    ),
+    prepare: Prepare::Elements(import_database),
+}];
+
+fn import_database<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let asked = parameters.read(|p| {
+        let wanted = Wanted::read(p)?;
         let formats: Vec<(&str, Format)> = Format::ALL.into_iter().map(|format| (format.as_str(), format)).collect();
         Ok(Asked {
+            wanted,
             database: p.required_name("database", DatabaseName::new)?,
             format: p.choice("format", &formats)?,
             model: p.text("model").map(str::to_owned),
@@ -46,11 +81,11 @@ pub(super) fn import_database<'a>(actions: &'a Actions, parameters: &mut Paramet
         include_metadata: asked.include_metadata,
         include_image_data: asked.include_image_data,
     };
-    let token = actions.engine.submit_import(request).map_err(|error| fault(&error))?;
-    Ok(Box::new(move |answer| answer.value("token", token)))
+    asked.wanted.submit(actions, caller, |engine, ticket| engine.submit_import(ticket, request))
 }
 
 struct Asked {
+    wanted: Wanted,
     database: DatabaseName,
     format: Option<Format>,
     model: Option<String>,
@@ -66,12 +101,12 @@ struct Given {
     format: Option<Format>,
 }
 
-fn file(actions: &Actions, parameters: &mut Parameters, upload: &str, path: &str) -> Result<Option<Given>, Fault> {
-    let by_path = parameters.text(path).map(str::to_owned);
+fn file(actions: &Actions, parameters: &mut Parameters, upload: &str, parameter: &str) -> Result<Option<Given>, Fault> {
+    let by_path = parameters.text(parameter).map(str::to_owned);
     let uploaded = parameters.take_uploads(upload).into_iter().next();
     match (uploaded, by_path) {
         (Some(_), Some(_)) => {
-            let text = format!("'{upload}' and '{path}' are both given; one names the file");
+            let text = format!("'{upload}' and '{parameter}' are both given; one names the file");
             Err(Fault::new(Code::Contradiction, text))
         }
         (Some(uploaded), None) => {
@@ -80,9 +115,8 @@ fn file(actions: &Actions, parameters: &mut Parameters, upload: &str, path: &str
             Ok(Some(Given { input, format }))
         }
         (None, Some(path)) => {
-            let allowed: PathBuf = actions.engine.allowed_input(&path).map_err(|error| fault(&error))?;
-            let format = Format::from_path(&allowed);
-            Ok(Some(Given { input: Input::Path(allowed), format }))
+            let allowed = actions.engine.allowed_input(parameter, &path).map_err(|error| fault(&error))?;
+            Ok(Some(Given { input: Input::File(allowed), format: Format::from_path(Path::new(&path)) }))
         }
         (None, None) => Ok(None),
     }

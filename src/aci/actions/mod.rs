@@ -9,91 +9,150 @@
 //! folder).
 
 mod clustering;
+mod databases;
+mod export;
 mod faces;
+mod help;
+mod images;
 mod import;
+mod metadata;
 mod queue;
+mod queued;
 mod server;
+mod service_port;
+mod table;
+
+#[doc = include_str!("reference.md")]
+pub mod reference {}
 
 pub use clustering::{Page, write_clusters};
+pub use help::{page, shown, summary};
 pub use server::Facts;
+pub use service_port::{ServicePort, Setting};
+pub use table::{Action, Example, Needs, Way};
 
+use std::cell::RefCell;
+use std::fs::File;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tracing::{error, warn};
 
 use super::date;
-use super::{Answer, Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Service};
+use super::{
+    Answer, Client, Code, Envelope, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service,
+};
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::job;
+use service_port::Stop;
 
 /// The second step of an action.
 type Write<'a> = Box<dyn FnOnce(&mut Answer<'_>) -> io::Result<()> + 'a>;
 
-/// The first step of an action.
-type Prepare = for<'a> fn(&'a Actions, &mut Parameters) -> Result<Write<'a>, Fault>;
+/// The first step of an action whose answer is elements.
+type Elements = for<'a> fn(&'a Actions, &Caller, &mut Parameters) -> Result<Write<'a>, Fault>;
 
-/// The actions offered, by name.
-const OFFERED: [(&str, Prepare); 14] = [
-    ("AddFaceImages", faces::add_images),
-    ("CreateFaceDatabase", faces::create_database),
-    ("FaceClustering", clustering::face_clustering),
-    ("GetPID", server::get_pid),
-    ("GetStatus", server::get_status),
-    ("GetVersion", server::get_version),
-    ("ImportFaceDatabase", import::import_database),
-    ("ListFaceDatabases", faces::list_databases),
-    ("ListFaces", faces::list_faces),
-    ("NewFace", faces::new_face),
-    ("QueueInfo", queue::queue_info),
-    ("RemoveFace", faces::remove_face),
-    ("RemoveFaceDatabase", faces::remove_database),
-    ("SyncFaces", faces::sync_faces),
+/// The first step of an action.
+#[derive(Clone, Copy)]
+enum Prepare {
+    /// Its answer is elements.
+    Elements(Elements),
+    /// Its answer is bytes, and an ACI document only if it is ERROR (contract R177).
+    Bytes(fn(&Actions, &mut Parameters) -> Result<Bytes, Fault>),
+}
+
+/// An answer that is bytes.
+struct Bytes {
+    /// What they are, such as `image/jpeg`.
+    kind: &'static str,
+    /// The first of them.
+    head: Vec<u8>,
+    /// The others.
+    content: File,
+}
+
+/// What was prepared.
+enum Prepared<'a> {
+    Elements(Write<'a>),
+    Bytes(Bytes),
+}
+
+/// The rows of the ACI port, family by family.
+const FAMILIES: [&[Action]; 9] = [
+    databases::ACTIONS,
+    faces::ACTIONS,
+    metadata::ACTIONS,
+    images::ACTIONS,
+    clustering::ACTIONS,
+    import::ACTIONS,
+    export::ACTIONS,
+    queue::ACTIONS,
+    server::ACTIONS,
 ];
 
+/// Every action that is offered on the ACI port.
+pub fn offered() -> impl Iterator<Item = &'static Action> {
+    FAMILIES.into_iter().flatten()
+}
+
+/// Every action that is offered on the service port.
+pub fn offered_on_service_port() -> impl Iterator<Item = &'static Action> {
+    service_port::ACTIONS.iter()
+}
+
 /// Actions of the documented family that are not offered (contract R152), or not yet.
-const NOT_OFFERED: [&str; 37] = [
-    "AddFaceMetadata",
+const NOT_OFFERED: [&str; 18] = [
     "Admin",
     "BuildAllFaces",
     "BuildFace",
     "DiskReport",
     "Encrypted",
-    "ExportFaceDatabase",
     "FaceDemographics",
     "FaceDetect",
     "FaceRecognize",
     "FaceState",
     "FinetuneFaceDatabase",
-    "GetChildren",
-    "GetConfig",
-    "GetFaceImage",
     "GetIdentityAudit",
-    "GetLicenseInfo",
     "GetRequestLog",
-    "GetStatistics",
-    "GetStatusInfo",
-    "Help",
-    "MoveFace",
-    "MoveFaceImage",
-    "NullFaceImageData",
+    "ListFaceImages",
     "Process",
-    "RelabelFaceImage",
-    "RemoveFaceImages",
-    "RemoveFaceMetadata",
-    "RenameFace",
-    "RenameFaceDatabase",
-    "ShowPermissions",
-    "Stop",
     "ThreadStatus",
     "TrainFace",
-    "UpdateFaceMetadata",
     "UnlockFaces",
-    "ListFaceImages",
+    "Video",
 ];
+
+/// A client that waits hears after so long that the server lives, and then as often again (R83).
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// Who asks, what it may do, and how it is kept waiting.
+pub(crate) struct Caller<'c> {
+    address: IpAddr,
+    roles: Vec<Role>,
+    /// Shows it that the server lives; an error if it has gone.
+    show_life: &'c dyn Fn() -> io::Result<()>,
+}
+
+impl Caller<'_> {
+    fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// Error 30 if it may not ask for this.
+    fn check(&self, action: &Action, parameters: &Parameters) -> Result<(), Fault> {
+        let role = action.needs.role(parameters);
+        if self.has(role) {
+            return Ok(());
+        }
+        let text = format!("'action={}' needs the role {role}, which the address {} lacks", action.name, self.address);
+        Err(Fault::new(Code::NotAuthorised, text))
+    }
+}
 
 /// Answers requests by an engine.
 #[derive(Debug)]
@@ -103,12 +162,28 @@ pub struct Actions {
     zone: TimeZone,
     /// Requests since the start.
     n_requests: AtomicU64,
+    /// How often a client that waits is shown that the server lives.
+    sign_of_life: Duration,
+    /// What ends the server, if clients of the service port may.
+    stop: Option<Stop>,
 }
 
 impl Actions {
     /// The actions of this engine; dates are printed in `zone` (contract R49).
     pub fn new(engine: Arc<Engine>, facts: Facts, zone: TimeZone) -> Self {
-        Self { engine, facts, zone, n_requests: AtomicU64::new(0) }
+        Self { engine, facts, zone, n_requests: AtomicU64::new(0), sign_of_life: SIGN_OF_LIFE, stop: None }
+    }
+
+    /// The same, showing clients that wait so often that the server lives, instead of every 5 s (R83).
+    #[must_use]
+    pub fn showing_life_every(self, sign_of_life: Duration) -> Self {
+        Self { sign_of_life, ..self }
+    }
+
+    /// The same, with what Stop on the service port does; it must return at once.
+    #[must_use]
+    pub fn stopped_by(self, stop: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { stop: Some(Stop(Box::new(stop))), ..self }
     }
 
     /// A date of a job, as printed (R48).
@@ -116,59 +191,128 @@ impl Actions {
         date::job_date(Timestamp::from_microsecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH), &self.zone)
     }
 
-    fn prepare(&self, request: Result<Request, Refused>) -> (String, Result<Write<'_>, Fault>) {
+    /// The first step of whatever action is asked for, with the faults in the order of R58.
+    fn prepare(
+        &self,
+        port: Port,
+        request: Result<Request, Refused>,
+        caller: &Caller,
+    ) -> (String, Result<Prepared<'_>, Fault>) {
         let mut request = match request {
             Ok(request) => request,
-            Err(Refused { action, fault }) => return (action, Err(fault)),
+            Err(Refused { action, fault, .. }) => return (action, Err(fault)),
         };
-        let is_named = |name: &str| name.eq_ignore_ascii_case(&request.action);
-        let prepared = match OFFERED.iter().find(|(name, _)| is_named(name)) {
-            Some((_, prepare)) => prepare(self, &mut request.parameters),
-            None if request.action.is_empty() => Err(Fault::no_action()),
-            None if NOT_OFFERED.iter().any(|name| is_named(name)) => {
-                Err(Fault::not_offered("action", &request.action, "is not offered by this server"))
+        let prepared = port.find(&request.action).and_then(|action| {
+            let parameters = &mut request.parameters;
+            parameters.know(action.parameters);
+            caller.check(action, parameters)?;
+            parameters.require()?;
+            match action.prepare {
+                Prepare::Elements(prepare) => prepare(self, caller, parameters).map(Prepared::Elements),
+                Prepare::Bytes(prepare) => prepare(self, parameters).map(Prepared::Bytes),
             }
-            None => Err(Fault::unknown_action(&request.action)),
-        };
+        });
         (request.action, prepared)
+    }
+
+    /// Both steps of the action asked for on a port.
+    fn answer_on(
+        &self,
+        port: Port,
+        request: Result<Request, Refused>,
+        client: &Client,
+        reply: &mut dyn Reply,
+    ) -> io::Result<Outcome> {
+        self.n_requests.fetch_add(1, Ordering::Relaxed);
+        let format = match &request {
+            Ok(request) => request.format,
+            Err(refused) => refused.format,
+        };
+        let envelope = RefCell::new(Envelope::new(reply, format));
+        let show_life = || envelope.borrow_mut().wait();
+        let (action, prepared) = self.prepare(port, request, &Self::caller(client, &show_life));
+        let envelope = envelope.into_inner();
+        match prepared {
+            Ok(_) if port == Port::Service && action.eq_ignore_ascii_case("GetStatus") => envelope.running(&action),
+            Ok(Prepared::Bytes(Bytes { kind, head, mut content })) => {
+                let mut out = envelope.bytes(kind)?;
+                out.write_all(&head)?;
+                io::copy(&mut content, &mut out)?;
+                Ok(Outcome::Success)
+            }
+            Ok(Prepared::Elements(write)) => {
+                let mut answer = envelope.begin(&action)?;
+                write(&mut answer)?;
+                answer.finish()
+            }
+            Err(fault) => envelope.refuse(&action, &fault, &date::error_time(Timestamp::now(), &self.zone)),
+        }
+    }
+
+    /// How the server is.
+    fn wellness(&self) -> Health {
+        match self.engine.store_bytes() {
+            Ok(_) if self.engine.is_worked() => Health::Well,
+            Ok(_) => Health::Unwell("no worker works the queues".to_owned()),
+            Err(error) => Health::Unwell(error.to_string()),
+        }
+    }
+
+    fn caller<'c>(client: &Client, show_life: &'c dyn Fn() -> io::Result<()>) -> Caller<'c> {
+        let address = client.address.ip().to_canonical();
+        let roles = if address.is_loopback() { Role::ALL.to_vec() } else { Vec::new() };
+        Caller { address, roles, show_life }
+    }
+}
+
+/// Where a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Aci,
+    Service,
+}
+
+impl Port {
+    /// The row of an action on this port, or why there is none.
+    fn find(self, name: &str) -> Result<&'static Action, Fault> {
+        match self {
+            Self::Aci => find(name),
+            Self::Service => service_port::find(name),
+        }
+    }
+}
+
+/// The row of an action of the ACI port.
+fn find(name: &str) -> Result<&'static Action, Fault> {
+    let is_named = |known: &str| known.eq_ignore_ascii_case(name);
+    match offered().find(|action| is_named(action.name)) {
+        Some(action) => Ok(action),
+        None if name.is_empty() => Err(Fault::no_action()),
+        None if service_port::ACTIONS.iter().any(|action| is_named(action.name)) => {
+            Err(Fault::not_offered("action", name, "is offered on the service port only"))
+        }
+        None if NOT_OFFERED.iter().any(|known| is_named(known)) => {
+            Err(Fault::not_offered("action", name, "is not offered by this server"))
+        }
+        None => Err(Fault::unknown_action(name)),
     }
 }
 
 impl Service for Actions {
     /// Loopback has all roles and nobody else has any (contract R160).
     fn admit(&self, client: &Client) -> Result<(), Fault> {
-        if client.address.ip().to_canonical().is_loopback() {
+        if !Self::caller(client, &|| Ok(())).roles.is_empty() {
             return Ok(());
         }
         Err(Fault::new(Code::NotAuthorised, format!("the address {} has no role here", client.address.ip())))
     }
 
-    fn answer(&self, request: Result<Request, Refused>, _: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
-        self.n_requests.fetch_add(1, Ordering::Relaxed);
-        let (action, prepared) = self.prepare(request);
-        match prepared {
-            Ok(write) => {
-                let mut out = reply;
-                let mut answer = Answer::begin(&mut out, &action)?;
-                write(&mut answer)?;
-                answer.finish()
-            }
-            Err(fault) => {
-                let mut out = reply;
-                Answer::refuse(&mut out, &action, &fault, &date::error_time(Timestamp::now(), &self.zone))
-            }
-        }
+    fn answer(&self, request: Result<Request, Refused>, client: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
+        self.answer_on(Port::Aci, request, client, reply)
     }
 
     fn health(&self, client: &Client) -> Health {
-        if self.admit(client).is_err() {
-            return Health::NotAuthorised;
-        }
-        match self.engine.store_bytes() {
-            Ok(_) if self.engine.is_worked() => Health::Well,
-            Ok(_) => Health::Unwell("no worker works the queues".to_owned()),
-            Err(error) => Health::Unwell(error.to_string()),
-        }
+        if self.admit(client).is_err() { Health::NotAuthorised } else { self.wellness() }
     }
 }
 
@@ -194,6 +338,10 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::Internal => Code::Internal,
         ErrorKind::PathNotAllowed => Code::PathNotAllowed,
         ErrorKind::FileNotAccessible => Code::FileNotAccessible,
+        ErrorKind::MetadataKeyNotFound => Code::MetadataKeyNotFound,
+        ErrorKind::MetadataKeyExists => Code::MetadataKeyExists,
+        ErrorKind::NoPicture => Code::NoPicture,
+        ErrorKind::TooLarge => Code::TooLarge,
     }
 }
 

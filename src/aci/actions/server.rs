@@ -1,4 +1,4 @@
-//! GetVersion, GetStatus, GetPID: about the server itself (contract R150, R151).
+//! About the server itself (contract R150, R151).
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -6,19 +6,25 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::{Actions, Write, queue};
-use crate::aci::{Fault, Parameters, date};
+use super::table::{Action, Needs, Way, example};
+use super::{Actions, Caller, Prepare, Setting, Write, help, offered, queue};
+use crate::aci::parameter::optional;
+use crate::aci::{Fault, Form, Parameters, Role, date};
 use crate::job::Queue;
 
-const PRODUCT: &str = "FaceClique";
+pub(super) const PRODUCT: &str = "FaceClique";
 
 /// What the server says of itself.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Where the ACI port listens.
     pub listen: SocketAddr,
+    /// Where the service port listens, if it does.
+    pub service: Option<SocketAddr>,
     /// The configuration file, if there is one.
     pub config: Option<String>,
+    /// Every setting, as GetConfig shows it.
+    pub settings: Vec<Setting>,
     /// When it was started.
     pub started: Timestamp,
     /// The same, by a clock that does not jump.
@@ -30,17 +36,99 @@ pub struct Facts {
 impl Facts {
     /// The facts of a server that starts now.
     pub fn now(listen: SocketAddr, config: Option<String>, threads: usize) -> Self {
-        Self { listen, config, started: Timestamp::now(), since: Instant::now(), threads }
+        Self {
+            listen,
+            service: None,
+            config,
+            settings: Vec::new(),
+            started: Timestamp::now(),
+            since: Instant::now(),
+            threads,
+        }
     }
 }
 
-pub(super) fn get_pid<'a>(_: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    parameters.read(&[], |_| Ok(()))?;
+/// The rows of this family.
+pub(super) const ACTIONS: &[Action] = &[
+    Action {
+        name: "GetChildren",
+        about: "Names the servers behind this one: none.",
+        needs: Needs::Role(Role::Query),
+        way: Way::AtOnce,
+        parameters: &[],
+        answer: "autn:name, autn:host, autn:port, autn:serviceport, autn:serviceport_ssl_enabled, autn:children with autn:num_children",
+        example: example!("GetChildren", "/action=GetChildren"),
+        prepare: Prepare::Elements(get_children),
+    },
+    Action {
+        name: "GetLicenseInfo",
+        about: "Names the offered actions, all of which may be used.",
+        needs: Needs::Role(Role::Query),
+        way: Way::AtOnce,
+        parameters: &[],
+        answer: "autn:license with autn:validlicense; autn:actions with autn:section: autn:name, autn:action: autn:name, autn:licensed",
+        example: example!("GetLicenseInfo", "/action=GetLicenseInfo"),
+        prepare: Prepare::Elements(get_license_info),
+    },
+    Action {
+        name: "GetPID",
+        about: "Says the number of the server's process.",
+        needs: Needs::Role(Role::Query),
+        way: Way::AtOnce,
+        parameters: &[],
+        answer: "pid",
+        example: example!("GetPID", "/action=GetPID"),
+        prepare: Prepare::Elements(get_pid),
+    },
+    Action {
+        name: "GetStatus",
+        about: "Says how the server is and how long its queues are.",
+        needs: Needs::Role(Role::Query),
+        way: Way::AtOnce,
+        parameters: &[],
+        answer: "product, version, build, aciport, serviceport, directory, acithreads, cpuinstructionsets, uptimeseconds, queues with queue: name, paused, pending, running, completed",
+        example: example!("GetStatus", "/action=GetStatus"),
+        prepare: Prepare::Elements(get_status),
+    },
+    Action {
+        name: "GetVersion",
+        about: "Says what the server is.",
+        needs: Needs::Role(Role::Query),
+        way: Way::AtOnce,
+        parameters: &[],
+        answer: "autn:version, autn:aciversion, autn:productname, autn:commonname, autn:producttypecsv, autn:productUID, autn:build, autn:wordsize, autn:operatingsystem, autn:compiler, autn:directory, autn:configpath, autn:servertime, autn:performance, autn:uptime",
+        example: example!("GetVersion", "/action=GetVersion"),
+        prepare: Prepare::Elements(get_version),
+    },
+    Action {
+        name: "Help",
+        about: "Lists the actions, or explains one.",
+        needs: Needs::Role(Role::Query),
+        way: Way::AtOnce,
+        parameters: &[optional("helpaction", Form::Text, "all", "The action to explain.")],
+        answer: "actions with action: name, about; of one action: name, about, needs, (queue), parameters with parameter: name, form, need, about; answer, example",
+        example: example!("Help", "/action=Help&helpaction=NewFace"),
+        prepare: Prepare::Elements(help::help),
+    },
+    Action {
+        name: "ShowPermissions",
+        about: "Says which roles the client has.",
+        needs: Needs::Role(Role::Query),
+        way: Way::AtOnce,
+        parameters: &[],
+        answer: "permissions with clientaddress, role: name, granted",
+        example: example!("ShowPermissions", "/action=ShowPermissions"),
+        prepare: Prepare::Elements(show_permissions),
+    },
+];
+
+fn get_pid<'a>(_: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    parameters.read(|_| Ok(()))?;
     Ok(Box::new(|answer| answer.value("pid", std::process::id())))
 }
 
-pub(super) fn get_version<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    parameters.read(&[], |_| Ok(()))?;
+fn get_version<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    parameters.read(|_| Ok(()))?;
     let facts = &actions.facts;
     Ok(Box::new(move |answer| {
         let now = Timestamp::now();
@@ -77,28 +165,84 @@ pub(super) fn get_version<'a>(actions: &'a Actions, parameters: &mut Parameters)
     }))
 }
 
-pub(super) fn get_status<'a>(actions: &'a Actions, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    parameters.read(&[], |_| Ok(()))?;
+fn get_status<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    parameters.read(|_| Ok(()))?;
     let facts = &actions.facts;
     Ok(Box::new(move |answer| {
         answer.text("product", PRODUCT)?;
         answer.text("version", env!("CARGO_PKG_VERSION"))?;
         answer.text("build", build())?;
         answer.value("aciport", facts.listen.port())?;
+        answer.value("serviceport", facts.service.map_or(0, |address| address.port()))?;
         answer.text("directory", &directory())?;
         answer.value("acithreads", facts.threads)?;
         answer.text("cpuinstructionsets", &instruction_sets())?;
         answer.value("uptimeseconds", facts.since.elapsed().as_secs())?;
         answer.open("queues")?;
         for queue in Queue::ALL {
-            queue::write_queue(answer, queue, &actions.engine.jobs(queue))?;
+            queue::write_queue(actions, answer, queue)?;
         }
         answer.close("queues")
     }))
 }
 
+fn get_license_info<'a>(_: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    parameters.read(|_| Ok(()))?;
+    Ok(Box::new(|answer| {
+        answer.open("autn:license")?;
+        answer.text("autn:validlicense", "true")?;
+        answer.close("autn:license")?;
+        answer.open("autn:actions")?;
+        answer.open("autn:section")?;
+        answer.text("autn:name", PRODUCT)?;
+        for action in offered() {
+            answer.open("autn:action")?;
+            answer.text("autn:name", action.name)?;
+            answer.text("autn:licensed", "true")?;
+            answer.close("autn:action")?;
+        }
+        answer.close("autn:section")?;
+        answer.close("autn:actions")
+    }))
+}
+
+fn get_children<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    parameters.read(|_| Ok(()))?;
+    let facts = &actions.facts;
+    Ok(Box::new(move |answer| {
+        answer.text("autn:name", PRODUCT)?;
+        answer.value("autn:host", facts.listen.ip())?;
+        answer.value("autn:port", facts.listen.port())?;
+        answer.value("autn:serviceport", facts.service.map_or(0, |address| address.port()))?;
+        answer.text("autn:serviceport_ssl_enabled", "false")?;
+        answer.open("autn:children")?;
+        answer.text("autn:num_children", "0")?;
+        answer.close("autn:children")
+    }))
+}
+
+pub(super) fn show_permissions<'a>(
+    _: &'a Actions,
+    caller: &Caller,
+    parameters: &mut Parameters,
+) -> Result<Write<'a>, Fault> {
+    parameters.read(|_| Ok(()))?;
+    let (address, granted) = (caller.address, Role::ALL.map(|role| (role, caller.has(role))));
+    Ok(Box::new(move |answer| {
+        answer.open("permissions")?;
+        answer.value("clientaddress", address)?;
+        for (role, is_granted) in granted {
+            answer.open("role")?;
+            answer.value("name", role)?;
+            answer.value("granted", is_granted)?;
+            answer.close("role")?;
+        }
+        answer.close("permissions")
+    }))
+}
+
 /// The build: what the one who built it set as `FACECLIQUE_BUILD`.
-fn build() -> &'static str {
+pub(super) fn build() -> &'static str {
     option_env!("FACECLIQUE_BUILD").unwrap_or("0")
 }
 

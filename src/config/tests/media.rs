@@ -15,11 +15,12 @@ fn a_media_servers_file_can_be_brought_along() {
         ("127.0.0.1:24000".into(), "127.0.0.1:24001".into())
     );
     assert_eq!((config.http.limits.max_input_string, config.http.limits.max_file_upload_size), (128_000, 1 << 50));
+    assert_eq!(config.engine.max_picture, 256 << 20, "no limit of its own: that of the request holds");
     let tls = config.tls.unwrap();
     assert_eq!((tls.key.to_str(), tls.client_auth), (Some("tls/server.key"), ClientAuth::Required));
     assert_eq!(config.engine.data, Path::new("mediaserver.faceclique"));
     assert_eq!(config.engine.allowed_input, [Path::new("/srv/faces"), Path::new("/srv/more, faces")]);
-    assert_eq!(config.allowed_output, [Path::new("/srv/out")]);
+    assert_eq!(config.engine.allowed_output, [Path::new("/srv/out")]);
     assert_eq!((config.engine.retention.count, config.engine.max_queue), (200, 500));
     let queue = |name: &str| (config.queues[name].maximum_threads.get(), config.queues[name].max_size.get());
     assert_eq!((queue("FaceClustering"), queue("TrainFace"), queue("BuildFace")), ((1, 20), (2, 5_000), (2, 500)));

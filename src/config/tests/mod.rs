@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::settings::{SSL, Setting};
 use super::value::{Kind, Value};
 use super::*;
+use crate::job::Queue;
 
 const TOKEN: &str = "a-token-that-nobody-guesses";
 
@@ -191,9 +192,12 @@ fn the_defaults_are_those_of_the_rooms_that_use_them() {
 #[test]
 fn r67_a_queue_has_the_limits_of_all_unless_it_has_its_own() {
     let text = "[jobs]\nmaximum_threads = 2\nmax_queue_size = 30\n[jobs.queues.facECLUSTERING]\nmaximum_threads = 1";
-    let queues = toml(text).unwrap().config.queues;
+    let config = toml(text).unwrap().config;
+    let queues = &config.queues;
     let limits = |queue: &str| (queues[queue].maximum_threads.get(), queues[queue].max_size.get());
     assert_eq!((limits("FaceClustering"), limits("TrainFace")), ((1, 30), (2, 30)));
+    let jobs = |queue| config.engine.max_jobs_of(queue);
+    assert_eq!((jobs(Queue::FaceClustering), jobs(Queue::ImportFaceDatabase)), (1, 2));
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn a_line_longer_than_the_limit_is_stepped_over() {
 #[test]
 fn a_json_line_says_what_it_lacks_or_has_too_much() {
     assert_eq!(json("{\"imagelabel\":\"b\"}"), "line 1: there is no identifier");
-    assert_eq!(json("\n\n{\"identifier\":\"b\"}"), "line 3: there is no imagelabel");
+    assert_eq!(json("\n\n{\"identifier\":\"b\",\"model\":\"m\"}"), "line 3: there is no imagelabel, but a model");
     assert_eq!(
         image(",\"label\":1"),
         "line 1: column 42: unknown field 'label', the nearest known one is 'imagelabel'"
@@ -119,12 +119,17 @@ fn the_status_follows_from_the_embedding_when_it_is_not_said() {
 }
 
 #[test]
-fn a_picture_is_refused_unless_it_may_be_left_out() {
+fn r174_a_picture_is_taken_or_left_out() {
     let line = b"{\"identifier\":\"a\",\"imagelabel\":\"b\",\"imagedata\":\"aGVsbG8=\",\"embedding\":[1]}";
-    let refused = "line 1: imagedata holds a picture; pictures cannot be stored yet, import without image data";
-    assert_eq!(told(read(line, Format::Jsonl)), [refused]);
+    assert_eq!(records(read(line, Format::Jsonl))[0].picture.as_deref(), Some(&b"hello"[..]));
     let options = Options { image_data: ImageData::LeaveOut, ..Options::default() };
-    assert_eq!(told(read_with(source(line, Format::Jsonl, None), &options)), ["a/b"]);
+    assert_eq!(records(read_with(source(line, Format::Jsonl, None), &options))[0].picture, None);
+    let wrong = image(",\"imagedata\":\"a?b\"");
+    assert!(wrong.contains("imagedata is not base64: Invalid symbol 63, offset 1"), "{wrong}");
+    let unpadded = "{\"identifier\":\"a\",\"imagelabel\":\"b\",\"imagedata\":\"aGVsbG8\"}";
+    assert_eq!(records(read(unpadded.as_bytes(), Format::Jsonl))[0].picture.as_deref(), Some(&b"hello"[..]));
+    let torn = image(",\"status\":\"failed\",\"reason\":\"bored\"");
+    assert_eq!(torn, "line 1: reason is 'bored', not a word for one");
     assert_eq!(image(",\"imagedata\":null"), "a/b");
 }
 

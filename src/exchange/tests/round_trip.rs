@@ -34,6 +34,8 @@ fn trained_records() -> impl Strategy<Value = Vec<Record>> {
             status: ImageStatus::Trained,
             model: None,
             embedding: Some(embedding),
+            reason: None,
+            picture: None,
             metadata: Vec::new(),
         });
         proptest::collection::vec(record, 0..12)
@@ -43,15 +45,18 @@ fn trained_records() -> impl Strategy<Value = Vec<Record>> {
 /// With everything JSON lines can say.
 fn rich_records() -> impl Strategy<Value = Vec<Record>> {
     let pairs = proptest::collection::btree_map(names(), names(), 0..3);
-    let more = proptest::collection::vec((any::<bool>(), proptest::option::of(names()), pairs), 12);
+    let picture = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..9));
+    let reason = proptest::option::of(proptest::sample::select(&FailReason::ALL[..]));
+    let more = (any::<bool>(), proptest::option::of(names()), pairs, picture, reason);
+    let more = proptest::collection::vec(more, 12);
     (trained_records(), more).prop_map(|(mut records, more)| {
-        for (record, (is_failed, model, pairs)) in records.iter_mut().zip(more) {
+        for (record, (is_failed, model, pairs, picture, reason)) in records.iter_mut().zip(more) {
             if is_failed {
-                (record.status, record.embedding) = (ImageStatus::Failed, None);
+                (record.status, record.embedding, record.reason) = (ImageStatus::Failed, None, reason);
             } else if record.identifier.as_str().len() % 3 == 0 {
                 (record.status, record.embedding) = (ImageStatus::Untrained, None);
             }
-            (record.model, record.metadata) = (model, pairs.into_iter().collect());
+            (record.model, record.picture, record.metadata) = (model, picture, pairs.into_iter().collect());
         }
         records
     })
@@ -92,7 +97,7 @@ proptest! {
         write(&path, Format::Jsonl, &sent).unwrap();
         assert_same(&records(read_path(&path, Format::Jsonl)), &sent, Format::Jsonl);
         let trained = sent.iter().filter(|record| record.embedding.is_some()).cloned();
-        let trained: Vec<_> = trained.map(|record| Record { model: None, metadata: Vec::new(), ..record }).collect();
+        let trained: Vec<_> = trained.map(|record| Record { model: None, picture: None, metadata: Vec::new(), ..record }).collect();
         for format in [Format::Csv, Format::Npy, Format::Npz] {
             let path = folder.path().join(format!("faces.{format}"));
             prop_assert_eq!(write(&path, format, &sent).unwrap(), trained.len() as u64);
@@ -132,6 +137,78 @@ fn a_number_is_rounded_once() {
         let records = records(read(content.as_bytes(), format));
         assert_eq!(records[0].embedding.as_ref().unwrap().values()[0].to_bits(), next.to_bits(), "{format}");
     }
+}
+
+#[test]
+fn r175_a_face_without_images_has_a_line_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("faces.jsonl");
+    let face = |name: &str, metadata: &[(&str, &str)]| Face {
+        row: 0,
+        identifier: Identifier::new(name).unwrap(),
+        metadata: metadata.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect(),
+    };
+    let (alone, known) = (face("alone", &[]), face("known", &[("born", "1930")]));
+    let image = Record::trained(0, "b", "1", vec![0.6, 0.8]).unwrap();
+    let mut writer = Writer::create(&path, Format::Jsonl, None).unwrap();
+    writer.push_face(&alone).unwrap();
+    writer.push(&image).unwrap();
+    writer.push_face(&known).unwrap();
+    assert_eq!(writer.finish().unwrap(), 1);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("{\"identifier\":\"alone\"}\n"), "{text}");
+    let mut reader = Reader::open(Source::open(&path, Format::Jsonl, None).unwrap(), &Options::default()).unwrap();
+    let mut entries = Vec::new();
+    while let Some(entry) = reader.next_entry() {
+        entries.push(entry.unwrap());
+    }
+    let at = |row, face: Face| Entry::Face(Face { row, ..face });
+    assert_eq!(entries, [at(1, alone), Entry::Image(Record { row: 2, ..image.clone() }), at(3, known)]);
+    assert_eq!(records(read_path(&path, Format::Jsonl)), [Record { row: 2, ..image }], "an iterator gives images");
+    let lost = told(read(b"{\"identifier\":\"a\",\"embedding\":[1]}", Format::Jsonl));
+    assert_eq!(lost, ["line 1: there is no imagelabel, but an embedding"]);
+}
+
+#[test]
+fn an_archive_is_put_together_only_as_long_as_it_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("faces.npz");
+    let record = Record::trained(0, "a", "b", vec![0.6, 0.8]).unwrap();
+    for asked in 0..4 {
+        let mut writer = Writer::create(&path, Format::Npz, None).unwrap();
+        writer.push(&record).unwrap();
+        let mut left = asked;
+        let mut go_on = || {
+            left -= 1;
+            if left < 0 { Err(std::io::Error::other("no more")) } else { Ok(()) }
+        };
+        let error = writer.complete_while(&mut go_on).unwrap_err();
+        assert_eq!(error.to_string(), "cannot write the file: no more", "asked {asked} times");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn a_new_file_replaces_none_and_takes_over_what_a_killed_run_has_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = Record::trained(0, "a", "b", vec![0.6, 0.8]).unwrap();
+    for format in Format::ALL {
+        let path = folder.path().join(format!("faces.{format}"));
+        std::fs::write(folder.path().join(".left"), "by a killed run").unwrap();
+        let mut writer = Writer::create_new(&path, format, ".left").unwrap();
+        writer.push(&record).unwrap();
+        assert_eq!(writer.finish().unwrap(), 1);
+        assert_eq!(records(read_path(&path, format)).len(), 1, "{format}");
+        let refused = Writer::create_new(&path, format, ".left").err().unwrap();
+        assert!(refused.to_string().starts_with("cannot create the file"), "{refused}");
+        let late = folder.path().join(format!("late.{format}"));
+        let mut writer = Writer::create_new(&late, format, ".left").unwrap();
+        writer.push(&record).unwrap();
+        std::fs::write(&late, "of somebody else").unwrap();
+        assert!(writer.finish().is_err(), "{format}");
+        assert_eq!(std::fs::read(&late).unwrap(), b"of somebody else");
+    }
+    assert!(!folder.path().join(".left").exists());
 }
 
 #[test]

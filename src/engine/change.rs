@@ -1,0 +1,107 @@
+//! What is known of the databases beside the store, and how rows change so that it stays right.
+//!
+//! **Promises.** A [`Change`] is one batch, whole or not at all. When it is on the disk, the views (contract R103) and
+//! the exports that are under way know what the rows were, and only then the pictures that it dropped go.
+
+use std::collections::BTreeMap;
+use std::sync::RwLockWriteGuard;
+
+use super::Engine;
+use super::error::EngineError;
+use super::pictures::PictureId;
+use super::snapshot::Snapshots;
+use super::view::View;
+use crate::job::Timestamp;
+use crate::store::{Batch, encode, keys};
+
+/// What is known of the databases beside the store.
+#[derive(Debug)]
+pub(super) struct Faces {
+    /// The past of each database, by its number; a database that is not here was last synchronised at `opened`.
+    pub(super) views: BTreeMap<u64, View>,
+    /// What exports that are under way see.
+    pub(super) snapshots: Snapshots,
+    /// When the engine was opened.
+    pub(super) opened: Timestamp,
+}
+
+impl Faces {
+    /// Nothing has changed yet.
+    pub(super) fn new(opened: Timestamp) -> Self {
+        Self { views: BTreeMap::new(), snapshots: Snapshots::default(), opened }
+    }
+
+    /// The view of a database.
+    pub(super) fn view(&mut self, number: u64) -> &mut View {
+        let opened = self.opened;
+        self.views.entry(number).or_insert_with(|| View::new(opened))
+    }
+
+    /// Notes that a row of a face or an image has changed.
+    pub(super) fn note(&mut self, number: u64, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
+        if keys::is_image(key) {
+            self.view(number).change(key, old, new);
+        }
+        self.snapshots.change(number, key, old, new);
+    }
+}
+
+/// Rows of faces and images that change together; each row once.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    rows: Vec<Row>,
+    /// What else is written in the same step.
+    pub(super) also: Batch,
+    dropped: Vec<PictureId>,
+}
+
+#[derive(Debug)]
+struct Row {
+    number: u64,
+    key: Vec<u8>,
+    old: Option<Vec<u8>>,
+    new: Option<Vec<u8>>,
+}
+
+impl Change {
+    /// The row becomes this record.
+    pub(super) fn put(&mut self, number: u64, key: Vec<u8>, old: Option<Vec<u8>>, record: &impl serde::Serialize) {
+        let new = Some(encode(&key, record));
+        self.rows.push(Row { number, key, old, new });
+    }
+
+    /// The row goes.
+    pub(super) fn remove(&mut self, number: u64, key: Vec<u8>, old: Vec<u8>) {
+        self.rows.push(Row { number, key, old: Some(old), new: None });
+    }
+
+    /// No row refers to the picture any more.
+    pub(super) fn drop_picture(&mut self, id: PictureId) {
+        self.also.put(id.marker(), Vec::new());
+        self.dropped.push(id);
+    }
+}
+
+impl Engine {
+    /// Makes the change durable, then tells whoever sees the past of it.
+    pub(super) fn change(&self, mut faces: RwLockWriteGuard<'_, Faces>, change: Change) -> Result<(), EngineError> {
+        let Change { rows, also: mut batch, dropped } = change;
+        for row in &rows {
+            match &row.new {
+                Some(new) => batch.put(&row.key[..], new.clone()),
+                None => batch.remove(&row.key[..]),
+            }
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.store.commit(batch)?;
+        for Row { number, key, old, new } in &rows {
+            faces.note(*number, key, old.as_deref(), new.as_deref());
+        }
+        let dropped = faces.snapshots.spare(dropped);
+        drop(faces);
+        self.forget_pictures(&dropped);
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! Databases: made, listed, renamed and removed (contract R123-R126).
+//!
+//! Every method checks and changes under one lock, so that what it found is still so when it writes.
+
+use tracing::warn;
+
+use super::Engine;
+use super::change::Faces;
+use super::error::EngineError;
+use super::faces::ROWS_PER_BATCH;
+use super::records::{DatabaseRecord, ModelRecord};
+use super::view::View;
+use crate::face::DatabaseName;
+use crate::store::{Batch, decode, keys};
+
+/// A database, as listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseInfo {
+    /// Its name.
+    pub name: DatabaseName,
+    /// How many faces it has.
+    pub n_faces: u64,
+}
+
+impl Engine {
+    /// Makes an empty database, bound to `model` if one is named.
+    pub fn create_database(&self, name: &DatabaseName, model: Option<&str>) -> Result<(), EngineError> {
+        let mut faces = self.write_faces();
+        if self.find_database(name)?.is_some() {
+            return Err(EngineError::database_exists(name));
+        }
+        let model = model.map(|model| self.settings.model(model)).transpose()?;
+        let record = self.new_database(&mut faces, model)?;
+        let key = keys::database(name);
+        let mut batch = Batch::new();
+        batch.record(&key, &record);
+        Ok(self.store.commit(batch)?)
+    }
+
+    /// A record with a number that no rows have. Its past is empty (contract R103).
+    pub(super) fn new_database(
+        &self,
+        faces: &mut Faces,
+        model: Option<ModelRecord>,
+    ) -> Result<DatabaseRecord, EngineError> {
+        let number = self.unused_number()?;
+        let opened = faces.opened;
+        faces.views.insert(number, View::unborn(opened));
+        Ok(DatabaseRecord { number, model })
+    }
+
+    /// A number under which there are no rows, nor any to be cleared; asked for with the lock held.
+    pub(super) fn unused_number(&self) -> Result<u64, EngineError> {
+        let mut largest = 0;
+        for (_, record) in self.databases()? {
+            largest = largest.max(record.number);
+        }
+        for entry in self.store.scan(&keys::clearances()) {
+            largest = largest.max(keys::database_number(&entry?.0)?);
+        }
+        Ok(largest + 1)
+    }
+
+    /// The databases with their number of faces, in name order.
+    pub fn list_databases(&self) -> Result<Vec<DatabaseInfo>, EngineError> {
+        let _faces = self.read_faces();
+        let mut list = Vec::new();
+        for (name, record) in self.databases()? {
+            let mut n_faces = 0;
+            for entry in self.store.scan(&keys::faces(record.number)) {
+                entry?;
+                n_faces += 1;
+            }
+            list.push(DatabaseInfo { name, n_faces });
+        }
+        Ok(list)
+    }
+
+    /// Gives a database another name.
+    pub fn rename_database(&self, name: &DatabaseName, new: &DatabaseName) -> Result<(), EngineError> {
+        let _faces = self.write_faces();
+        let record = self.database(name)?;
+        if self.find_database(new)?.is_some() {
+            return Err(EngineError::database_exists(new));
+        }
+        let mut batch = Batch::new();
+        batch.remove(keys::database(name));
+        batch.record(&keys::database(new), &record);
+        Ok(self.store.commit(batch)?)
+    }
+
+    /// Removes a database with everything in it.
+    pub fn remove_database(&self, name: &DatabaseName) -> Result<(), EngineError> {
+        let mut faces = self.write_faces();
+        let record = self.database(name)?;
+        let mut batch = Batch::new();
+        batch.remove(keys::database(name));
+        batch.put(keys::clearance(record.number), Vec::new());
+        self.store.commit(batch)?;
+        faces.views.remove(&record.number);
+        faces.snapshots.remove(record.number);
+        drop(faces); // decided: nobody finds the rows any more, and nobody is given their number
+        if let Err(error) = self.clear_database(record.number) {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "a removed database is not cleared; the next start does it"
+            );
+        }
+        Ok(())
+    }
+
+    /// Removes the rows of a database that is gone already, and what is kept of its pairs.
+    pub(super) fn clear_database(&self, number: u64) -> Result<(), EngineError> {
+        self.remove_kept(number);
+        self.remove_pictures_of(&keys::images(number), |_, _| Ok(true))?;
+        self.clear_rows(&[keys::images(number), keys::faces(number)])?;
+        self.remove_index(number);
+        let mut batch = Batch::new();
+        batch.remove(keys::clearance(number));
+        Ok(self.store.commit(batch)?)
+    }
+
+    /// Removes every row under these prefixes, a batch at a time; not durable by itself.
+    pub(super) fn clear_rows(&self, prefixes: &[Vec<u8>]) -> Result<(), EngineError> {
+        let mut batch = Batch::new();
+        for prefix in prefixes {
+            for entry in self.store.scan(prefix) {
+                batch.remove(entry?.0);
+                if batch.len() >= ROWS_PER_BATCH {
+                    self.store.write(std::mem::take(&mut batch))?;
+                }
+            }
+        }
+        Ok(self.store.write(batch)?)
+    }
+
+    /// Sets the synchronisation point of one database, or of all.
+    pub fn sync_faces(&self, name: Option<&DatabaseName>) -> Result<(), EngineError> {
+        let mut faces = self.write_faces();
+        let records: Vec<DatabaseRecord> = match name {
+            Some(name) => vec![self.database(name)?],
+            None => self.databases()?.into_iter().map(|(_, record)| record).collect(),
+        };
+        let now = self.clock.now();
+        for record in records {
+            faces.view(record.number).sync(now);
+        }
+        Ok(())
+    }
+
+    /// The name of the model a database is bound to.
+    pub fn model_of(&self, database: &DatabaseName) -> Result<Option<String>, EngineError> {
+        let _faces = self.read_faces();
+        Ok(self.database(database)?.model.map(|model| model.name))
+    }
+
+    /// All databases, in name order.
+    pub(super) fn databases(&self) -> Result<Vec<(DatabaseName, DatabaseRecord)>, EngineError> {
+        self.store
+            .scan(&keys::databases())
+            .map(|entry| {
+                let (key, value) = entry?;
+                let name = keys::database_name(&key)?;
+                Ok((name, decode(&key, &value)?))
+            })
+            .collect()
+    }
+
+    /// The record of a database, if it is there.
+    pub(super) fn find_database(&self, name: &DatabaseName) -> Result<Option<DatabaseRecord>, EngineError> {
+        let key = keys::database(name);
+        Ok(self.store.get(&key)?.map(|value| decode(&key, &value)).transpose()?)
+    }
+
+    /// The record of a database that must be there.
+    pub(super) fn database(&self, name: &DatabaseName) -> Result<DatabaseRecord, EngineError> {
+        self.find_database(name)?.ok_or_else(|| EngineError::database_not_found(name))
+    }
+}

@@ -1,0 +1,15 @@
+//! Golden pairs, request bytes and answer bytes, over a real socket: every action in each form of answer, every way of
+//! QueueInfo, every error, and what real clients demand of each of them (contract R182).
+//!
+//! `fixtures/aci/answers/NAME.http` is the request, `NAME.FORMAT.http` the answer to it. What differs from run to run
+//! (tokens, dates, the process, the machine) is replaced before comparing; see `masked`. `make fixtures` writes them anew.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod actions;
+mod demands;
+mod forms;
+mod masked;
+mod world;
+
+/// The forms of answers, as `responseformat` names them.
+const FORMATS: [&str; 3] = ["xml", "json", "simplejson"];
