@@ -24,13 +24,13 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("aci", &["face", "confidence", "cluster", "job", "exchange", "engine"]),
     ("http", &["aci"]),
     // the program
-    ("config", &["face", "confidence", "engine", "aci", "http"]),
+    ("config", &["face", "confidence", "job", "engine", "aci", "http"]),
     ("cli", &["face", "confidence", "cluster", "job", "exchange", "engine", "aci", "http", "config"]),
     ("lib", &[]),
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 28] = [
+const CRATES: [(&str, &[&str]); 30] = [
     ("bincode", &["store"]),
     ("base64", &["aci", "exchange"]),
     ("blake3", &["engine"]),
@@ -52,6 +52,8 @@ const CRATES: [(&str, &[&str]); 28] = [
     ("rustix", &["engine"]),
     ("rlimit", &["http"]),
     ("sled", &["store"]),
+    ("strsim", &["config"]),
+    ("subtle", &["aci"]),
     ("tokio", &["engine", "http", "cli"]),
     ("tokio_rustls", &["http"]),
     ("toml", &["config"]),

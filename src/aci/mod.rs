@@ -9,7 +9,7 @@
 //!
 //! **Not here.** Sockets, headers and multipart bodies (`http`); what the actions do (`actions`, on top of this).
 
-mod access;
+pub mod access;
 pub mod actions;
 mod answer;
 mod base64;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 
 use super::serve::with_cause;
-use super::{DataArguments, Failure};
+use super::{DataArguments, Failure, LogArguments};
 use crate::engine::{Contents, Engine};
 use crate::exchange::Format;
 use crate::face::DatabaseName;
@@ -35,7 +35,7 @@ pub struct Export {
 }
 
 impl Export {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
         let database = DatabaseName::new(&self.database).map_err(|error| format!("--database: {error}"))?;
         let format = self.format.or_else(|| Format::from_path(&self.to)).ok_or_else(|| {
             format!("{}: its ending names no format; say --format jsonl, csv, npy or npz", self.to.display())
@@ -43,7 +43,7 @@ impl Export {
         if self.to.exists() {
             return Err(format!("{} is there already and is not overwritten", self.to.display()).into());
         }
-        let engine = Engine::open(self.data.config()?.engine).map_err(with_cause)?;
+        let engine = Engine::open(self.data.config(log)?.engine).map_err(with_cause)?;
         let bar = ProgressBar::new_spinner();
         let contents = Contents { metadata: !self.no_metadata, image_data: !self.no_pictures };
         let mut observe = |n| bar.set_message(format!("{n} rows"));

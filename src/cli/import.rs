@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::serve::with_cause;
-use super::{DataArguments, Failure, percent_bar};
+use super::{DataArguments, Failure, LogArguments, percent_bar};
 use crate::engine::{Engine, ImportOutcome, ImportRequest, Input, JobResult, OnError, Ticket, worker};
 use crate::exchange::{Format, ids_path_beside};
 use crate::face::DatabaseName;
@@ -41,10 +41,10 @@ pub struct Import {
 }
 
 impl Import {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
         let database = DatabaseName::new(&self.database).map_err(|error| format!("--database: {error}"))?;
         let files = self.files()?;
-        let engine = Engine::open(self.data.config()?.engine).map_err(|error| {
+        let engine = Engine::open(self.data.config(log)?.engine).map_err(|error| {
             format!("{}; a running server takes files by the action ImportFaceDatabase", with_cause(error))
         })?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -4,6 +4,7 @@
 
 mod client;
 mod cluster;
+mod config;
 mod export;
 mod help;
 mod import;
@@ -19,19 +20,29 @@ use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
+use crate::config::{Flag, LogForm, Reading, Sources};
+
 /// Face clustering: every pair compared, every cluster proven.
 #[derive(Debug, Parser)]
 #[command(name = "faceclique", version, about, long_about = None, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Arguments {
-    /// How the log on the standard error is written.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true)]
-    pub log_format: LogFormat,
-    /// What is logged, such as `info` or `faceclique=debug`; by default `info` when serving, else `warn`.
-    #[arg(long, env = "FACECLIQUE_LOG", global = true)]
-    pub log: Option<String>,
+    #[command(flatten)]
+    log: LogArguments,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LogArguments {
+    /// How the log on the standard error is written; by default what the configuration says, or text.
+    #[arg(long, value_enum, global = true)]
+    log_format: Option<LogFormat>,
+    /// What is logged, such as `info` or `faceclique=debug`; by default what the configuration says, or `info` when
+    /// serving, else `warn`.
+    #[arg(long, env = "FACECLIQUE_LOG", global = true)]
+    log: Option<String>,
 }
 
 /// How the log is written.
@@ -58,15 +69,17 @@ pub enum Command {
     Queue(queue::Queue),
     /// Show how a running server is.
     Status(status::Status),
+    /// Check a configuration, or print what holds and where it was said.
+    Config(config::Config),
     /// Explain an action of the server, or list them all.
     Help(help::Help),
 }
 
 /// Where the data are.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct DataArguments {
-    /// The configuration file (TOML).
-    #[arg(long, value_name = "FILE")]
+    /// The configuration file: TOML, or a media server's (.cfg, .ini).
+    #[arg(long, value_name = "FILE", env = "FACECLIQUE_CONFIG")]
     config: Option<PathBuf>,
     /// The data directory; made if it is not there.
     #[arg(long, value_name = "DIR")]
@@ -85,27 +98,57 @@ pub fn exit_code(failure: &Failure) -> u8 {
 }
 
 impl DataArguments {
-    /// The configuration file with the flags over it.
-    fn config(&self) -> Result<crate::config::Config, Failure> {
-        let mut raw = crate::config::Raw::read(self.config.as_deref())?;
+    /// The configuration: the file, the environment over it, these flags and those of the log and others over both.
+    fn read(&self, log: &LogArguments, others: Vec<Flag>) -> Result<Reading, Failure> {
+        let mut flags = others;
         if let Some(data) = &self.data {
-            raw.paths.data = Some(data.clone());
+            let value = data.to_str().ok_or_else(|| format!("--data {}: it is not UTF-8", data.display()))?.to_owned();
+            flags.push(Flag { setting: "paths.data", flag: "--data", value });
         }
-        Ok(raw.config()?)
+        if let Some(level) = &log.log {
+            flags.push(Flag { setting: "logging.level", flag: "--log", value: level.clone() });
+        }
+        if let Some(format) = log.log_format {
+            let value = if format == LogFormat::Json { "json" } else { "text" }.to_owned();
+            flags.push(Flag { setting: "logging.format", flag: "--log-format", value });
+        }
+        let environment = std::env::vars_os().collect();
+        Ok(Sources { file: self.config.clone(), environment, flags }.read()?)
     }
+
+    /// The same for a command that works beside the server, with the log started.
+    fn config(&self, log: &LogArguments) -> Result<crate::config::Config, Failure> {
+        begin(self.read(log, Vec::new())?, QUIET)
+    }
+}
+
+/// What commands log that people wait for.
+const QUIET: &str = "warn";
+
+/// Starts the log as the configuration says and tells what is worth saying about it.
+fn begin(reading: Reading, by_default: &str) -> Result<crate::config::Config, Failure> {
+    let Reading { config, warnings, .. } = reading;
+    start_log(config.log.form, config.log.level.as_deref().unwrap_or(by_default))?;
+    for warning in warnings {
+        tracing::warn!("configuration: {warning}");
+    }
+    Ok(config)
 }
 
 impl Arguments {
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
-        // The index crate tells of every build and file in twenty lines.
-        let default = if matches!(self.command, Command::Serve(_)) { "info,hnsw_rs=warn" } else { "warn" };
-        start_log(self.log_format, self.log.as_deref().unwrap_or(default))?;
+        let log = self.log;
         match self.command {
-            Command::Serve(serve) => serve.run(),
-            Command::Import(import) => import.run(),
-            Command::Export(export) => export.run(),
-            Command::Cluster(cluster) => cluster.run(),
+            Command::Serve(serve) => serve.run(&log),
+            Command::Import(import) => import.run(&log),
+            Command::Export(export) => export.run(&log),
+            Command::Cluster(cluster) => {
+                let form = if log.log_format == Some(LogFormat::Json) { LogForm::Json } else { LogForm::Text };
+                start_log(form, log.log.as_deref().unwrap_or(QUIET))?;
+                cluster.run()
+            }
+            Command::Config(config) => config.run(&log),
             Command::Queue(queue) => queue.run(),
             Command::Status(status) => status.run(),
             Command::Help(help) => help.run(),
@@ -113,12 +156,12 @@ impl Arguments {
     }
 }
 
-fn start_log(format: LogFormat, filter: &str) -> Result<(), Failure> {
+fn start_log(form: LogForm, filter: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("--log {filter}: {error}"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match format {
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().init(),
+    match form {
+        LogForm::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        LogForm::Json => log.json().init(),
     }
     Ok(())
 }

@@ -2,85 +2,160 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use super::{DataArguments, Failure};
-use crate::aci::actions::{Actions, Facts};
-use crate::config::Config;
+use super::{DataArguments, Failure, LogArguments};
+use crate::aci::access::Reach;
+use crate::aci::actions::{Actions, Facts, ServicePort, Setting};
+use crate::config::{Config, Flag, Reading, TlsFiles};
 use crate::engine::{Engine, worker};
 use crate::http;
 use crate::job::Queue;
 
 /// Serve the ACI over HTTP and work the queues.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = crate::config::settings_page())]
 pub struct Serve {
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+/// The settings of a server that have flags.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServerArguments {
     #[command(flatten)]
     data: DataArguments,
     /// Address and port, by default 127.0.0.1:14000; port 0 takes any free one.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Address and port of the service actions, by default 127.0.0.1:14001; `off` to have none.
+    #[arg(long, value_name = "ADDR")]
+    service_listen: Option<String>,
     /// The memory one clustering may take, such as 6GiB; by default what the configuration says, or half of the machine's.
     #[arg(long, value_name = "BYTES", value_parser = super::bytes)]
     memory: Option<u64>,
 }
 
+impl ServerArguments {
+    /// The configuration of the server.
+    pub(super) fn read(&self, log: &LogArguments) -> Result<Reading, Failure> {
+        let mut flags = Vec::new();
+        if let Some(listen) = self.listen {
+            flags.push(Flag { setting: "server.listen", flag: "--listen", value: listen.to_string() });
+        }
+        if let Some(listen) = &self.service_listen {
+            flags.push(Flag { setting: "server.service_listen", flag: "--service-listen", value: listen.clone() });
+        }
+        if let Some(memory) = self.memory {
+            flags.push(Flag { setting: "jobs.max_job_memory", flag: "--memory", value: memory.to_string() });
+        }
+        self.data.read(log, flags)
+    }
+}
+
 impl Serve {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let mut config = self.data.config()?;
-        config.listen = self.listen.unwrap_or(config.listen);
-        config.engine.memory = self.memory.unwrap_or(config.engine.memory);
-        let file = self.data.config.map(|path| path.display().to_string());
+    pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
+        // The index crate tells of every build and file in twenty lines.
+        let reading = self.server.read(log)?;
+        let shown = |[section, name, value, source]: [String; 4]| Setting { section, name, value, source };
+        let settings = reading.settings().map(shown).collect();
+        let config = super::begin(reading, "info,hnsw_rs=warn")?;
+        let file = self.server.data.config.map(|path| path.display().to_string());
         let runtime =
             tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads(&config)).build()?;
-        runtime.block_on(serve(config, file))
+        runtime.block_on(serve(config, file, settings))
     }
 }
 
-/// Threads that may block, made as they are needed: one for each request, also for one whose client has gone and that has
-/// not noticed yet, and one for each job; so that no job and no poll ever waits for a thread.
+/// Threads that may block, made as they are needed: of the requests on both ports, of the jobs, and for housekeeping.
 fn threads(config: &Config) -> usize {
-    const OTHERS: usize = 64; // housekeeping, checks of health, the service port
+    const OTHERS: usize = 64;
     let jobs: usize = Queue::ALL.into_iter().map(|queue| config.engine.max_jobs_of(queue)).sum();
-    config.http.max_connections.saturating_mul(2).saturating_add(jobs + config.engine.max_waiting + OTHERS)
+    2 * http::MAX_BLOCKING + jobs + OTHERS
 }
 
-async fn serve(config: Config, file: Option<String>) -> Result<(), Failure> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    http::allow_files(&config.http);
-    let settings = config.engine.clone();
-    let engine = tokio::task::spawn_blocking(move || Engine::open(settings)).await?.map_err(with_cause)?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let failed = |error| format!("cannot listen on {address}: {error}");
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
-        warn!("listening beyond loopback; clients from other machines have no role and are refused");
+    Ok((listener, address))
+}
+
+async fn serve(config: Config, file: Option<String>, settings: Vec<Setting>) -> Result<(), Failure> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let tls = config.tls.as_ref().map(TlsFiles::read).transpose()?;
+    let http = http::Settings { tls, ..config.http };
+    http::allow_files(&http);
+    let of_engine = config.engine.clone();
+    let engine = tokio::task::spawn_blocking(move || Engine::open(of_engine)).await?.map_err(with_cause)?;
+    let (listener, address) = bind(config.listen).await?;
+    let service = match config.service_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let service_address = service.as_ref().map(|&(_, address)| address);
+    if Reach::of([address].into_iter().chain(service_address)) == Reach::Beyond {
+        warn!("listening beyond loopback: who may do what is said by security.roles (see `faceclique config print`)");
     }
     let zone = if config.utc { TimeZone::UTC } else { TimeZone::system() };
-    let facts = Facts::now(address, file, config.http.request_threads);
-    let actions = Arc::new(Actions::new(Arc::clone(&engine), facts, zone));
+    let facts = Facts { service: service_address, settings, ..Facts::now(address, file, http.request_threads) };
     let (stop, stopping) = watch::channel(());
+    let (told, mut wish) = mpsc::channel(1);
+    let actions = Actions::new(Arc::clone(&engine), facts, zone).allowing(config.access).stopped_by(move || {
+        let _ = told.try_send(()); // once is enough
+    });
+    let actions = Arc::new(actions);
     let stopped = |mut stopping: watch::Receiver<()>| async move {
         let _ = stopping.changed().await; // also when the sender is gone
     };
-    let mut worker = tokio::spawn(worker::run(engine, stopped(stopping.clone())));
+    let mut worker = tokio::spawn(worker::run(Arc::clone(&engine), stopped(stopping.clone())));
+    if let Some(interval) = config.sync_interval {
+        tokio::spawn(synchronise(engine, interval, stopped(stopping.clone())));
+    }
     info!(%address, data = %config.engine.data.display(), "serving");
-    let mut server = tokio::spawn(http::run(listener, actions, config.http, stopped(stopping)));
+    let mut servers = JoinSet::new();
+    if let Some((listener, address)) = service {
+        info!(service = %address, "serving the service port");
+        let port = Arc::new(ServicePort::new(Arc::clone(&actions)));
+        servers.spawn(http::run(listener, port, http.clone(), stopped(stopping.clone())));
+    }
+    servers.spawn(http::run(listener, actions, http, stopped(stopping)));
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: shutting down"),
         _ = interrupt.recv() => info!("SIGINT: shutting down"),
+        Some(()) = wish.recv() => info!("action Stop: shutting down"),
         ended = &mut worker => return Err(format!("the worker has ended: {ended:?}").into()),
-        ended = &mut server => return Err(format!("the server has ended: {ended:?}").into()),
+        Some(ended) = servers.join_next() => return Err(format!("a server has ended: {ended:?}").into()),
     }
     stop.send(())?;
     worker.await?;
-    server.await??;
+    while let Some(ended) = servers.join_next().await {
+        ended??;
+    }
     Ok(())
+}
+
+/// Synchronises all databases again and again (contract R103).
+async fn synchronise(engine: Arc<Engine>, interval: Duration, stopped: impl Future<Output = ()>) {
+    let mut stopped = std::pin::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            () = &mut stopped => return,
+        }
+        let engine = Arc::clone(&engine);
+        match tokio::task::spawn_blocking(move || engine.sync_faces(None)).await {
+            Ok(Ok(())) => {}
+            failed => warn!(?failed, "the databases could not be synchronised"),
+        }
+    }
 }
 
 /// An engine's failure with its cause, for whoever started the program.

@@ -51,8 +51,9 @@ impl Engine {
         if jobs.stopping {
             return Err(EngineError::new(ErrorKind::Stopping, "the server is stopping and takes no more jobs"));
         }
-        if jobs.n_open(queue) >= self.settings.max_queue {
-            return Err(EngineError::queue_full(queue, self.settings.max_queue));
+        let limit = self.settings.max_queue_of(queue);
+        if jobs.n_open(queue) >= limit {
+            return Err(EngineError::queue_full(queue, limit));
         }
         Ok(())
     }

@@ -85,7 +85,7 @@ impl Engine {
         let unreadable = |error: io::Error| {
             EngineError::new(ErrorKind::FileNotAccessible, format!("'{parameter}={}': {}", shown(path), told(&error)))
         };
-        match lead(&absolute(path), folders) {
+        match lead(&absolute(path, self.settings.base.as_deref()), folders) {
             Lead::Outside => Err(refused()),
             Lead::Missing => Err(unreadable(io::ErrorKind::NotFound.into())),
             Lead::Below { folder, rest } => match open_below(&folder, &rest) {
@@ -110,7 +110,7 @@ impl Engine {
         };
         let unwritable =
             |why: &str| EngineError::new(ErrorKind::FileNotAccessible, format!("'{parameter}={}': {why}", shown(path)));
-        let full = absolute(path);
+        let full = absolute(path, self.settings.base.as_deref());
         let (Some(parent), Some(name)) = (full.parent(), full.file_name()) else { return Err(refused()) };
         match lead(parent, &self.settings.allowed_output) {
             Lead::Outside => Err(refused()),
@@ -138,10 +138,10 @@ fn told(error: &io::Error) -> String {
     }
 }
 
-/// Relative paths start at the program's folder.
-fn absolute(path: &str) -> PathBuf {
+/// Relative paths start at `base`, or at the program's folder.
+fn absolute(path: &str, base: Option<&Path>) -> PathBuf {
     let program = std::env::current_exe().ok();
-    program.as_deref().and_then(Path::parent).unwrap_or(Path::new("/")).join(path)
+    base.or_else(|| program.as_deref().and_then(Path::parent)).unwrap_or(Path::new("/")).join(path)
 }
 
 fn lead(full: &Path, folders: &[PathBuf]) -> Lead {

@@ -44,6 +44,10 @@ pub struct Settings {
     pub cache: u64,
     /// Jobs of one queue that have not ended.
     pub max_queue: usize,
+    /// The same of queues that have a limit of their own.
+    pub max_queues: BTreeMap<Queue, NonZeroUsize>,
+    /// Where relative paths of clients start; by default the folder of the program (contract R158).
+    pub base: Option<PathBuf>,
     /// How many jobs a queue runs at a time, where that is not said of the queue itself. Each job may take
     /// [`Settings::memory`].
     pub default_max_jobs: NonZeroUsize,
@@ -84,6 +88,8 @@ impl Settings {
             auto_exact: Duration::from_mins(15),
             cache: 64 << 20,
             max_queue: 1_000,
+            max_queues: BTreeMap::new(),
+            base: None,
             default_max_jobs: NonZeroUsize::MIN,
             max_jobs: BTreeMap::new(),
             max_waiting: 64,
@@ -103,6 +109,11 @@ impl Settings {
     /// Where requests spool what is too large for memory; on the same file system as the uploads.
     pub fn spool_folder(&self) -> PathBuf {
         self.data.join("spool")
+    }
+
+    /// How many jobs of a queue may not have ended (contract R66).
+    pub fn max_queue_of(&self, queue: Queue) -> usize {
+        self.max_queues.get(&queue).map_or(self.max_queue, |limit| limit.get())
     }
 
     /// How many jobs a queue runs at a time (contract R67).

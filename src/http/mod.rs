@@ -36,6 +36,7 @@ use tokio::task::JoinSet;
 
 pub use files::allow_files;
 pub use tls::{ClientAuth, Tls, TlsError};
+pub use turns::MAX_BLOCKING;
 
 use crate::aci::{self, Service};
 use connection::Shared;

@@ -24,6 +24,9 @@ const MAX_WAITING: usize = 384;
 /// The most turns there can be, whatever the setting says.
 const MAX_TURNS: usize = 64;
 
+/// The most threads of tokio that may block for the requests of a server.
+pub const MAX_BLOCKING: usize = MAX_TURNS + MAX_WAITING;
+
 /// The turns of a server.
 #[derive(Debug)]
 pub(crate) struct Turns {

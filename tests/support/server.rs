@@ -25,7 +25,10 @@ pub(crate) struct Server {
 /// The program with these arguments.
 pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_faceclique"));
-    command.args(arguments).env_remove("FACECLIQUE_LOG");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FACECLIQUE_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments);
     command
 }
 
@@ -37,7 +40,7 @@ impl Server {
 
     pub(crate) fn start_with(data: &Path, arguments: &[&str]) -> Self {
         let data = data.to_str().unwrap();
-        let mut command = program(&["serve", "--data", data, "--listen", "127.0.0.1:0"]);
+        let mut command = program(&["serve", "--data", data, "--listen", "127.0.0.1:0", "--service-listen", "127.0.0.1:0"]);
         let mut child = command.args(arguments).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut seen = String::new();

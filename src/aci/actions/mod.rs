@@ -45,6 +45,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tracing::{error, warn};
 
+use super::access::{Access, Reach, Roles};
 use super::date;
 use super::{
     Answer, Client, Code, Envelope, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service, Traffic,
@@ -135,7 +136,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 /// Who asks, what it may do, and how it is kept waiting.
 pub(crate) struct Caller<'c> {
     address: IpAddr,
-    roles: Vec<Role>,
+    roles: Roles,
     /// Shows it that the server lives; an error if it has gone.
     show_life: &'c dyn Fn() -> io::Result<()>,
     /// Runs what only waits, so that other requests can be answered meanwhile.
@@ -144,7 +145,7 @@ pub(crate) struct Caller<'c> {
 
 impl Caller<'_> {
     fn has(&self, role: Role) -> bool {
-        self.roles.contains(&role)
+        self.roles.contains(role)
     }
 
     /// Error 30 if it may not ask for this.
@@ -170,6 +171,8 @@ pub struct Actions {
     requests: metrics::Requests,
     /// How often a client that waits is shown that the server lives.
     sign_of_life: Duration,
+    /// Who may do what.
+    access: Access,
     /// What ends the server, if clients of the service port may.
     stop: Option<Stop>,
 }
@@ -184,6 +187,7 @@ impl Actions {
             n_requests: AtomicU64::new(0),
             requests: metrics::Requests::default(),
             sign_of_life: SIGN_OF_LIFE,
+            access: Access::by_default(Reach::Loopback, None),
             stop: None,
         }
     }
@@ -192,6 +196,12 @@ impl Actions {
     #[must_use]
     pub fn showing_life_every(self, sign_of_life: Duration) -> Self {
         Self { sign_of_life, ..self }
+    }
+
+    /// The same for clients with these roles; by default loopback has all and nobody else has any.
+    #[must_use]
+    pub fn allowing(self, access: Access) -> Self {
+        Self { access, ..self }
     }
 
     /// The same, with what Stop on the service port does; it must return at once.
@@ -267,7 +277,8 @@ impl Actions {
         let envelope = RefCell::new(Envelope::new(reply, format));
         let show_life = || envelope.borrow_mut().wait();
         let aside = |wait: &mut dyn FnMut()| envelope.borrow_mut().aside(wait);
-        let caller = Caller { address: address(client), roles: roles(client), show_life: &show_life, aside: &aside };
+        let caller =
+            Caller { address: address(client), roles: self.roles(client), show_life: &show_life, aside: &aside };
         let (action, prepared) = self.prepare(port, request, &caller);
         let envelope = envelope.into_inner();
         match prepared {
@@ -287,6 +298,11 @@ impl Actions {
         }
     }
 
+    /// What a client may do (contract R160).
+    fn roles(&self, client: &Client) -> Roles {
+        self.access.roles(address(client), client.bearer.as_deref(), client.identity.as_deref())
+    }
+
     /// How the server is.
     fn wellness(&self) -> Health {
         match self.engine.store_bytes() {
@@ -300,11 +316,6 @@ impl Actions {
 /// Who asks; an IPv4 address in an IPv6 one is itself.
 fn address(client: &Client) -> IpAddr {
     client.address.ip().to_canonical()
-}
-
-/// What a client may do: loopback has all roles and nobody else has any (contract R160).
-fn roles(client: &Client) -> Vec<Role> {
-    if address(client).is_loopback() { Role::ALL.to_vec() } else { Vec::new() }
 }
 
 /// Where a request came in.
@@ -342,10 +353,17 @@ fn find(name: &str) -> Result<&'static Action, Fault> {
 
 impl Service for Actions {
     fn admit(&self, client: &Client) -> Result<(), Fault> {
-        if !roles(client).is_empty() {
+        if !self.roles(client).is_empty() {
             return Ok(());
         }
-        Err(Fault::new(Code::NotAuthorised, format!("the address {} has no role here", client.address.ip())))
+        let who = if self.access.asks_for_token() && client.bearer.is_none() {
+            "no bearer token was sent, and this server asks for one".to_owned()
+        } else if self.access.asks_for_token() {
+            format!("the address {} with this bearer token has no role here", address(client))
+        } else {
+            format!("the address {} has no role here", address(client))
+        };
+        Err(Fault::new(Code::NotAuthorised, who))
     }
 
     fn answer(&self, request: Result<Request, Refused>, client: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
@@ -353,7 +371,7 @@ impl Service for Actions {
     }
 
     fn health(&self, client: &Client) -> Health {
-        if roles(client).contains(&Role::Query) { self.wellness() } else { Health::NotAuthorised }
+        if self.roles(client).contains(Role::Query) { self.wellness() } else { Health::NotAuthorised }
     }
 
     fn ready(&self, client: &Client) -> Health {
@@ -364,7 +382,7 @@ impl Service for Actions {
     }
 
     fn metrics(&self, client: &Client, traffic: &Traffic) -> Result<String, Fault> {
-        if !roles(client).contains(&Role::Query) {
+        if !self.roles(client).contains(Role::Query) {
             let text = format!("the metrics need the role {}", Role::Query);
             return Err(Fault::new(Code::NotAuthorised, text));
         }
