@@ -74,7 +74,7 @@
 //!
 #![cfg_attr(feature = "server", doc = "```")]
 #![cfg_attr(not(feature = "server"), doc = "```ignore")]
-//! use faceclique::engine::{ClusterTask, Engine, JobResult, Settings, Task, worker};
+//! use faceclique::engine::{ClusterTask, Engine, JobResult, Settings, Task, Ticket, worker};
 //! use faceclique::face::{DatabaseName, Embedding, Identifier};
 //! use faceclique::job::Queue;
 //!
@@ -85,7 +85,7 @@
 //! engine.create_database(&people, None)?;
 //! engine.new_face(&people, Some(&ann))?;
 //! engine.add_embeddings(&people, &ann, vec![(None, Embedding::new([1.0, 0.0])?)], None)?;
-//! let token = engine.submit(Task::Cluster(ClusterTask::default()))?; // on the disk from here on
+//! let token = engine.submit(Ticket::default(), Task::Cluster(ClusterTask::default()))?; // on the disk from here on
 //!
 //! let job = || engine.job(Queue::FaceClustering, token).expect("a token is always answered");
 //! # tokio::runtime::Runtime::new()?.block_on(async {
@@ -96,8 +96,9 @@
 //! };
 //! worker::run(engine.clone(), ended).await; // works the queues until the future is ready
 //! # });
-//! let Some(JobResult::Clustering(outcome)) = job().result else { panic!("it is finished") };
-//! assert_eq!(engine.read_result(token, &outcome)?.take_names().len(), 1);
+//! let job = job();
+//! let Some(JobResult::Clustering(outcome)) = job.result() else { panic!("it is finished") };
+//! assert_eq!(engine.read_result(token, outcome)?.take_names().len(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

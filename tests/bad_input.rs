@@ -76,7 +76,7 @@ fn unknown_actions_and_missing_ones_are_named() {
     data.refuses("/action=TrainFace&database=people", 2, "'action=TrainFace' is not offered by this server");
     data.refuses("/nothing", 3, "neither 'action' nor 'a' is given");
     data.refuses("/action=NewFace", 10, "'database' is required and not given");
-    data.refuses("/action=FaceClustering&synchronous=true", 2, "'synchronous=true' is not offered yet");
+    data.refuses("/action=FaceClustering&synchronous=yes", 11, "'synchronous=yes' is not one of true, false");
 }
 
 #[test]
@@ -289,7 +289,6 @@ fn unknown_queues_and_tokens_are_named_and_an_ended_job_stays_ended() {
         let text = format!("'{action}' is not possible: the job's status is Finished");
         data.refuses(&queue("FaceClustering", &format!("{action}&Token={token}")), 52, &text);
     }
-    data.refuses(&queue("FaceClustering", "pause"), 2, "'queueaction=pause' is not offered yet");
     data.refuses(&queue("FaceClustering", "cancel"), 10, "'token' is required and not given");
 }
 

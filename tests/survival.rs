@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use faceclique::exchange::{Format, Record, Writer};
 use faceclique::face::{Embedding, Identifier, ImageLabel, ImageStatus};
-use server::{Server, between, clusters, program, wait_for};
+use server::{Server, between, clusters, program, token, wait_for};
 
 /// A seeded generator, the same everywhere (splitmix64).
 struct Random(u64);
@@ -254,6 +254,50 @@ fn r72_a_stopped_job_ends_as_stopped_and_a_kill_does_not_undo_the_stop() {
     let server = Server::start(data.path());
     assert!(server.ended("FaceClustering", &second).contains("<status>Stopped</status>"));
     assert!(server.status("FaceClustering", &third).contains("<status>Cancelled</status>"));
+}
+
+#[test]
+fn r72_what_clients_said_of_jobs_and_queues_survives_a_kill() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    server.import("crowd", &crowd(2_000, 32));
+    let ask = |server: &Server, queue: &str, rest: &str| {
+        let answer = server.get(&format!("/action=QueueInfo&QueueName={queue}&QueueAction={rest}"));
+        assert!(answer.contains("<response>SUCCESS</response>"), "{answer}");
+        answer
+    };
+    let (clustering, imports) = ("FaceClustering", "ImportFaceDatabase");
+    let running = server.submit(SLOW);
+    at_work(&server, &running);
+    ask(&server, clustering, &format!("pause&Token={running}"));
+    wait_for(|| {
+        let answer = server.status(clustering, &running);
+        let is_resting = answer.contains("<status>Paused</status>") && answer.contains("<process_start_time>");
+        if is_resting { Ok(()) } else { Err(answer) }
+    });
+    let [last, first] = [server.submit(SLOW), server.submit(SLOW)];
+    ask(&server, clustering, &format!("changePriority&Token={first}&Priority=99"));
+    ask(&server, imports, "pause");
+    let original = server.submit_import("copies", &crowd(8, 4));
+    let copy = token(&ask(&server, imports, &format!("duplicate&Token={original}")));
+    ask(&server, imports, &format!("cancel&Token={original}"));
+    server.kill();
+
+    let server = Server::start(data.path());
+    let answer = server.status(clustering, &running);
+    let is_held = answer.contains("<status>Paused</status>") && !answer.contains("<process_start_time>");
+    assert!(is_held, "paused, as if not started: {answer}");
+    let [_, _] = [&first, &last].map(|token| server.ended(clustering, token));
+    let order = ask(&server, clustering, "getStatus&State=Finished&Sort-By=start-time&Sort-Order=ascending");
+    assert!(order.find(&first) < order.find(&last), "{order}");
+    assert!(ask(&server, imports, "queueStatus").contains("<paused>true</paused><pending>1</pending>"));
+    assert!(server.status(imports, &copy).contains("<status>Queued</status>"));
+    ask(&server, imports, "resume");
+    assert!(server.ended(imports, &copy).contains("<numimages>8</numimages>"));
+    ask(&server, clustering, &format!("resume&Token={running}"));
+    let ended = server.ended(clustering, &running);
+    assert!(ended.contains("<status>Finished</status>"), "{ended}");
+    assert!(clusters(&ended) == clusters(&server.status(clustering, &first)), "a pause changes no result");
 }
 
 #[test]

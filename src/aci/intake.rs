@@ -8,6 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::answer::ResponseFormat;
 use super::fault::Fault;
 use super::limits::Limits;
 use super::request::{Kind, Part, Value, canonical};
@@ -139,6 +140,11 @@ impl Intake {
     /// The action as far as it is known: as given, empty if none was.
     pub fn action(&self) -> &str {
         super::request::action(&self.parts)
+    }
+
+    /// The format asked for as far as it is known; until then XML (R28).
+    pub fn format(&self) -> ResponseFormat {
+        super::request::format(&self.parts)
     }
 
     /// Everything received.

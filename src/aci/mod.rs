@@ -2,7 +2,7 @@
 //!
 //! Reading this folder in the order of a request: [`form`] takes a target or an urlencoded body apart, [`intake`]
 //! collects the parts under the limits, [`Request`] is what they mean together, the accessors of [`Parameters`] give
-//! values their types, [`Fault`] is the catalogue of refusals, [`Answer`] writes the XML.
+//! values their types, [`Fault`] is the catalogue of refusals, [`Answer`] writes XML or JSON.
 //!
 //! **Promises.** Decoding never panics and never repairs: it gives a [`Request`] or a [`Fault`] (contract R12). What a
 //! request may hold in memory is bounded by [`Limits`].
@@ -27,10 +27,10 @@ mod values;
 
 pub use self::access::Role;
 pub use self::base64::{Alphabet, Base64};
-pub use answer::{Answer, Envelope};
+pub use answer::{Answer, Envelope, ResponseFormat};
 pub use fault::{Code, Fault};
 pub use limits::Limits;
-pub use parameter::{COMMON, Form, Need, Parameter};
+pub use parameter::{COMMON, Form, Need, Parameter, SYNCHRONOUS};
 pub use request::{Kind, Parameters, Part, Request, Value};
 pub use service::{Client, Health, Media, Outcome, Refused, Reply, Service};
 pub use upload::{Content, Upload};

@@ -106,16 +106,10 @@ pub(crate) const fn depending(name: &'static str, form: Form, when: &'static str
     Parameter { name, form, need: Need::Depends(when), about }
 }
 
-/// The parameters of every action (contract R27-R30).
-pub const COMMON: [Parameter; 5] = [
+/// The parameters of every action (contract R27-R29).
+pub const COMMON: [Parameter; 4] = [
     optional("actionid", Form::Text, "none", "A label for the log."),
     optional("responseformat", Form::Choice(&["xml", "json", "simplejson"]), "xml", "The form of the answer."),
-    optional(
-        "synchronous",
-        Form::Boolean,
-        "false",
-        "Of queued actions: answer when the job has ended, with its result.",
-    ),
     optional(
         "template",
         Form::Text,
@@ -124,3 +118,7 @@ pub const COMMON: [Parameter; 5] = [
     ),
     optional("encryptresponse", Form::Boolean, "false", "Only false."),
 ];
+
+/// The parameter of every queued action besides; others ignore it (contract R30, R80).
+pub const SYNCHRONOUS: Parameter =
+    optional("synchronous", Form::Boolean, "false", "Answer when the job has ended, with its result.");

@@ -8,8 +8,9 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::answer::ResponseFormat;
 use super::fault::Fault;
-use super::parameter::{COMMON, Need, Parameter};
+use super::parameter::{COMMON, Need, Parameter, SYNCHRONOUS};
 use super::upload::Upload;
 
 /// One parameter as it was received, decoded.
@@ -64,11 +65,20 @@ pub(crate) fn canonical(name: &str) -> String {
 
 /// The first action named among `parts`, or nothing.
 pub(crate) fn action(parts: &[Part]) -> &str {
-    let text = |part: &'_ Part| part.name == "action" && matches!(&part.value, Value::Text(text) if !text.is_empty());
-    match parts.iter().find(|part| text(part)).map(|part| &part.value) {
-        Some(Value::Text(text)) => text,
-        _ => "",
-    }
+    first(parts, "action").unwrap_or_default()
+}
+
+/// The format asked for in `parts`: of several the first, and XML if that is none (R28).
+pub(crate) fn format(parts: &[Part]) -> ResponseFormat {
+    first(parts, "responseformat").and_then(ResponseFormat::parse).unwrap_or_default()
+}
+
+/// The first text of this name that is not empty.
+fn first<'p>(parts: &'p [Part], name: &str) -> Option<&'p str> {
+    parts.iter().find_map(|part| match &part.value {
+        Value::Text(text) if part.name == name && !text.is_empty() => Some(text.as_str()),
+        _ => None,
+    })
 }
 
 /// A decoded request.
@@ -76,37 +86,32 @@ pub(crate) fn action(parts: &[Part]) -> &str {
 pub struct Request {
     /// The action as it was given; empty when none was.
     pub action: String,
+    /// How it is answered. XML also when an unknown format was asked for, which [`Parameters::read`] refuses.
+    pub format: ResponseFormat,
     /// Everything else.
     pub parameters: Parameters,
 }
 
 impl Request {
     /// The meaning of `parts`, in the order in which they stood; or error 2 for what is not offered whatever the
-    /// action (R28, R29).
+    /// action (R29).
     pub fn new(parts: Vec<Part>) -> Result<Self, Fault> {
-        let action = action(&parts).to_owned();
+        let (action, format) = (action(&parts).to_owned(), format(&parts));
         let parameters = Parameters::collect(parts);
         for name in ["template", "output", "filename"] {
             if let Some(value) = parameters.text(name) {
                 return Err(Fault::not_offered(
                     name,
                     value,
-                    "is not offered: answers are sent as XML, to the client only",
+                    "is not offered: answers are sent as XML or JSON, to the client only",
                 ));
             }
         }
         if let Some(value) = parameters.text("encryptresponse").filter(|value| value.eq_ignore_ascii_case("true")) {
             return Err(Fault::not_offered("encryptresponse", value, "is not offered: answers are not encrypted"));
         }
-        if let Some(value) = parameters.text("responseformat").filter(|value| is_json(value)) {
-            return Err(Fault::not_offered("responseformat", value, "is not offered yet: only xml so far"));
-        }
-        Ok(Self { action, parameters })
+        Ok(Self { action, format, parameters })
     }
-}
-
-fn is_json(format: &str) -> bool {
-    ["json", "simplejson"].iter().any(|json| format.eq_ignore_ascii_case(json))
 }
 
 /// The parameters of a request, the action excepted, by canonical name.
@@ -183,7 +188,7 @@ impl Parameters {
     ///
     /// `read` itself checks values (errors 11, 12) before it compares parameters with each other (errors 14, 15).
     pub fn read<T>(&self, read: impl FnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        self.choice("responseformat", &[("xml", ()), ("json", ()), ("simplejson", ())])?;
+        self.choice("responseformat", &ResponseFormat::WORDS)?;
         self.boolean("encryptresponse")?;
         let arguments = read(self)?;
         match &self.twice {
@@ -194,7 +199,7 @@ impl Parameters {
 
     fn is_known(&self, name: &str) -> bool {
         let has = |parameters: &[Parameter]| parameters.iter().any(|parameter| parameter.name == name);
-        self.known.is_none_or(|known| has(known) || has(&COMMON))
+        self.known.is_none_or(|known| has(known) || has(&COMMON) || name == SYNCHRONOUS.name)
     }
 
     /// Whether `name` is there with a value.
@@ -212,6 +217,22 @@ impl Parameters {
     pub fn text(&self, name: &str) -> Option<&str> {
         debug_assert!(self.is_known(name), "'{name}' is in the row of the action");
         self.texts.get(name).map(String::as_str)
+    }
+
+    /// The action's own parameters as they were given, in the order of their names; uploads by their number and size
+    /// (R97).
+    pub fn own(&self) -> Vec<(String, String)> {
+        let texts = self.texts.iter().map(|(name, text)| (name, text.clone()));
+        let uploads = self.uploads.iter().map(|(name, uploads)| {
+            let bytes: u64 = uploads.iter().map(Upload::len).sum();
+            let noun = if uploads.len() == 1 { "upload" } else { "uploads" };
+            (name, format!("{} {noun}, {bytes} bytes", uploads.len()))
+        });
+        let is_own = |name: &str| self.known.is_none_or(|known| known.iter().any(|own| own.name == name));
+        let own = texts.chain(uploads).filter(|(name, _)| is_own(name));
+        let mut own: Vec<(String, String)> = own.map(|(name, value)| (name.clone(), value)).collect();
+        own.sort();
+        own
     }
 
     /// All texts in the order of their names (R97).
@@ -293,13 +314,27 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn r28_responseformat() {
-        assert_eq!(read(&[("responseformat", "XML")]), Ok(()));
-        let fault = request(&[("ResponseFormat", "simpleJSON")]).unwrap_err();
-        assert_eq!(fault.description, "'responseformat=simpleJSON' is not offered yet: only xml so far");
-        assert_eq!(fault.code.number(), 2);
-        let fault = read(&[("responseformat", "yaml")]).unwrap_err();
+    fn r28_the_format_asked_for_is_known_before_anything_is_answered() {
+        let format = |texts: &[(&str, &str)]| request(texts).unwrap().format;
+        assert_eq!(format(&[]), ResponseFormat::Xml);
+        assert_eq!(format(&[("responseformat", "XML")]), ResponseFormat::Xml);
+        assert_eq!(format(&[("RESPONSEFORMAT", ""), ("ResponseFormat", "Json")]), ResponseFormat::Json);
+        assert_eq!(format(&[("responseformat", "simpleJSON")]), ResponseFormat::SimpleJson);
+        for given in [&[("responseformat", "xml")][..], &[("responseformat", "JSON")]] {
+            assert_eq!(read(given), Ok(()));
+        }
+    }
+
+    #[test]
+    fn r28_an_unknown_format_is_error_11_in_xml_and_two_formats_are_error_14_in_the_first() {
+        let unknown = [("responseformat", "yaml"), ("responseformat", "json")];
+        assert_eq!(request(&unknown).unwrap().format, ResponseFormat::Xml);
+        let fault = read(&unknown).unwrap_err();
         assert_eq!(fault.description, "'responseformat=yaml' is not one of xml, json, simplejson");
+        assert_eq!(fault.code.number(), 11);
+        let two = [("responseformat", "json"), ("responseformat", "xml")];
+        assert_eq!(request(&two).unwrap().format, ResponseFormat::Json);
+        assert_eq!(read(&two), Err(Fault::given_twice("responseformat")));
     }
 
     #[test]

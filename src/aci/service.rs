@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use super::answer::ResponseFormat;
 use super::fault::{Code, Fault};
 use super::request::Request;
 
@@ -32,11 +33,13 @@ pub struct Client {
     pub address: SocketAddr,
 }
 
-/// A request that was refused, with its action as far as it was known.
+/// A request that was refused, with what of it was known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The action as given; empty when none was, or not yet.
     pub action: String,
+    /// The format in which that is answered: the one asked for, or XML when none was, or not yet (R28, R47).
+    pub format: ResponseFormat,
     /// Why.
     pub fault: Fault,
 }

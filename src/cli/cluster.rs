@@ -12,8 +12,8 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::{Failure, percent_bar};
-use crate::aci::Answer;
 use crate::aci::actions::{Page, write_clusters};
+use crate::aci::{Answer, ResponseFormat};
 use crate::cluster::{self, Clustering, Estimate, MatchScope, Parameters, Resources, Search, Stage, Watch};
 use crate::confidence::{ConfidenceScale, Threshold};
 use crate::engine::{ResultFace, Settings};
@@ -293,8 +293,7 @@ fn write(out: &mut dyn Write, output: Output, faces: &FaceSet, clustering: &Clus
             }
         }
         Output::Xml => {
-            let mut out = out;
-            let mut answer = Answer::begin(&mut out, "FaceClustering")?;
+            let mut answer = Answer::begin(out, ResponseFormat::Xml, "FaceClustering")?;
             write_clusters(&mut answer, faces.ids(), result_faces(clustering).map(Ok), Page::ALL)?;
             answer.finish()?;
         }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::serve::with_cause;
 use super::{DataArguments, Failure, percent_bar};
-use crate::engine::{Engine, ImportOutcome, ImportRequest, Input, JobResult, OnError, worker};
+use crate::engine::{Engine, ImportOutcome, ImportRequest, Input, JobResult, OnError, Ticket, worker};
 use crate::exchange::{Format, ids_path_beside};
 use crate::face::DatabaseName;
 use crate::job::{Queue, Token};
@@ -99,16 +99,19 @@ impl Import {
     ) -> Result<(), Failure> {
         let begun = Instant::now();
         let ids = self.ids.clone().or_else(|| (format == Format::Npy).then(|| ids_path_beside(path)));
-        let token = engine.submit_import(ImportRequest {
-            database: database.clone(),
-            data: Input::Path(path.to_owned()),
-            ids: ids.map(Input::Path),
-            format,
-            model: self.model.clone(),
-            on_error: if self.skip_bad_rows { OnError::Skip } else { OnError::Stop },
-            include_metadata: true,
-            include_image_data: true,
-        });
+        let token = engine.submit_import(
+            Ticket::default(),
+            ImportRequest {
+                database: database.clone(),
+                data: Input::Path(path.to_owned()),
+                ids: ids.map(Input::Path),
+                format,
+                model: self.model.clone(),
+                on_error: if self.skip_bad_rows { OnError::Skip } else { OnError::Stop },
+                include_metadata: true,
+                include_image_data: true,
+            },
+        );
         let token = token.map_err(|error| format!("{}: {}", path.display(), with_cause(error)))?;
         match finished(engine, token).await {
             Ok(outcome) => Ok(report(database, path, &outcome, begun.elapsed())?),
@@ -125,9 +128,9 @@ async fn finished(engine: &Engine, token: Token) -> Result<ImportOutcome, String
         bar.set_position((job.progress.percent * 1000.0) as u64);
         if job.state.is_ended() {
             bar.finish_and_clear();
-            return match job.result {
-                Some(JobResult::Import(outcome)) => Ok(outcome),
-                Some(JobResult::Fault { text, .. }) => Err(text),
+            return match job.result() {
+                Some(JobResult::Import(outcome)) => Ok(outcome.clone()),
+                Some(JobResult::Fault { text, .. }) => Err(text.clone()),
                 _ => Err(format!("the job ended as {}", job.state)),
             };
         }

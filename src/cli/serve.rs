@@ -14,6 +14,7 @@ use crate::aci::actions::{Actions, Facts};
 use crate::config::Config;
 use crate::engine::{Engine, worker};
 use crate::http;
+use crate::job::Queue;
 
 /// Serve the ACI over HTTP and work the queues.
 #[derive(Debug, clap::Args)]
@@ -34,9 +35,18 @@ impl Serve {
         config.listen = self.listen.unwrap_or(config.listen);
         config.engine.memory = self.memory.unwrap_or(config.engine.memory);
         let file = self.data.config.map(|path| path.display().to_string());
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads(&config)).build()?;
         runtime.block_on(serve(config, file))
     }
+}
+
+/// Threads that may block, made as they are needed: one for each request, also for one whose client has gone and that has
+/// not noticed yet, and one for each job; so that no job and no poll ever waits for a thread.
+fn threads(config: &Config) -> usize {
+    const OTHERS: usize = 64; // housekeeping, checks of health, the service port
+    let jobs: usize = Queue::ALL.into_iter().map(|queue| config.engine.max_jobs_of(queue)).sum();
+    config.http.max_connections.saturating_mul(2).saturating_add(jobs + config.engine.max_waiting + OTHERS)
 }
 
 async fn serve(config: Config, file: Option<String>) -> Result<(), Failure> {

@@ -40,7 +40,8 @@ impl fmt::Display for Stage {
 
 /// Watches a run. Called from several threads, but never by two at once with `report`.
 pub trait Watch: Sync {
-    /// Whether to end with [`ClusterError::Stopped`]; asked often, so it should be cheap.
+    /// Whether to end with [`ClusterError::Stopped`]; asked often, so it should be cheap. It may take its time now and
+    /// then: that is how a run is paused. So it is never asked with a lock that others need.
     fn should_stop(&self) -> bool;
 
     /// `done` of `total` units of `stage` are done; within a stage with one total, `done` does not decrease. A stage

@@ -88,8 +88,8 @@ impl Engine {
             auto_exact: self.settings.auto_exact,
             ..Resources::default()
         };
-        let shelf: Box<dyn Shelf> = match *database {
-            Some(number) => Box::new(self.shelf(number)),
+        let shelf: Box<dyn Shelf + '_> = match database.and_then(|number| self.borrow_shelf(number)) {
+            Some(shelf) => Box::new(shelf),
             None => Box::new(NoShelf),
         };
         let run = |earlier| {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use super::Engine;
+use super::accept::Ticket;
 use super::error::{EngineError, ErrorKind};
 use super::images::embedding;
 use super::progress::{Control, WRITE};
@@ -21,7 +22,7 @@ use super::snapshot::{PastRow, Snapshot};
 use super::worker::Unfinished;
 use crate::exchange::{Complete, ExchangeError, Face, Format, Record, Writer, ids_path_beside};
 use crate::face::{DatabaseName, Identifier, ImageLabel};
-use crate::job::{Event, Queue, Run, State, Token};
+use crate::job::{Event, Queue, State, Token};
 use crate::store::{Batch, StoreError, decode, keys};
 
 /// What a client wants exported.
@@ -61,19 +62,20 @@ const DBPATH: &str = "dbpath";
 
 impl Engine {
     /// Accepts an export. Its path is judged at once, and again when the job runs.
-    pub fn submit_export(&self, request: ExportRequest) -> Result<Token, EngineError> {
+    pub fn submit_export(&self, ticket: Ticket, request: ExportRequest) -> Result<Token, EngineError> {
         let place = self.allowed_output(DBPATH, &request.path)?;
         for file in files(&place.file(), request.format) {
             place.check_free(DBPATH, &request.path, &file)?;
         }
         self.check_capacity(Queue::ExportFaceDatabase)?;
-        self.submit(Task::Export(ExportTask {
+        let task = ExportTask {
             database: request.database.as_str().to_owned(),
             path: request.path,
             format: request.format.to_string(),
             include_metadata: request.contents.metadata,
             include_image_data: request.contents.image_data,
-        }))
+        };
+        self.submit(ticket, Task::Export(task))
     }
 
     /// Writes a database into a file that is not there yet. `observe` is told the number of rows read so far.
@@ -116,7 +118,7 @@ impl Engine {
         let total = self.count_rows(&name, control)?;
         let mut step = |rows| {
             control.note(WRITE, rows, total);
-            control.order().map_or(Ok(()), |_| Err(Unfinished::Told))
+            control.orders.obey().map_or(Ok(()), |_| Err(Unfinished::Told))
         };
         let mut snapshot = self.take_snapshot(&name)?;
         let writer = Writer::create_new(&place.file(), format, &temporary(token)).map_err(unwritable)?;
@@ -203,11 +205,11 @@ impl Engine {
         for token in marks.collect::<Result<Vec<_>, StoreError>>()? {
             let task = {
                 let jobs = self.lock_jobs();
-                jobs.table.get(&token).map(|entry| (entry.record.life.state(Run::Idle), entry.record.task.clone()))
+                jobs.get(token).map(|entry| (entry.record.life.has_ended(), entry.record.task.clone()))
             };
             match task {
-                Some((state, Task::Export(task))) if state.is_ended() => self.remove_export_leftovers(token, &task),
-                Some((_, Task::Export(_))) => {} // its next run looks for itself
+                Some((true, Task::Export(task))) => self.remove_export_leftovers(token, &task),
+                Some((false, Task::Export(_))) => {} // its next run looks for itself
                 _ => self.take_back(token, &[]),
             }
         }

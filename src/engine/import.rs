@@ -16,6 +16,7 @@ use std::thread;
 use tracing::{error, warn};
 
 use super::Engine;
+use super::accept::Ticket;
 use super::change::Faces;
 use super::error::{EngineError, ErrorKind};
 use super::faces::ROWS_PER_BATCH;
@@ -78,12 +79,12 @@ pub struct ImportRequest {
 
 impl Engine {
     /// Accepts an import. The files are kept with the job: what happens to the originals afterwards has no effect.
-    pub fn submit_import(&self, request: ImportRequest) -> Result<Token, EngineError> {
+    pub fn submit_import(&self, ticket: Ticket, request: ImportRequest) -> Result<Token, EngineError> {
         if let Some(model) = &request.model {
             self.settings.model(model)?;
         }
         self.check_capacity(Queue::ImportFaceDatabase)?;
-        let token = Token::generate();
+        let token = ticket.token;
         let format = request.format.to_string();
         let (data, ids) = (format!("{token}.{format}"), format!("{token}.ids.csv"));
         let accepted = self.keep(request.data, &data).and_then(|data| {
@@ -98,7 +99,7 @@ impl Engine {
                 include_metadata: request.include_metadata,
                 include_image_data: request.include_image_data,
             };
-            self.accept(token, Task::Import(task))
+            self.submit(ticket, Task::Import(task))
         });
         accepted.inspect_err(|_| {
             for name in [&data, &ids] {
@@ -139,6 +140,8 @@ impl Engine {
         loop {
             let place = self.place(token, &name)?;
             let staged = Staging::new(self, place, task).read(control);
+            // The last point where it can wait: behind it others wait for its lock.
+            let staged = if control.orders.obey().is_some() { Err(Unfinished::Told) } else { staged };
             let state = staged.and_then(|staged| match place {
                 StagingPlace::Unnamed(number) => self.name_database(token, &name, number, task, staged),
                 StagingPlace::Aside(_) => self.take_aside(token, &name, task, staged, control).map(Some),

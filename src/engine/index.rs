@@ -20,6 +20,7 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -80,6 +81,46 @@ pub(super) struct DatabaseShelf {
     folder: PathBuf,
     /// A graph from here is at work.
     taken: Cell<bool>,
+}
+
+/// The databases whose graphs are in use; a graph is read and written by one run at a time.
+#[derive(Debug, Default)]
+pub(super) struct Borrowed(Mutex<BTreeSet<u64>>);
+
+/// The graph of a database, as long as a run has it.
+#[derive(Debug)]
+pub(super) struct BorrowedShelf<'a> {
+    shelf: DatabaseShelf,
+    /// Given back when the shelf has been left, for it is dropped behind it.
+    _lease: Lease<'a>,
+}
+
+#[derive(Debug)]
+struct Lease<'a> {
+    number: u64,
+    borrowed: &'a Borrowed,
+}
+
+impl Borrowed {
+    fn numbers(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf for BorrowedShelf<'_> {
+    fn take(&self) -> Option<Graph> {
+        self.shelf.take()
+    }
+
+    fn put(&self, graph: &Graph) {
+        self.shelf.put(graph);
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.borrowed.numbers().remove(&self.number);
+    }
 }
 
 impl Shelf for DatabaseShelf {
@@ -192,8 +233,18 @@ impl Engine {
     }
 
     /// Where the graph of the database with this number is kept.
-    pub(super) fn shelf(&self, number: u64) -> DatabaseShelf {
+    fn shelf(&self, number: u64) -> DatabaseShelf {
         DatabaseShelf::at(self.index_folder().join(number.to_string()))
+    }
+
+    /// The same for one run, unless another one on the database has it: then this run builds a graph of its own and
+    /// leaves none.
+    pub(super) fn borrow_shelf(&self, number: u64) -> Option<BorrowedShelf<'_>> {
+        let is_free = self.borrowed.numbers().insert(number);
+        is_free.then(|| {
+            let lease = Lease { number, borrowed: &self.borrowed };
+            BorrowedShelf { shelf: self.shelf(number), _lease: lease }
+        })
     }
 
     /// Removes the graph of a database that is gone.

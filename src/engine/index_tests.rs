@@ -210,3 +210,14 @@ fn a_graph_goes_with_its_database_and_with_a_run_that_panics_over_it() {
     engine.remove_database(&people).unwrap();
     assert!(!engine.shelf(number).folder.exists());
 }
+
+#[test]
+fn r67_of_two_runs_on_one_database_only_one_has_its_graph() {
+    let data = TempDir::new().unwrap();
+    let engine = Engine::open(Settings::new(data.path())).unwrap();
+    let first = engine.borrow_shelf(7).expect("nobody has it");
+    assert!(engine.borrow_shelf(7).is_none());
+    assert!(engine.borrow_shelf(8).is_some());
+    drop(first);
+    assert!(engine.borrow_shelf(7).is_some());
+}

@@ -1,38 +1,47 @@
-//! The queues: jobs accepted, started, steered and ended, each step on the disk before anyone is told.
+//! The table of jobs: what is kept of each, how it is shown, and which one is started next.
+//!
+//! **Promises.** What the table says is on the disk already. A view shares what it shows with the table, so that a
+//! client that polls costs next to nothing.
+//!
+//! **Not here.** How a job comes in (`accept`), is told something (`steer`), ends and is forgotten (`ending`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use tracing::{info, warn};
+use tracing::info;
 
-use super::error::{EngineError, ErrorKind};
-use super::progress::{Control, Order, Progress};
+use super::Engine;
+use super::error::EngineError;
+use super::progress::{Control, Progress};
 use super::records::{JobRecord, JobResult, Task};
-use super::{Engine, Upload};
-use crate::job::{DEFAULT_PRIORITY, Event, Life, Queue, Run, State, Timestamp, Token, Waiting, expired, next};
+use crate::job::{Event, Priority, Queue, Run, State, Timestamp, Token, Waiting, next};
 use crate::store::{Batch, keys};
 
 /// A job and, while it is at work, its run.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) record: JobRecord,
+    pub(super) record: Arc<JobRecord>,
+    /// There as long as a thread has the job, also if that has not noticed yet that the job has ended.
     pub(super) control: Option<Arc<Control>>,
     /// How far its last run in this process came.
-    reached: Progress,
+    pub(super) reached: Progress,
 }
 
 impl Entry {
     /// A job that is not at work.
-    pub(super) fn new(record: JobRecord) -> Self {
-        Self { record, control: None, reached: Progress::default() }
+    fn new(record: JobRecord) -> Self {
+        Self { record: Arc::new(record), control: None, reached: Progress::default() }
     }
 
-    fn run(&self) -> Run {
-        if self.control.is_some() { Run::Running } else { Run::Idle }
+    pub(super) fn run(&self) -> Run {
+        match &self.control {
+            None => Run::Idle,
+            Some(control) if control.orders.is_resting() => Run::Resting,
+            Some(_) => Run::Running,
+        }
     }
 
-    fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         self.record.life.state(self.run())
     }
 }
@@ -40,11 +49,81 @@ impl Entry {
 /// All jobs that are kept.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
-    pub(super) table: BTreeMap<Token, Entry>,
+    table: BTreeMap<Token, Entry>,
     /// Jobs that were at work when the process ended uncleanly and have not ended since (contract R78).
     pub(super) suspects: BTreeSet<Token>,
+    /// Queues that start nothing.
+    pub(super) paused: BTreeSet<Queue>,
+    /// For each job whose end is awaited, by how many; such a job is not forgotten.
+    pub(super) attended: BTreeMap<Token, usize>,
+    /// How many jobs of each queue have not ended.
+    n_open: BTreeMap<Queue, usize>,
+    /// The number that the last accepted job has in the order of acceptance.
+    last_order: u64,
     /// Nothing is accepted or started any more.
-    stopping: bool,
+    pub(super) stopping: bool,
+}
+
+impl Jobs {
+    /// All jobs, in the order of their tokens.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Token, &Entry)> {
+        self.table.iter().map(|(&token, entry)| (token, entry))
+    }
+
+    /// Those of a queue.
+    pub(super) fn of(&self, queue: Queue) -> impl Iterator<Item = (Token, &Entry)> {
+        self.iter().filter(move |(_, entry)| entry.record.queue == queue)
+    }
+
+    pub(super) fn get(&self, token: Token) -> Option<&Entry> {
+        self.table.get(&token)
+    }
+
+    pub(super) fn get_mut(&mut self, token: Token) -> Option<&mut Entry> {
+        self.table.get_mut(&token)
+    }
+
+    /// The job with this token, if it is of this queue.
+    pub(super) fn find(&self, queue: Queue, token: Token) -> Result<&Entry, EngineError> {
+        let entry = self.table.get(&token).filter(|entry| entry.record.queue == queue);
+        entry.ok_or_else(|| EngineError::unknown_token(queue, &token.to_string()))
+    }
+
+    /// Jobs of a queue that have not ended.
+    pub(super) fn n_open(&self, queue: Queue) -> usize {
+        self.n_open.get(&queue).copied().unwrap_or(0)
+    }
+
+    /// The number that the next accepted job is given.
+    pub(super) fn next_order(&self) -> u64 {
+        self.last_order + 1
+    }
+
+    /// Takes up what was stored of a job: a new one, or what a known one is from now on. The one place where records
+    /// come into the table, so that what is counted of them is right.
+    pub(super) fn put(&mut self, token: Token, record: JobRecord) {
+        let queue = record.queue;
+        self.last_order = self.last_order.max(record.order);
+        let is_open = !record.life.has_ended();
+        let was_open = match self.table.get_mut(&token) {
+            Some(entry) => {
+                let was_open = !entry.record.life.has_ended();
+                entry.record = Arc::new(record);
+                was_open
+            }
+            None => {
+                self.table.insert(token, Entry::new(record));
+                false
+            }
+        };
+        let n_open = self.n_open.entry(queue).or_default();
+        *n_open = *n_open + usize::from(is_open) - usize::from(was_open);
+    }
+
+    /// Forgets a job that has ended.
+    pub(super) fn remove(&mut self, token: Token) {
+        self.table.remove(&token);
+    }
 }
 
 /// A job, as shown to clients.
@@ -54,163 +133,121 @@ pub struct JobView {
     pub token: Token,
     /// Where it stands.
     pub state: State,
+    /// How soon it is started.
+    pub priority: Priority,
     /// When it was accepted.
     pub queued: Timestamp,
     /// When it was started, if it was.
     pub started: Option<Timestamp>,
     /// When it ended, if it has.
     pub ended: Option<Timestamp>,
-    /// What it is to do.
-    pub task: Task,
-    /// What came of it.
-    pub result: Option<JobResult>,
     /// How far it is: 0 before the start, 100 when Finished.
     pub progress: Progress,
     /// When this was looked at.
     pub now: Timestamp,
+    record: Arc<JobRecord>,
+}
+
+impl JobView {
+    /// What it is to do.
+    pub fn task(&self) -> &Task {
+        &self.record.task
+    }
+
+    /// What came of it, once it has Finished or ended in Error.
+    pub fn result(&self) -> Option<&JobResult> {
+        self.record.result.as_ref()
+    }
+
+    /// The parameters as the client gave them, names in lower case and in their order (contract R97).
+    pub fn parameters(&self) -> &[(String, String)] {
+        &self.record.parameters
+    }
+}
+
+/// The figures of a queue (contract R98).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueFigures {
+    /// Whether it starts nothing.
+    pub is_paused: bool,
+    /// Jobs that have not started.
+    pub pending: usize,
+    /// Jobs at work, or paused at work.
+    pub running: usize,
+    /// Jobs that have ended and are kept.
+    pub completed: usize,
 }
 
 /// What a job's thread is handed.
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) token: Token,
-    pub(super) task: Task,
+    record: Arc<JobRecord>,
     pub(super) control: Arc<Control>,
 }
 
+impl Started {
+    pub(super) fn task(&self) -> &Task {
+        &self.record.task
+    }
+}
+
 impl Engine {
-    /// Accepts a job: when this returns, it is on the disk (contract R63).
-    pub fn submit(&self, task: Task) -> Result<Token, EngineError> {
-        self.accept(Token::generate(), task)
-    }
-
-    /// Refuses if the queue takes no more, before anything is written for a job that will not be.
-    pub(super) fn check_capacity(&self, queue: Queue) -> Result<(), EngineError> {
-        let jobs = self.lock_jobs();
-        self.check_capacity_of(&jobs, queue)
-    }
-
-    fn check_capacity_of(&self, jobs: &Jobs, queue: Queue) -> Result<(), EngineError> {
-        if jobs.stopping {
-            return Err(EngineError::new(ErrorKind::Stopping, "the server is stopping and takes no more jobs"));
-        }
-        let of_queue = jobs.table.values().filter(|entry| entry.record.queue == queue);
-        let n_open = of_queue.filter(|entry| !entry.state().is_ended()).count();
-        if n_open >= self.settings.max_queue {
-            return Err(EngineError::queue_full(queue, self.settings.max_queue));
-        }
-        Ok(())
-    }
-
-    pub(super) fn accept(&self, token: Token, task: Task) -> Result<Token, EngineError> {
-        let queue = match task {
-            Task::Cluster(_) => Queue::FaceClustering,
-            Task::Import(_) => Queue::ImportFaceDatabase,
-            Task::Export(_) => Queue::ExportFaceDatabase,
-        };
-        let mut jobs = self.lock_jobs();
-        self.check_capacity_of(&jobs, queue)?;
-        let order = 1 + jobs.table.values().map(|entry| entry.record.order).max().unwrap_or(0);
-        let life = Life::new(self.clock.now());
-        let record = JobRecord { queue, order, priority: DEFAULT_PRIORITY, life, task, result: None };
-        self.store.commit(put(token, &record))?;
-        jobs.table.insert(token, Entry::new(record));
-        drop(jobs);
-        info!(%token, %queue, "job accepted");
-        self.wake.notify_one();
-        Ok(token)
-    }
-
     /// The jobs of a queue that are kept, in the order of acceptance.
     pub fn jobs(&self, queue: Queue) -> Vec<JobView> {
         let jobs = self.lock_jobs();
-        let mut list: Vec<_> = jobs.table.iter().filter(|(_, entry)| entry.record.queue == queue).collect();
-        list.sort_by_key(|(_, entry)| entry.record.order);
-        list.into_iter().map(|(&token, entry)| self.view(token, entry)).collect()
+        let mut list: Vec<JobView> = jobs.of(queue).map(|(token, entry)| self.view(token, entry)).collect();
+        drop(jobs);
+        list.sort_by_key(|job| job.record.order);
+        list
     }
 
     /// One job of a queue.
     pub fn job(&self, queue: Queue, token: Token) -> Option<JobView> {
         let jobs = self.lock_jobs();
-        let entry = jobs.table.get(&token).filter(|entry| entry.record.queue == queue)?;
-        Some(self.view(token, entry))
+        jobs.find(queue, token).ok().map(|entry| self.view(token, entry))
     }
 
-    fn view(&self, token: Token, entry: &Entry) -> JobView {
-        let JobRecord { life, task, result, .. } = &entry.record;
+    /// How many jobs of a queue are where.
+    pub fn figures(&self, queue: Queue) -> QueueFigures {
+        let jobs = self.lock_jobs();
+        let mut figures = QueueFigures { is_paused: jobs.paused.contains(&queue), ..QueueFigures::default() };
+        for (_, entry) in jobs.of(queue) {
+            let state = entry.state();
+            if state.is_ended() {
+                figures.completed += 1;
+            } else if state.is_waiting() {
+                figures.pending += 1;
+            } else {
+                figures.running += 1;
+            }
+        }
+        figures
+    }
+
+    pub(super) fn view(&self, token: Token, entry: &Entry) -> JobView {
+        let record = Arc::clone(&entry.record);
         let state = entry.state();
-        let progress = match (&entry.control, state) {
+        let mut progress = match (&entry.control, state) {
+            (_, State::Finished) => Progress { percent: 100.0, ..Progress::default() },
             (Some(control), _) => control.progress(),
-            (None, State::Finished) => Progress { percent: 100.0, ..Progress::default() },
-            (None, State::Queued) => Progress::default(),
-            (None, _) => Progress { remaining: None, ..entry.reached.clone() },
+            (None, State::Queued | State::Held) => Progress::default(),
+            (None, _) => entry.reached.clone(),
         };
+        if state.is_ended() || state == State::Resting {
+            progress.remaining = None; // nobody knows how long a pause takes
+        }
         JobView {
             token,
             state,
-            queued: life.queued,
-            started: life.started.filter(|_| entry.control.is_some() || state.is_ended()),
-            ended: life.ended,
-            task: task.clone(),
-            result: result.clone(),
+            priority: record.priority,
+            queued: record.life.queued,
+            started: record.life.started,
+            ended: record.life.ended,
             progress,
             now: self.clock.now(),
+            record,
         }
-    }
-
-    /// Cancels a job that has not started (contract R88: an error in any other state).
-    pub fn cancel(&self, queue: Queue, token: Token) -> Result<State, EngineError> {
-        self.steer(queue, token, Event::Cancel, "cancel")
-    }
-
-    /// Asks a job to end; one that has not started is Cancelled, a running one is Stopped as soon as it notices.
-    pub fn stop(&self, queue: Queue, token: Token) -> Result<State, EngineError> {
-        self.steer(queue, token, Event::Stop, "stop")
-    }
-
-    /// Asks every job at work in the queue to end; returns them with their state after the request.
-    pub fn stop_all(&self, queue: Queue) -> Result<Vec<(Token, State)>, EngineError> {
-        let at_work: Vec<Token> = {
-            let jobs = self.lock_jobs();
-            let of_queue = jobs.table.iter().filter(|(_, entry)| entry.record.queue == queue);
-            of_queue.filter(|(_, entry)| entry.control.is_some()).map(|(&token, _)| token).collect()
-        };
-        let mut list = Vec::new();
-        for token in at_work {
-            match self.stop(queue, token) {
-                Ok(state) => list.push((token, state)),
-                Err(error) if error.kind() == ErrorKind::State => {} // it ended meanwhile
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(list)
-    }
-
-    fn steer(&self, queue: Queue, token: Token, event: Event, asked: &str) -> Result<State, EngineError> {
-        let mut jobs = self.lock_jobs();
-        let entry = jobs.table.get_mut(&token).filter(|entry| entry.record.queue == queue);
-        let entry = entry.ok_or_else(|| EngineError::unknown_token(queue, &token.to_string()))?;
-        let (life, run) = (entry.record.life)
-            .after(entry.run(), event, self.clock.now())
-            .map_err(|refused| EngineError::wrong_state(asked, refused.state))?;
-        let record = JobRecord { life, ..entry.record.clone() };
-        self.store.commit(put(token, &record))?;
-        let task = record.task.clone();
-        entry.record = record;
-        if let Some(control) = &entry.control {
-            control.tell(Order::Stop);
-        }
-        let state = entry.state();
-        debug_assert_eq!(state, entry.record.life.state(run), "steering starts no run and ends none");
-        if state.is_ended() {
-            jobs.suspects.remove(&token);
-            drop(jobs);
-            self.remove_files(token, &task);
-            self.forget_expired(queue);
-            self.wake.notify_one();
-        }
-        info!(%token, %queue, %state, "job told to {asked}");
-        Ok(state)
     }
 
     /// Takes up the next job, if there is one and its queue has a thread free. Its start is on the disk before its
@@ -220,188 +257,66 @@ impl Engine {
         if jobs.stopping {
             return Ok(None);
         }
-        let Some(token) = Queue::ALL.into_iter().find_map(|queue| choose(&jobs, queue)) else {
+        let Some(token) = Queue::ALL.into_iter().find_map(|queue| self.choose(&jobs, queue)) else {
             return Ok(None);
         };
-        let entry = jobs.table.get_mut(&token).expect("a chosen job is in the table");
-        let (life, _) = (entry.record.life)
-            .after(Run::Idle, Event::Start, self.clock.now())
-            .expect("only jobs that wait are chosen");
-        let record = JobRecord { life, ..entry.record.clone() };
+        let record = &jobs.get(token).expect("a chosen job is in the table").record;
+        let (life, _) =
+            record.life.after(Run::Idle, Event::Start, self.clock.now()).expect("only jobs that wait are chosen");
+        let record = JobRecord { life, ..record.as_ref().clone() };
         self.store.commit(put(token, &record))?;
-        entry.record = record;
+        info!(%token, queue = %record.queue, attempt = record.life.attempts, "job started");
+        jobs.put(token, record);
+        let entry = jobs.get_mut(token).expect("it was put there");
         let control = Arc::new(Control::new());
         entry.control = Some(Arc::clone(&control));
-        info!(%token, queue = %entry.record.queue, attempt = entry.record.life.attempts, "job started");
-        Ok(Some(Started { token, task: entry.record.task.clone(), control }))
+        Ok(Some(Started { token, record: Arc::clone(&entry.record), control }))
     }
 
-    /// Notes that a job at work has durably saved more than the runs before it: the unclean ends before that are not
-    /// held against it any more (contract R77), and it need not run alone any longer (R78).
-    pub(super) fn advance(&self, token: Token) {
-        let mut jobs = self.lock_jobs();
-        let Some(entry) = jobs.table.get_mut(&token).filter(|entry| entry.record.life.attempts > 1) else { return };
-        let Ok((life, _)) = entry.record.life.after(entry.run(), Event::Advance, self.clock.now()) else { return };
-        let record = JobRecord { life, ..entry.record.clone() };
-        if let Err(error) = self.store.commit(put(token, &record)) {
-            warn!(%token, error = &error as &dyn std::error::Error, "the progress of a job could not be noted");
-            return;
+    /// The job of a queue to start now. While a job is left that was at work at an unclean end, only such jobs run, one
+    /// at a time over all queues, so that none is condemned with another (contract R78); but only if it can run at
+    /// all: one that is paused holds nobody up.
+    fn choose(&self, jobs: &Jobs, queue: Queue) -> Option<Token> {
+        if jobs.paused.contains(&queue) {
+            return None;
         }
-        entry.record = record;
-        jobs.suspects.remove(&token);
-        drop(jobs);
-        info!(%token, "progress saved; the unclean ends before it do not count any more");
-        self.wake.notify_one();
-    }
-
-    /// Ends or puts back a job at work. `with` is written in the same step, only if the job is Finished by it. A job
-    /// that has ended already stays as it is.
-    pub(super) fn end(
-        &self,
-        token: Token,
-        event: Event,
-        result: Option<JobResult>,
-        with: Batch,
-    ) -> Result<State, EngineError> {
-        let mut jobs = self.lock_jobs();
-        let entry = jobs.table.get_mut(&token).expect("only ended jobs are forgotten, and this one is at work");
-        if entry.state().is_ended() {
-            return Ok(entry.state());
-        }
-        let (life, run) = (entry.record.life)
-            .after(entry.run(), event, self.clock.now())
-            .expect("a job at work can end in any of these ways");
-        let state = life.state(run);
-        let result = result.filter(|_| matches!(state, State::Finished | State::Error));
-        let record = JobRecord { life, result, ..entry.record.clone() };
-        let mut batch = if state == State::Finished { with } else { Batch::new() };
-        let key = keys::job(token);
-        batch.record(&key, &record);
-        self.store.commit(batch)?;
-        let (queue, task) = (record.queue, record.task.clone());
-        entry.record = record;
-        entry.reached = entry.control.take().map(|control| control.progress()).unwrap_or_default();
-        jobs.suspects.remove(&token);
-        drop(jobs);
-        if state.is_ended() && state != State::Finished {
-            self.remove_log(token); // that of a Finished job is kept, or removed, by its run
-        }
-        if state.is_ended() {
-            self.remove_uploads(&task);
-        }
-        info!(%token, %queue, %state, "job left its thread");
-        self.forget_expired(queue);
-        self.wake.notify_one();
-        Ok(state)
-    }
-
-    /// Removes the ended jobs of a queue that are kept no longer (contract R79); if that fails it is tried again later.
-    pub(super) fn forget_expired(&self, queue: Queue) {
-        let forgotten = self.try_to_forget(queue).and_then(|tokens| {
-            // outside the lock: a result may be large, and nobody can ask for it any more
-            tokens.into_iter().try_for_each(|token| self.clear_result(token))
+        let is_busy = |entry: &Entry| entry.control.is_some() && entry.state() != State::Resting;
+        let is_in_doubt = jobs.suspects.iter().filter_map(|&token| jobs.get(token)).any(|entry| {
+            is_busy(entry) || (entry.state() == State::Queued && !self.is_held_up(jobs, entry.record.queue))
         });
-        if let Err(error) = forgotten {
-            warn!(error = &error as &dyn std::error::Error, "ended jobs could not be removed");
-        }
-    }
-
-    /// The same of every queue.
-    pub(super) fn forget_all_expired(&self) {
-        for queue in Queue::ALL {
-            self.forget_expired(queue);
-        }
-    }
-
-    fn try_to_forget(&self, queue: Queue) -> Result<Vec<Token>, EngineError> {
-        let mut jobs = self.lock_jobs();
-        let ended = jobs.table.iter().filter(|(_, entry)| entry.record.queue == queue);
-        let ended = ended.filter_map(|(&token, entry)| Some((token, entry.record.life.ended?)));
-        let tokens = expired(ended, self.clock.now(), self.settings.retention);
-        let mut batch = Batch::new();
-        for &token in &tokens {
-            batch.remove(keys::job(token));
-            batch.put(keys::forgotten_job(token), Vec::new());
-        }
-        if !tokens.is_empty() {
-            self.store.commit(batch)?;
-        }
-        for token in &tokens {
-            jobs.table.remove(token);
-        }
-        Ok(tokens)
-    }
-
-    /// Removes the result of a job that is forgotten already.
-    pub(super) fn clear_result(&self, token: Token) -> Result<(), EngineError> {
-        self.clear_rows(&[keys::result(token)])?;
-        let mut batch = Batch::new();
-        batch.remove(keys::forgotten_job(token));
-        Ok(self.store.write(batch)?)
-    }
-
-    /// Accepts and starts nothing more, and tells every run to put its job back into the queue.
-    pub(super) fn release_all(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        let mut jobs = self.lock_jobs();
-        jobs.stopping = true;
-        for control in jobs.table.values().filter_map(|entry| entry.control.as_ref()) {
-            control.tell(Order::Release);
-        }
-    }
-
-    /// The files that came with a job.
-    pub(super) fn uploads(task: &Task) -> impl Iterator<Item = &Upload> {
-        let (data, ids) = match task {
-            Task::Import(import) => (Some(&import.data), import.ids.as_ref()),
-            Task::Cluster(_) | Task::Export(_) => (None, None),
+        let is_taken = if is_in_doubt {
+            jobs.iter().any(|(_, entry)| is_busy(entry))
+        } else {
+            jobs.of(queue).filter(|(_, entry)| entry.control.is_some()).count() >= self.settings.max_jobs_of(queue)
         };
-        data.into_iter().chain(ids)
+        if is_taken || self.is_held_up(jobs, queue) {
+            return None;
+        }
+        let candidates = jobs
+            .of(queue)
+            .filter(|(token, entry)| entry.state() == State::Queued && (!is_in_doubt || jobs.suspects.contains(token)));
+        next(candidates.map(|(token, entry)| Waiting {
+            token,
+            priority: entry.record.priority,
+            order: entry.record.order,
+        }))
     }
 
-    /// The files of a job that ended without a run.
-    fn remove_files(&self, token: Token, task: &Task) {
-        self.remove_log(token);
-        self.remove_uploads(task);
-        if let Task::Export(task) = task {
-            self.remove_export_leftovers(token, task);
-        }
-    }
-
-    pub(super) fn remove_uploads(&self, task: &Task) {
-        for upload in Self::uploads(task) {
-            if let Err(error) = std::fs::remove_file(self.upload_path(upload)) {
-                warn!(file = upload.file, %error, "an upload could not be removed; the next start tries again");
-            }
-        }
+    /// Whether no job of a queue can start before somebody resumes something.
+    fn is_held_up(&self, jobs: &Jobs, queue: Queue) -> bool {
+        let n_resting = jobs.of(queue).filter(|(_, entry)| entry.state() == State::Resting).count();
+        jobs.paused.contains(&queue) || n_resting >= self.settings.max_jobs_of(queue)
     }
 }
 
 /// A batch with one job.
 pub(super) fn put(token: Token, record: &JobRecord) -> Batch {
-    let key = keys::job(token);
     let mut batch = Batch::new();
-    batch.record(&key, record);
+    put_into(&mut batch, token, record);
     batch
 }
 
-/// The job of a queue to start now. Each queue has one thread; while a job is left that was at work at an unclean end,
-/// only such jobs run, one at a time over all queues, so that none is condemned with another (contract R78).
-fn choose(jobs: &Jobs, queue: Queue) -> Option<Token> {
-    let is_busy = |entry: &Entry| entry.control.is_some();
-    let is_suspicious = !jobs.suspects.is_empty();
-    let is_blocked = jobs.table.values().any(|entry| is_busy(entry) && (is_suspicious || entry.record.queue == queue));
-    if is_blocked {
-        return None;
-    }
-    let candidates = jobs.table.iter().filter(|(token, entry)| {
-        entry.record.queue == queue
-            && entry.state() == State::Queued
-            && (!is_suspicious || jobs.suspects.contains(token))
-    });
-    next(candidates.map(|(&token, entry)| Waiting {
-        token,
-        priority: entry.record.priority,
-        order: entry.record.order,
-    }))
+/// Adds a job to a batch.
+pub(super) fn put_into(batch: &mut Batch, token: Token, record: &JobRecord) {
+    batch.record(&keys::job(token), record);
 }

@@ -12,9 +12,11 @@
 //! Large changes, an import or the removal of a database, are *redo logs*: one durable batch decides, then the rows
 //! follow, and a marker that stands until they are all there lets [`Engine::open`] do it again after a crash.
 
+mod accept;
 mod change;
 mod clustering;
 mod databases;
+mod ending;
 mod error;
 mod export;
 mod faces;
@@ -25,6 +27,7 @@ mod import;
 mod index;
 mod jobs;
 mod ledger;
+mod orders;
 mod paths;
 mod pictures;
 mod progress;
@@ -34,23 +37,26 @@ mod result;
 mod settings;
 mod snapshot;
 mod staging;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod view;
+mod waiting;
 pub mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
+pub use accept::Ticket;
 pub use databases::DatabaseInfo;
 pub use error::{EngineError, ErrorKind};
 pub use export::{Contents, ExportRequest};
 pub use faces::{FaceInfo, FacePage, ImageInfo, ListFrom};
 pub use import::{ImportRequest, Input, Place};
-pub use jobs::JobView;
+pub use jobs::{JobView, QueueFigures};
 pub use pictures::{Picture, StagedPictures};
 pub use progress::Progress;
 pub use records::{
@@ -59,6 +65,8 @@ pub use records::{
 };
 pub use result::{ResultFace, ResultReader};
 pub use settings::{COSINE, Model, Settings};
+pub use steer::Concerned;
+pub use waiting::{Attendance, Waited};
 
 use crate::job::Timestamp;
 use crate::store::{Disk, Store};
@@ -92,6 +100,10 @@ pub struct Engine {
     jobs: Mutex<Jobs>,
     /// Told when there may be a job to start.
     wake: Notify,
+    /// Told, with `jobs`, when a job has ended and when the server shuts down.
+    ended: Condvar,
+    /// The graphs that runs have.
+    borrowed: index::Borrowed,
     /// The server shuts down: what cannot be done now is left to the next start.
     stopping: AtomicBool,
     /// How many workers there are; one, or none.
@@ -118,6 +130,8 @@ impl Engine {
             faces: RwLock::new(Faces::new(clock.now())),
             jobs: Mutex::new(Jobs::default()),
             wake: Notify::new(),
+            ended: Condvar::new(),
+            borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
             workers: AtomicUsize::new(0),
             store,

@@ -1,21 +1,13 @@
-//! How far a running job is, and how it is told to stop: shared by the thread that works and the clients that ask.
+//! How far a running job is, and what it is told: shared by the threads that work and the clients that ask.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::info;
 
+use super::orders::{Order, Orders};
 use crate::cluster;
-
-/// What a running job may be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    /// A client stops it for good.
-    Stop,
-    /// The server shuts down; it will be run again.
-    Release,
-}
 
 /// A part of a job's work, with the share of the whole it is taken for, in percent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,7 +64,7 @@ pub struct Progress {
 /// One run of a job.
 #[derive(Debug)]
 pub(super) struct Control {
-    order: AtomicU8,
+    pub(super) orders: Orders,
     at: Mutex<At>,
     begun: Instant,
     /// Units of the comparison that cost little, because what they find is known already: all of them, and those done.
@@ -132,7 +124,7 @@ impl Control {
     /// A run that has just begun.
     pub(super) fn new() -> Self {
         Self {
-            order: AtomicU8::default(),
+            orders: Orders::default(),
             at: Mutex::default(),
             begun: Instant::now(),
             n_light: AtomicU64::new(0),
@@ -151,22 +143,14 @@ impl Control {
         self.n_light_done.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Tells the run to end. The first word counts: a stop that was acknowledged is not undone by a shutdown.
-    pub(super) fn tell(&self, order: Order) {
-        let code = match order {
-            Order::Stop => 1,
-            Order::Release => 2,
-        };
-        let _ = self.order.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
+    /// How the run was told to end, if it was.
+    pub(super) fn order(&self) -> Option<Order> {
+        self.orders.order()
     }
 
-    /// What the run was told, if anything.
-    pub(super) fn order(&self) -> Option<Order> {
-        match self.order.load(Ordering::Relaxed) {
-            0 => None,
-            1 => Some(Order::Stop),
-            _ => Some(Order::Release),
-        }
+    /// How long the run has worked: the time without that in which it was paused.
+    fn worked(&self) -> Duration {
+        self.begun.elapsed().saturating_sub(self.orders.rested())
     }
 
     fn at(&self) -> MutexGuard<'_, At> {
@@ -175,6 +159,7 @@ impl Control {
 
     /// Notes that `done` of `total` steps of a stage are done; a total of 0 means unknown.
     pub(super) fn note(&self, stage: usize, done: u64, total: u64) {
+        let worked = self.worked();
         let mut at = self.at();
         if at.stage != Some(stage) {
             let left = at.stage.map(|left| STAGES[left].name);
@@ -183,7 +168,7 @@ impl Control {
         (at.stage, at.done, at.total) = (Some(stage), done, total);
         if stage == COMPARE {
             let [light, light_done] = [&self.n_light, &self.n_light_done].map(|n| n.load(Ordering::Relaxed));
-            at.pace.note(self.begun.elapsed(), done.saturating_sub(light_done), total.saturating_sub(light));
+            at.pace.note(worked, done.saturating_sub(light_done), total.saturating_sub(light));
         }
         let Stage { begin, end, .. } = STAGES[stage];
         at.percent = at.percent.max(begin + (end - begin) * at.share());
@@ -191,9 +176,10 @@ impl Control {
 
     /// How far the run is.
     pub(super) fn progress(&self) -> Progress {
+        let worked = self.worked();
         let at = self.at();
         let stage = at.stage.map(|stage| (STAGES[stage].name, at.share() * 100.0));
-        let remaining = at.remaining(self.begun.elapsed());
+        let remaining = at.remaining(worked);
         Progress { percent: at.percent, stage, before: at.before.clone(), remaining }
     }
 }
@@ -218,8 +204,9 @@ impl At {
 }
 
 impl cluster::Watch for Control {
+    /// Also where a paused run waits, each of its threads.
     fn should_stop(&self) -> bool {
-        self.order().is_some()
+        self.orders.obey().is_some()
     }
 
     fn report(&self, stage: cluster::Stage, done: u64, total: u64) {
@@ -290,13 +277,5 @@ mod tests {
         assert!((remaining - unit * behind / 2.0).abs() < 1e-6, "{remaining}");
         let at = At { stage: Some(READ), percent: 20.0, ..At::default() };
         assert_eq!((at.remaining(second(0)), at.remaining(second(3))), (None, Some(second(12))));
-    }
-
-    #[test]
-    fn the_first_order_counts() {
-        let control = Control::new();
-        control.tell(Order::Stop);
-        control.tell(Order::Release);
-        assert_eq!(control.order(), Some(Order::Stop));
     }
 }

@@ -7,7 +7,7 @@ use super::pictures::PictureRecord;
 use crate::cluster::{Choice, MatchScope, RecallAudit, Search};
 use crate::confidence::{Confidence, Threshold};
 use crate::face::{FailReason, ImageStatus};
-use crate::job::{Life, Queue};
+use crate::job::{Life, Priority, Queue};
 
 /// The embedding model a database is bound to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +70,35 @@ pub enum Task {
     Import(ImportTask),
     /// Write a database into a file.
     Export(ExportTask),
+}
+
+impl Task {
+    /// The queue of such jobs.
+    pub fn queue(&self) -> Queue {
+        match self {
+            Self::Cluster(_) => Queue::FaceClustering,
+            Self::Import(_) => Queue::ImportFaceDatabase,
+            Self::Export(_) => Queue::ExportFaceDatabase,
+        }
+    }
+
+    /// The files that came with the job.
+    pub(super) fn uploads(&self) -> impl Iterator<Item = &Upload> {
+        let (data, ids) = match self {
+            Self::Import(import) => (Some(&import.data), import.ids.as_ref()),
+            Self::Cluster(_) | Self::Export(_) => (None, None),
+        };
+        data.into_iter().chain(ids)
+    }
+
+    /// The same, to be given other names.
+    pub(super) fn uploads_mut(&mut self) -> impl Iterator<Item = &mut Upload> {
+        let (data, ids) = match self {
+            Self::Import(import) => (Some(&mut import.data), import.ids.as_mut()),
+            Self::Cluster(_) | Self::Export(_) => (None, None),
+        };
+        data.into_iter().chain(ids)
+    }
 }
 
 /// A FaceClustering job (contract R99).
@@ -167,12 +196,14 @@ pub(super) struct JobRecord {
     pub queue: Queue,
     /// Its number in the order of acceptance.
     pub order: u64,
-    /// 0 to 100.
-    pub priority: u8,
+    /// How soon it is started.
+    pub priority: Priority,
     /// Its life.
     pub life: Life,
     /// What it is to do.
     pub task: Task,
+    /// The parameters as the client gave them, in the order of their names; shown, never read.
+    pub parameters: Vec<(String, String)>,
     /// What came of it, once it has Finished or ended in Error.
     pub result: Option<JobResult>,
 }

@@ -10,10 +10,10 @@ use tracing::{info, warn};
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
 use super::files::clear_folder;
-use super::jobs::{Entry, put};
+use super::jobs::put;
 use super::ledger::{kept_name, log_name};
 use super::records::{JobRecord, JobResult, Task};
-use crate::job::{Event, Run, Token};
+use crate::job::{Run, State, Token};
 use crate::store::{self, StoreError, decode, keys};
 
 impl Engine {
@@ -54,25 +54,33 @@ impl Engine {
             let mut record: JobRecord = decode(&key, &value)?;
             if record.life.was_at_work() {
                 self.crashed(token, &mut record)?;
-                if !record.life.state(Run::Idle).is_ended() {
-                    jobs.suspects.insert(token);
-                }
             }
-            jobs.table.insert(token, Entry::new(record));
+            if record.life.is_suspect() {
+                jobs.suspects.insert(token);
+            }
+            jobs.put(token, record);
         }
-        let n_waiting = jobs.table.values().filter(|entry| !entry.record.life.state(Run::Idle).is_ended()).count();
-        info!(jobs = jobs.table.len(), waiting = n_waiting, killed = jobs.suspects.len(), "queues loaded");
+        for (key, _) in self.collect(&keys::paused_queues())? {
+            jobs.paused.insert(keys::queue(&key)?);
+        }
+        let n_waiting = jobs.iter().filter(|(_, entry)| !entry.record.life.has_ended()).count();
+        info!(
+            jobs = jobs.iter().count(),
+            waiting = n_waiting,
+            killed = jobs.suspects.len(),
+            paused_queues = jobs.paused.len(),
+            "queues loaded"
+        );
         Ok(())
     }
 
     fn crashed(&self, token: Token, record: &mut JobRecord) -> Result<(), EngineError> {
         let attempts = record.life.attempts;
-        let is_given_up = attempts >= self.settings.max_attempts;
-        let event = if is_given_up { Event::Condemn } else { Event::Crash };
+        let event = record.life.event_of_crash(self.settings.max_attempts);
         let (life, run) = record.life.after(Run::Running, event, self.clock.now()).expect("a job at work can crash");
         record.life = life;
         if record.life.state(run).is_ended() {
-            if is_given_up {
+            if record.life.state(run) == State::Error {
                 let text = format!("the process ended {attempts} times in a row while this job was at work");
                 record.result = Some(JobResult::Fault { kind: ErrorKind::Crashed, text });
             }
@@ -89,8 +97,8 @@ impl Engine {
     fn clear_uploads(&self) -> Result<(), EngineError> {
         let needed: BTreeSet<String> = {
             let jobs = self.lock_jobs();
-            let waiting = jobs.table.values().filter(|entry| !entry.record.life.state(Run::Idle).is_ended());
-            waiting.flat_map(|entry| Self::uploads(&entry.record.task)).map(|upload| upload.file.clone()).collect()
+            let waiting = jobs.iter().filter(|(_, entry)| !entry.record.life.has_ended());
+            waiting.flat_map(|(_, entry)| entry.record.task.uploads()).map(|upload| upload.file.clone()).collect()
         };
         for (folder, keep) in [(self.uploads_folder(), &needed), (self.settings.spool_folder(), &BTreeSet::new())] {
             clear_folder(&folder, keep)
@@ -103,8 +111,8 @@ impl Engine {
     fn clear_pairs(&self) -> Result<(), EngineError> {
         let mut needed: BTreeSet<String> = {
             let jobs = self.lock_jobs();
-            let waiting = jobs.table.iter().filter(|(_, entry)| !entry.record.life.state(Run::Idle).is_ended());
-            waiting.map(|(&token, _)| log_name(token)).collect()
+            let waiting = jobs.iter().filter(|(_, entry)| !entry.record.life.has_ended());
+            waiting.map(|(token, _)| log_name(token)).collect()
         };
         if self.settings.keep_pairs {
             let numbers = self.databases()?.into_iter().map(|(_, record)| Some(record.number));

@@ -100,7 +100,7 @@ impl Engine {
                 images.push(Image { cluster: cluster as u64, face, matches });
                 done += 1;
                 if n_items >= ITEMS_PER_CHUNK {
-                    if control.order().is_some() {
+                    if control.orders.obey().is_some() {
                         return Err(Unfinished::Told);
                     }
                     control.note(KEEP, done, faces.len() as u64);

@@ -1,5 +1,6 @@
 //! What the engine is told at its start: places, limits, models.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
@@ -10,7 +11,7 @@ use super::records::{DatabaseRecord, ModelRecord};
 use crate::confidence::ConfidenceScale;
 use crate::exchange;
 use crate::face::DatabaseName;
-use crate::job::Retention;
+use crate::job::{Queue, Retention};
 
 /// The name of the model that takes embeddings of any dimension (contract R108).
 pub const COSINE: &str = "cosine";
@@ -43,6 +44,13 @@ pub struct Settings {
     pub cache: u64,
     /// Jobs of one queue that have not ended.
     pub max_queue: usize,
+    /// How many jobs a queue runs at a time, where that is not said of the queue itself. Each job may take
+    /// [`Settings::memory`].
+    pub default_max_jobs: NonZeroUsize,
+    /// How many jobs certain queues run at a time.
+    pub max_jobs: BTreeMap<Queue, NonZeroUsize>,
+    /// How many requests may wait for the end of a job (`synchronous=true`); each takes a thread meanwhile.
+    pub max_waiting: usize,
     /// How long ended jobs are kept.
     pub retention: Retention,
     /// Starts in a row without an orderly end after which a job is given up.
@@ -76,6 +84,9 @@ impl Settings {
             auto_exact: Duration::from_mins(15),
             cache: 64 << 20,
             max_queue: 1_000,
+            default_max_jobs: NonZeroUsize::MIN,
+            max_jobs: BTreeMap::new(),
+            max_waiting: 64,
             retention: Retention::default(),
             max_attempts: 3,
             keep_pairs: true,
@@ -92,6 +103,11 @@ impl Settings {
     /// Where requests spool what is too large for memory; on the same file system as the uploads.
     pub fn spool_folder(&self) -> PathBuf {
         self.data.join("spool")
+    }
+
+    /// How many jobs a queue runs at a time (contract R67).
+    pub fn max_jobs_of(&self, queue: Queue) -> usize {
+        self.max_jobs.get(&queue).unwrap_or(&self.default_max_jobs).get()
     }
 
     /// The model that an embedding of `dimension` binds `database` to, or is checked against (contract R108, R125).

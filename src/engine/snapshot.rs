@@ -125,7 +125,7 @@ impl Engine {
             for entry in self.store.scan(&prefix) {
                 entry?;
                 rows += 1;
-                if control.order().is_some() {
+                if control.orders.obey().is_some() {
                     return Err(Unfinished::Told);
                 }
             }

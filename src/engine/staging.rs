@@ -107,7 +107,7 @@ impl<'a> Staging<'a> {
     fn read_rows(&mut self, control: &Control) -> Result<(), Unfinished> {
         let mut reader = self.open().map_err(content)?;
         while let Some(next) = reader.next_entry() {
-            if control.order().is_some() {
+            if control.orders.obey().is_some() {
                 return Err(Unfinished::Told);
             }
             let progress = reader.progress();

@@ -4,6 +4,7 @@ mod model;
 mod pairs;
 mod paths;
 mod pictures;
+mod steering;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -159,16 +160,19 @@ fn image(label: &str, values: &[f32]) -> (Option<ImageLabel>, Embedding) {
 
 fn import(engine: &Engine, database: &str, text: &str) -> Result<Token, EngineError> {
     let text = text.to_owned();
-    engine.submit_import(ImportRequest {
-        database: name(database),
-        data: Input::Received(Box::new(move |path| std::fs::write(path, text))),
-        ids: None,
-        format: Format::Jsonl,
-        model: None,
-        on_error: OnError::Stop,
-        include_metadata: true,
-        include_image_data: true,
-    })
+    engine.submit_import(
+        Ticket::default(),
+        ImportRequest {
+            database: name(database),
+            data: Input::Received(Box::new(move |path| std::fs::write(path, text))),
+            ids: None,
+            format: Format::Jsonl,
+            model: None,
+            on_error: OnError::Stop,
+            include_metadata: true,
+            include_image_data: true,
+        },
+    )
 }
 
 fn label(text: &str) -> ImageLabel {
@@ -255,8 +259,8 @@ fn shown(engine: &Engine, database: &str) -> Vec<FaceInfo> {
 /// A result as text.
 fn result_text(engine: &Engine, token: Token) -> String {
     let job = engine.job(Queue::FaceClustering, token).unwrap();
-    let Some(JobResult::Clustering(outcome)) = job.result else { panic!("{job:?}") };
-    let mut reader = engine.read_result(token, &outcome).unwrap();
+    let Some(JobResult::Clustering(outcome)) = job.result() else { panic!("{job:?}") };
+    let mut reader = engine.read_result(token, outcome).unwrap();
     let names = reader.take_names();
     let mut text = String::new();
     while let Some(face) = reader.next_face().unwrap() {
@@ -274,7 +278,7 @@ fn queues(engine: &Engine) -> String {
     let mut text = String::new();
     for queue in Queue::ALL {
         for job in engine.jobs(queue) {
-            let fault = match &job.result {
+            let fault = match job.result() {
                 Some(JobResult::Fault { text, .. }) => format!(" ({text})"),
                 _ => String::new(),
             };
@@ -289,9 +293,9 @@ fn a_life_without_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let engine = fresh(&folder);
     import(&engine, "people", THREE).unwrap();
-    let token = engine.submit(cluster_all()).unwrap();
+    let token = engine.submit(Ticket::default(), cluster_all()).unwrap();
     let unknown = ClusterTask { database: Some("LFW".to_owned()), ..ClusterTask::default() };
-    engine.submit(Task::Cluster(unknown)).unwrap();
+    engine.submit(Ticket::default(), Task::Cluster(unknown)).unwrap();
     // each queue has its own order; the import is worked first here because it is all that the clustering sees
     let import = engine.jobs(Queue::ImportFaceDatabase)[0].token;
     let started = engine.start_next().unwrap().unwrap();
@@ -303,7 +307,7 @@ fn a_life_without_a_crash() {
         "FaceClustering Finished\nFaceClustering Error ('database=LFW' does not exist)\nImportFaceDatabase Finished\n"
     );
     assert_eq!(result_text(&engine, token), "", "the database was not there yet");
-    let token = engine.submit(cluster_all()).unwrap();
+    let token = engine.submit(Ticket::default(), cluster_all()).unwrap();
     work_all(&engine);
     let expected = "0 people/ann/1 90.00=people/ann/2\n0 people/ann/2 90.00=people/ann/1\n1 people/bob/1\n";
     assert_eq!(result_text(&engine, token), expected);
@@ -332,7 +336,7 @@ fn life(engine: &Engine, ledger: &mut Ledger) {
     engine.add_embeddings(&name("gone"), &identifier("x"), images, None).unwrap();
     ledger.added = true;
     ledger.import = Some(import(engine, "people", THREE).unwrap());
-    let cancelled = engine.submit(cluster_all()).unwrap();
+    let cancelled = engine.submit(Ticket::default(), cluster_all()).unwrap();
     engine.cancel(Queue::FaceClustering, cancelled).unwrap();
     ledger.cancelled = Some(cancelled);
     work_all(engine);
@@ -341,7 +345,7 @@ fn life(engine: &Engine, ledger: &mut Ledger) {
     engine.remove_database(&name("gone")).unwrap();
     ledger.removed = true;
     let task = ClusterTask { database: Some("people".to_owned()), ..ClusterTask::default() };
-    ledger.clustering = Some(engine.submit(Task::Cluster(task)).unwrap());
+    ledger.clustering = Some(engine.submit(Ticket::default(), Task::Cluster(task)).unwrap());
     work_all(engine);
 }
 
@@ -362,7 +366,7 @@ fn audit(engine: &Engine, ledger: &Ledger, expected: &str, at: u64) {
     work_all(engine);
     if let Some(token) = ledger.import {
         let job = engine.job(Queue::ImportFaceDatabase, token).expect("an acknowledged import is known");
-        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result);
+        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result());
         // a job that was written and not acknowledged runs too
         let n_faces = 1 + engine.jobs(Queue::ImportFaceDatabase).len();
         assert_eq!(shown(engine, "people").len(), n_faces, "write {at}");
@@ -370,7 +374,7 @@ fn audit(engine: &Engine, ledger: &Ledger, expected: &str, at: u64) {
     }
     if let Some(token) = ledger.second {
         let job = engine.job(Queue::ImportFaceDatabase, token).expect("an acknowledged import is known");
-        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result);
+        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result());
     }
     if let Some(token) = ledger.cancelled {
         let job = engine.job(Queue::FaceClustering, token).expect("an acknowledged job is known");
@@ -378,7 +382,7 @@ fn audit(engine: &Engine, ledger: &Ledger, expected: &str, at: u64) {
     }
     if let Some(token) = ledger.clustering {
         let job = engine.job(Queue::FaceClustering, token).expect("an acknowledged clustering is known");
-        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result);
+        assert_eq!(job.state, State::Finished, "write {at}: {:?}", job.result());
         assert_eq!(result_text(engine, token), expected, "write {at}");
     }
 }
@@ -447,9 +451,9 @@ fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
 /// How many images a job sees that does not synchronise.
 fn seen_without_sync(engine: &Engine) -> u64 {
     let task = ClusterTask { sync: false, ..ClusterTask::default() };
-    let token = engine.submit(Task::Cluster(task)).unwrap();
+    let token = engine.submit(Ticket::default(), Task::Cluster(task)).unwrap();
     work_all(engine);
-    match engine.job(Queue::FaceClustering, token).unwrap().result {
+    match engine.job(Queue::FaceClustering, token).unwrap().result().cloned() {
         Some(JobResult::Clustering(outcome)) => outcome.n_faces,
         other => panic!("{other:?}"),
     }
@@ -552,13 +556,14 @@ fn a_result_that_is_forgotten_while_it_is_read_is_an_error_and_never_short() {
     import(&engine, "people", &rows).unwrap();
     work_all(&engine);
     let task = ClusterTask { max_results: Some(0), cluster_threshold: 10_000, ..ClusterTask::default() };
-    let token = engine.submit(Task::Cluster(task)).unwrap();
+    let token = engine.submit(Ticket::default(), Task::Cluster(task)).unwrap();
     work_all(&engine);
-    let Some(JobResult::Clustering(outcome)) = engine.job(Queue::FaceClustering, token).unwrap().result else {
+    let Some(JobResult::Clustering(outcome)) = engine.job(Queue::FaceClustering, token).unwrap().result().cloned()
+    else {
         panic!("it is finished")
     };
     assert!(outcome.n_chunks > 3, "{} chunks", outcome.n_chunks);
-    engine.submit(cluster_all()).unwrap();
+    engine.submit(Ticket::default(), cluster_all()).unwrap();
     let started = engine.start_next().unwrap().unwrap();
     engine.stop(Queue::FaceClustering, started.token).unwrap();
     engine.work(&started); // and the first job is forgotten
@@ -571,7 +576,7 @@ fn a_result_that_is_forgotten_while_it_is_read_is_an_error_and_never_short() {
 fn r77_a_job_that_is_at_work_at_three_deaths_in_a_row_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Mortal::with(Map::new(), u64::MAX);
-    open(&store, settings(&folder)).submit(cluster_all()).unwrap();
+    open(&store, settings(&folder)).submit(Ticket::default(), cluster_all()).unwrap();
     for death in 1..=3 {
         let engine = open(&store, settings(&folder));
         assert!(engine.start_next().unwrap().is_some(), "death {death}");
@@ -590,8 +595,8 @@ fn r78_after_a_death_the_jobs_that_were_at_work_run_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = Mortal::with(Map::new(), u64::MAX);
     let engine = open(&store, settings(&folder));
-    let first = engine.submit(cluster_all()).unwrap();
-    engine.submit(cluster_all()).unwrap();
+    let first = engine.submit(Ticket::default(), cluster_all()).unwrap();
+    engine.submit(Ticket::default(), cluster_all()).unwrap();
     let import = import(&engine, "people", THREE).unwrap();
     let at_work = [engine.start_next().unwrap().unwrap().token, engine.start_next().unwrap().unwrap().token];
     assert_eq!(at_work, [first, import], "queues do not wait for each other");
@@ -621,7 +626,7 @@ fn a_shutdown_in_order_counts_no_attempt() {
         engine.release_all();
         engine.work(&started);
         assert_eq!(queues(&engine), "ImportFaceDatabase Queued\n");
-        let refused = engine.submit(cluster_all()).unwrap_err();
+        let refused = engine.submit(Ticket::default(), cluster_all()).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Stopping);
     }
     let engine = open(&store, settings(&folder));
@@ -653,12 +658,12 @@ fn r66_a_full_queue_refuses_and_the_other_does_not_mind() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { max_queue: 2, ..settings(&folder) };
     let engine = open(&Mortal::with(Map::new(), u64::MAX), settings);
-    engine.submit(cluster_all()).unwrap();
-    let second = engine.submit(cluster_all()).unwrap();
-    assert_eq!(engine.submit(cluster_all()).unwrap_err().kind(), ErrorKind::QueueFull);
+    engine.submit(Ticket::default(), cluster_all()).unwrap();
+    let second = engine.submit(Ticket::default(), cluster_all()).unwrap();
+    assert_eq!(engine.submit(Ticket::default(), cluster_all()).unwrap_err().kind(), ErrorKind::QueueFull);
     import(&engine, "people", THREE).unwrap();
     engine.cancel(Queue::FaceClustering, second).unwrap();
-    engine.submit(cluster_all()).unwrap();
+    engine.submit(Ticket::default(), cluster_all()).unwrap();
 }
 
 #[test]
@@ -669,7 +674,7 @@ fn r79_a_forgotten_job_leaves_nothing_behind() {
     let engine = open(&store, settings);
     import(&engine, "people", THREE).unwrap();
     work_all(&engine);
-    let tokens: Vec<Token> = (0..4).map(|_| engine.submit(cluster_all()).unwrap()).collect();
+    let tokens: Vec<Token> = (0..4).map(|_| engine.submit(Ticket::default(), cluster_all()).unwrap()).collect();
     work_all(&engine);
     let kept: Vec<Token> = engine.jobs(Queue::FaceClustering).iter().map(|job| job.token).collect();
     assert_eq!(kept, tokens[2..]);
@@ -688,7 +693,7 @@ fn r79_cancelled_jobs_are_forgotten_too_and_age_counts_without_new_jobs() {
     let retention = Retention { age: Duration::from_secs(500), count: 2 };
     let engine = open(&Mortal::with(Map::new(), u64::MAX), Settings { retention, ..settings(&folder) });
     for _ in 0..10 {
-        let token = engine.submit(cluster_all()).unwrap();
+        let token = engine.submit(Ticket::default(), cluster_all()).unwrap();
         engine.cancel(Queue::FaceClustering, token).unwrap();
     }
     assert_eq!(engine.jobs(Queue::FaceClustering).len(), 2);
@@ -705,9 +710,9 @@ fn r103_a_job_without_synchronisation_sees_the_last_one() {
     let engine = fresh(&folder);
     let faces_seen = |sync| {
         let task = ClusterTask { database: Some("d".to_owned()), sync, ..ClusterTask::default() };
-        let token = engine.submit(Task::Cluster(task)).unwrap();
+        let token = engine.submit(Ticket::default(), Task::Cluster(task)).unwrap();
         work_all(&engine);
-        match engine.job(Queue::FaceClustering, token).unwrap().result {
+        match engine.job(Queue::FaceClustering, token).unwrap().result().cloned() {
             Some(JobResult::Clustering(outcome)) => outcome.n_faces,
             other => panic!("{other:?}"),
         }
@@ -739,7 +744,7 @@ fn r101_databases_of_different_models_are_not_clustered_together() {
         engine.add_embeddings(&name(database), &identifier("x"), vec![image("1", values)], None).unwrap();
     }
     engine.create_database(&name("empty"), None).unwrap();
-    engine.submit(cluster_all()).unwrap();
+    engine.submit(Ticket::default(), cluster_all()).unwrap();
     work_all(&engine);
     let expected = "FaceClustering Error (the databases have different embedding models: \
         'database=a' has 'cosine' of dimension 2, 'database=b' has 'cosine' of dimension 3)\n";
@@ -758,7 +763,7 @@ fn r174_an_import_is_all_or_nothing_and_repeating_it_changes_nothing() {
     let run = |text: &str| {
         let token = import(&engine, "people", text).unwrap();
         work_all(&engine);
-        match engine.job(Queue::ImportFaceDatabase, token).unwrap().result {
+        match engine.job(Queue::ImportFaceDatabase, token).unwrap().result().cloned() {
             Some(JobResult::Import(outcome)) => format!("{} {}", outcome.n_faces, outcome.n_images),
             Some(JobResult::Fault { text, .. }) => text,
             other => panic!("{other:?}"),

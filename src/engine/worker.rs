@@ -16,7 +16,7 @@ use tracing::{error, info, info_span, warn};
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
 use super::jobs::Started;
-use super::progress::Order;
+use super::orders::Order;
 use super::records::{JobResult, Task};
 use crate::job::{Event, State};
 use crate::store::Batch;
@@ -100,9 +100,9 @@ impl Drop for Present<'_> {
 impl Engine {
     /// Runs one job on this thread to whatever end.
     pub(super) fn work(&self, started: &Started) {
-        let Started { token, task, control } = started;
+        let Started { token, control, .. } = started;
         let _span = info_span!("job", %token).entered();
-        let outcome = catch_unwind(AssertUnwindSafe(|| match task {
+        let outcome = catch_unwind(AssertUnwindSafe(|| match started.task() {
             Task::Cluster(task) => self.run_clustering(*token, task, control),
             Task::Import(task) => self.run_import(*token, task, control),
             Task::Export(task) => self.run_export(*token, task, control),
@@ -130,7 +130,7 @@ impl Engine {
     fn end_surely(&self, started: &Started, event: Event, result: Option<&JobResult>) {
         loop {
             match self.end(started.token, event, result.cloned(), Batch::new()) {
-                Ok(State::Stopped | State::Error | State::Queued) => return,
+                Ok(State::Stopped | State::Error | State::Queued | State::Held) => return,
                 Ok(state) => {
                     error!(%state, "a job that was not done ended in an unexpected state");
                     return;

@@ -184,13 +184,13 @@ async fn decode<B: Body<Data = Bytes> + Send + Unpin>(
         Some(_) => Unread::Yes,
         None => unread,
     };
-    let action = intake.action().to_owned();
+    let (action, format) = (intake.action().to_owned(), intake.format());
     let request = match received {
         Ok(()) => Request::new(intake.finish()),
         Err(BodyError::Fault(fault)) => Err(fault),
         Err(error) => return Err(error),
     };
-    Ok((request.map_err(|fault| Refused { action, fault }), unread))
+    Ok((request.map_err(|fault| Refused { action, format, fault }), unread))
 }
 
 /// Lets the service answer on a thread of its own; gives back how the answer begins.
@@ -204,12 +204,13 @@ async fn serve(
     let (outlet, started) = Outlet::new();
     tokio::task::spawn_blocking(move || {
         let _entered = span.enter();
-        let action = match &request {
-            Ok(request) => request.action.clone(),
-            Err(refused) => refused.action.clone(),
+        let (action, format) = match &request {
+            Ok(request) => (request.action.clone(), request.format),
+            Err(refused) => (refused.action.clone(), refused.format),
         };
         span.record("action", shown(&action));
-        let written = write(service.as_ref(), request, action, &client, outlet);
+        let failed = Refused { action, format, fault: Fault::internal() };
+        let written = write(service.as_ref(), request, failed, &client, outlet);
         span.record("milliseconds", begun.elapsed().as_millis() as u64);
         match written {
             Ok((outcome, bytes)) => {
@@ -226,11 +227,11 @@ async fn serve(
     started.await.ok()
 }
 
-/// Writes the answer; error 79 if the service fails before anything was sent.
+/// Writes the answer; `failed` if the service fails before anything was sent.
 fn write(
     service: &dyn Service,
     request: Result<Request, Refused>,
-    action: String,
+    failed: Refused,
     client: &Client,
     mut outlet: Outlet,
 ) -> io::Result<(Outcome, u64)> {
@@ -242,8 +243,7 @@ fn write(
         Ok(outcome) => outcome,
         Err(error) if outlet.start_over() => {
             tracing::error!(%error, "a request has failed");
-            let refused = Refused { action, fault: Fault::internal() };
-            catch_unwind(AssertUnwindSafe(|| service.answer(Err(refused), client, &mut outlet)))
+            catch_unwind(AssertUnwindSafe(|| service.answer(Err(failed), client, &mut outlet)))
                 .unwrap_or_else(|_| Err(io::Error::other("the service has panicked again")))?
         }
         Err(error) => return Err(error),

@@ -13,7 +13,7 @@ use hyper::body::Frame;
 use proptest::prelude::*;
 
 use super::*;
-use crate::aci::{Answer, Limits, Reply};
+use crate::aci::{Envelope, Limits, Reply, ResponseFormat};
 use crate::http::Settings;
 
 /// A service that is never asked.
@@ -89,6 +89,9 @@ fn shown(request: Result<Request, Refused>) -> String {
     match request {
         Ok(request) => {
             writeln!(text, "action {:?}", request.action).unwrap();
+            if request.format != ResponseFormat::Xml {
+                writeln!(text, "answered as {:?}", request.format).unwrap();
+            }
             for (name, value) in request.parameters.texts() {
                 writeln!(text, "{name} = {value:?}").unwrap();
             }
@@ -103,10 +106,10 @@ fn shown(request: Result<Request, Refused>) -> String {
                 writeln!(text, "then {} {}", fault.code.number(), fault.description).unwrap();
             }
         }
-        Err(Refused { action, fault }) => {
-            let mut xml = Vec::new();
-            Answer::refuse(&mut xml, &action, &fault, "DD Mon YY hh:mm:ss").unwrap();
-            writeln!(text, "{}", String::from_utf8(xml).unwrap()).unwrap();
+        Err(Refused { action, format, fault }) => {
+            let mut answer = Vec::new();
+            Envelope::new(&mut answer, format).refuse(&action, &fault, "DD Mon YY hh:mm:ss").unwrap();
+            writeln!(text, "{}", String::from_utf8(answer).unwrap()).unwrap();
         }
     }
     text

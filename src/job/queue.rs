@@ -9,8 +9,39 @@ use serde::{Deserialize, Serialize};
 use super::life::Timestamp;
 use super::token::Token;
 
-/// The priority of a job that names none (contract R68).
-pub const DEFAULT_PRIORITY: u8 = 50;
+/// How soon a job is started: 0 to 100, a higher number earlier (contract R68).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Priority(u8);
+
+impl Priority {
+    /// The lowest.
+    pub const MIN: Self = Self(0);
+    /// The highest.
+    pub const MAX: Self = Self(100);
+
+    /// The priority of this number, if there is one.
+    pub fn new(number: u64) -> Option<Self> {
+        u8::try_from(number).ok().map(Self).filter(|&priority| priority <= Self::MAX)
+    }
+
+    /// Its number.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for Priority {
+    /// That of a job that names none.
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// The jobs of one asynchronous action (contract R60). Queues do not wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,8 +84,8 @@ impl fmt::Display for Queue {
 pub struct Waiting {
     /// The job.
     pub token: Token,
-    /// 0 to 100; a higher number starts earlier.
-    pub priority: u8,
+    /// A higher one starts earlier.
+    pub priority: Priority,
     /// Its number in the order of acceptance.
     pub order: u64,
 }
@@ -104,7 +135,11 @@ mod tests {
     #[test]
     fn r68_priority_first_then_the_order_of_acceptance() {
         let tokens: Vec<Token> = (0..4).map(|_| Token::generate()).collect();
-        let job = |at: usize, priority, order| Waiting { token: tokens[at], priority, order };
+        let job = |at: usize, priority, order| Waiting {
+            token: tokens[at],
+            priority: Priority::new(priority).unwrap(),
+            order,
+        };
         assert_eq!(next([job(0, 50, 7), job(1, 50, 3), job(2, 49, 1), job(3, 51, 9)]), Some(tokens[3]));
         assert_eq!(next([job(0, 50, 7), job(1, 50, 3), job(2, 49, 1)]), Some(tokens[1]));
         assert_eq!(next([]), None);
@@ -126,5 +161,12 @@ mod tests {
     fn a_queue_is_found_by_its_name_in_any_letter_case() {
         assert_eq!(Queue::parse("FACECLUSTERING"), Some(Queue::FaceClustering));
         assert_eq!(Queue::parse("Face Clustering"), None);
+    }
+
+    #[test]
+    fn r68_a_priority_is_a_number_from_0_to_100_and_50_by_default() {
+        assert_eq!(Priority::new(100), Some(Priority::MAX));
+        assert_eq!((Priority::new(101), Priority::new(u64::MAX)), (None, None));
+        assert_eq!(Priority::default().number(), 50);
     }
 }

@@ -9,8 +9,14 @@ use thiserror::Error;
 pub enum State {
     /// Accepted, waiting for a thread.
     Queued,
+    /// Waiting and told not to start; it has no thread.
+    Held,
     /// At work.
     Processing,
+    /// At work and told to pause; clients see it as Processing until its work waits.
+    Pausing,
+    /// Its work waits; it keeps its thread.
+    Resting,
     /// At work and told to stop; clients see it as Processing until it has noticed.
     Stopping,
     /// Ended with a result.
@@ -25,19 +31,35 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of a job's life.
-    pub const ALL: [Self; 7] =
-        [Self::Queued, Self::Processing, Self::Stopping, Self::Finished, Self::Error, Self::Cancelled, Self::Stopped];
+    pub const ALL: [Self; 10] = [
+        Self::Queued,
+        Self::Held,
+        Self::Processing,
+        Self::Pausing,
+        Self::Resting,
+        Self::Stopping,
+        Self::Finished,
+        Self::Error,
+        Self::Cancelled,
+        Self::Stopped,
+    ];
 
     /// Whether nothing can happen to the job any more.
     pub fn is_ended(self) -> bool {
         matches!(self, Self::Finished | Self::Error | Self::Cancelled | Self::Stopped)
     }
 
+    /// Whether the job has neither started nor ended.
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Self::Queued | Self::Held)
+    }
+
     /// The status word that clients see (contract R71).
     pub fn word(self) -> &'static str {
         match self {
             Self::Queued => "Queued",
-            Self::Processing | Self::Stopping => "Processing",
+            Self::Held | Self::Resting => "Paused",
+            Self::Processing | Self::Pausing | Self::Stopping => "Processing",
             Self::Finished => "Finished",
             Self::Error => "Error",
             Self::Cancelled => "Cancelled",
@@ -67,6 +89,12 @@ pub enum Event {
     Cancel,
     /// A client stops it.
     Stop,
+    /// A client pauses it.
+    Pause,
+    /// A client resumes it.
+    Resume,
+    /// The work noticed that it was told to pause, and waits.
+    Rest,
     /// The work noticed that it was told to stop.
     Halt,
     /// The server shuts down in order and the work was put down unfinished.
@@ -79,13 +107,16 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Start,
         Self::Finish,
         Self::Fail,
         Self::Advance,
         Self::Cancel,
         Self::Stop,
+        Self::Pause,
+        Self::Resume,
+        Self::Rest,
         Self::Halt,
         Self::Release,
         Self::Crash,
@@ -106,20 +137,32 @@ pub struct Refused {
 /// The state that `event` leads to from `state`. Total: whatever is not written here is refused.
 ///
 /// An acknowledged stop wins over work that was done meanwhile, so that a client who was told "it will stop" never
-/// finds its effect.
+/// finds its effect. It wins over a pause too: the work ends where it would have waited. A job that is paused when the
+/// process ends is held, as if it had not started; so it is never given up.
 pub fn transition(state: State, event: Event) -> Result<State, Refused> {
     use {Event as E, State as S};
     match (state, event) {
         (S::Queued, E::Start) => Ok(S::Processing),
-        (S::Queued, E::Cancel | E::Stop) => Ok(S::Cancelled),
+        (S::Queued | S::Held, E::Cancel | E::Stop) => Ok(S::Cancelled),
+        (S::Queued | S::Held, E::Pause) => Ok(S::Held),
+        (S::Queued | S::Held, E::Resume) => Ok(S::Queued),
 
-        (S::Processing, E::Finish) => Ok(S::Finished),
-        (S::Processing, E::Fail | E::Condemn) => Ok(S::Error),
-        (S::Processing, E::Advance) => Ok(S::Processing),
-        (S::Processing, E::Stop) => Ok(S::Stopping),
+        (S::Processing | S::Pausing | S::Resting, E::Finish) => Ok(S::Finished),
+        (S::Processing | S::Pausing | S::Resting, E::Fail) => Ok(S::Error),
+        (S::Processing | S::Pausing | S::Resting, E::Resume) => Ok(S::Processing),
+        (S::Processing | S::Pausing | S::Resting, E::Advance) => Ok(state),
+        (S::Processing, E::Condemn) => Ok(S::Error),
         (S::Processing, E::Release | E::Crash) => Ok(S::Queued),
+        (S::Pausing | S::Resting, E::Release | E::Crash) => Ok(S::Held),
 
-        (S::Stopping, E::Stop | E::Advance) => Ok(S::Stopping),
+        (S::Processing | S::Pausing, E::Stop) => Ok(S::Stopping),
+        (S::Processing | S::Pausing, E::Pause) => Ok(S::Pausing),
+        (S::Pausing, E::Rest) => Ok(S::Resting),
+
+        (S::Resting, E::Stop) => Ok(S::Stopped), // nothing is to be waited for
+        (S::Resting, E::Pause) => Ok(S::Resting),
+
+        (S::Stopping, E::Stop | E::Pause | E::Resume | E::Advance) => Ok(S::Stopping),
         (S::Stopping, E::Halt | E::Finish | E::Fail | E::Release | E::Crash | E::Condemn) => Ok(S::Stopped),
 
         (state, event) => Err(Refused { state, event }),
@@ -149,14 +192,17 @@ mod tests {
     #[test]
     fn r72_every_event_in_every_state_does_what_the_table_says() {
         let expected = "\
-            Start      Finish     Fail       Advance    Cancel     Stop       Halt       Release    Crash      Condemn
-Queued      Processing -          -          -          Cancelled  Cancelled  -          -          -          -
-Processing  -          Finished   Error      Processing -          Stopping   -          Queued     Queued     Error
-Stopping    -          Stopped    Stopped    Stopping   -          Stopping   Stopped    Stopped    Stopped    Stopped
-Finished    -          -          -          -          -          -          -          -          -          -
-Error       -          -          -          -          -          -          -          -          -          -
-Cancelled   -          -          -          -          -          -          -          -          -          -
-Stopped     -          -          -          -          -          -          -          -          -          -";
+            Start      Finish     Fail       Advance    Cancel     Stop       Pause      Resume     Rest       Halt       Release    Crash      Condemn
+Queued      Processing -          -          -          Cancelled  Cancelled  Held       Queued     -          -          -          -          -
+Held        -          -          -          -          Cancelled  Cancelled  Held       Queued     -          -          -          -          -
+Processing  -          Finished   Error      Processing -          Stopping   Pausing    Processing -          -          Queued     Queued     Error
+Pausing     -          Finished   Error      Pausing    -          Stopping   Pausing    Processing Resting    -          Held       Held       -
+Resting     -          Finished   Error      Resting    -          Stopped    Resting    Processing -          -          Held       Held       -
+Stopping    -          Stopped    Stopped    Stopping   -          Stopping   Stopping   Stopping   -          Stopped    Stopped    Stopped    Stopped
+Finished    -          -          -          -          -          -          -          -          -          -          -          -          -
+Error       -          -          -          -          -          -          -          -          -          -          -          -          -
+Cancelled   -          -          -          -          -          -          -          -          -          -          -          -          -
+Stopped     -          -          -          -          -          -          -          -          -          -          -          -          -";
         assert_eq!(table().trim_start(), expected);
     }
 
@@ -166,6 +212,24 @@ Stopped     -          -          -          -          -          -          - 
             for event in Event::ALL {
                 assert_eq!(transition(state, event), Err(Refused { state, event }));
             }
+        }
+    }
+
+    #[test]
+    fn r72_what_a_client_asks_does_what_the_words_it_sees_promise() {
+        use {Event as E, State as S};
+        for state in State::ALL {
+            let after = |event| transition(state, event).map(State::word).ok();
+            let expected = match state {
+                S::Queued | S::Held => [Some("Cancelled"), Some("Cancelled"), Some("Paused"), Some("Queued")],
+                // as soon as the job notices; Processing until then
+                S::Processing | S::Pausing | S::Stopping => {
+                    [None, Some("Processing"), Some("Processing"), Some("Processing")]
+                }
+                S::Resting => [None, Some("Stopped"), Some("Paused"), Some("Processing")],
+                _ => [None; 4],
+            };
+            assert_eq!([E::Cancel, E::Stop, E::Pause, E::Resume].map(after), expected, "{state:?}");
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | `m` | token, identifier | metadata of an identity of such an import |
 //! | `a` | token | database number: an import is committed and to be applied |
 //! | `g` | database number | a database is removed and its rows are to be cleared |
+//! | `q` | queue name | a queue is paused |
 //! | `x` | token | a job is forgotten and its result is to be cleared |
 //! | `p` | picture | no row refers to the file of this picture: it is being written, or to be removed |
 //! | `e` | token | `ExportMark`: the file of an export is whole and about to appear |
@@ -23,7 +24,7 @@ use std::fmt::Write as _;
 
 use super::StoreError;
 use crate::face::{DatabaseName, Identifier, ImageLabel};
-use crate::job::Token;
+use crate::job::{Queue, Token};
 
 fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
@@ -185,6 +186,21 @@ pub fn clearances() -> Vec<u8> {
 /// A removed database.
 pub fn clearance(database: u64) -> Vec<u8> {
     key(b'g', &[&database.to_be_bytes()])
+}
+
+/// All paused queues.
+pub fn paused_queues() -> Vec<u8> {
+    key(b'q', &[])
+}
+
+/// A paused queue.
+pub fn paused_queue(queue: Queue) -> Vec<u8> {
+    key(b'q', &[queue.name().as_bytes()])
+}
+
+/// The queue in the key of a paused one.
+pub fn queue(key: &[u8]) -> Result<Queue, StoreError> {
+    key.get(1..).and_then(text).and_then(Queue::parse).ok_or_else(|| damaged(key))
 }
 
 /// All results to be cleared.

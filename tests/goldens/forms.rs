@@ -1,7 +1,7 @@
 //! What the row of an action says of its parameters, asked of the action itself.
 
 use faceclique::aci::actions::offered;
-use faceclique::aci::{COMMON, Form, Need, Parameter};
+use faceclique::aci::{Form, Need, Parameter};
 
 use crate::world::{World, between};
 
@@ -52,7 +52,7 @@ fn r10_r11_r12_every_parameter_is_checked_as_its_row_says() {
                 wrong.push(format!("{target}: error {expected} naming the parameter was expected\n{answer}"));
             }
         };
-        for parameter in action.parameters.iter().chain(&COMMON) {
+        for parameter in action.all_parameters() {
             if parameter.need == Need::Required {
                 expect(parameter, None, 10);
                 expect(parameter, Some(""), 10);

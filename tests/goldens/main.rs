@@ -12,4 +12,4 @@ mod masked;
 mod world;
 
 /// The forms of answers, as `responseformat` names them.
-const FORMATS: [&str; 1] = ["xml"];
+const FORMATS: [&str; 3] = ["xml", "json", "simplejson"];

@@ -5,6 +5,7 @@
 
 mod answers;
 mod clients;
+mod formats;
 mod limits;
 mod protocol;
 mod raw;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use faceclique::aci::{Answer, Client, Code, Fault, Health, Outcome, Refused, Reply, Request, Service};
+use faceclique::aci::{Answer, Client, Code, Envelope, Fault, Health, Outcome, Refused, Reply, Request, Service};
 use faceclique::http::{self, Settings};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -87,7 +87,9 @@ impl Service for Echo {
     fn answer(&self, request: Result<Request, Refused>, _: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
         let request = match request {
             Ok(request) => request,
-            Err(Refused { action, fault }) => return Answer::refuse(reply, &action, &fault, TIME),
+            Err(Refused { action, format, fault }) => {
+                return Envelope::new(reply, format).refuse(&action, &fault, TIME);
+            }
         };
         match request.action.as_str() {
             "panic" => panic!("on purpose"),
@@ -110,20 +112,31 @@ impl Service for Echo {
             }
             _ => {}
         }
+        let envelope = Envelope::new(reply, request.format);
         if let Err(fault) = request.parameters.read(|_| Ok(())) {
-            return Answer::refuse(reply, &request.action, &fault, TIME);
+            return envelope.refuse(&request.action, &fault, TIME);
         }
-        let mut answer = Answer::begin(reply, &request.action)?;
+        let mut answer = envelope.begin(&request.action)?;
+        if let Some(entries) = request.parameters.integer("entries", 0..=u64::MAX).unwrap() {
+            for entry in 0..entries {
+                answer.open("entry")?;
+                answer.text("identifier", &format!("\"{entry}\" \\ \u{1F600}"))?;
+                answer.close("entry")?;
+            }
+            return answer.finish();
+        }
+        answer.open("actions")?;
         for (name, text) in request.parameters.texts() {
-            answer.text("echo", &format!("{name}={text}"))?;
+            echo(&mut answer, &format!("{name}={text}"))?;
         }
         for (name, uploads) in request.parameters.all_uploads() {
             for upload in uploads {
                 let bytes = upload.read_all()?;
                 let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(20)]).into_owned();
-                answer.text("echo", &format!("{name}:{}:{begin}", bytes.len()))?;
+                echo(&mut answer, &format!("{name}:{}:{begin}", bytes.len()))?;
             }
         }
+        answer.close("actions")?;
         answer.finish()
     }
 
@@ -133,6 +146,13 @@ impl Service for Echo {
             _ => Health::Unwell("the worker has stopped".to_owned()),
         }
     }
+}
+
+/// What was asked, in a place where elements may repeat (R45).
+fn echo(answer: &mut Answer<'_>, text: &str) -> io::Result<()> {
+    answer.open("action")?;
+    answer.text("echo", text)?;
+    answer.close("action")
 }
 
 /// A running server.

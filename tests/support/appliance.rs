@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use faceclique::aci::actions::{Actions, Facts};
 use faceclique::aci::{Client, Part, Request, Service as _, Value};
-use faceclique::engine::{Engine, ImportRequest, Input, OnError, Settings, worker};
+use faceclique::engine::{Engine, ImportRequest, Input, OnError, Settings, Ticket, worker};
 use faceclique::exchange::{Format, ids_path_beside};
 use faceclique::face::DatabaseName;
 use faceclique::job::{Queue, State, Token};
@@ -49,16 +49,19 @@ impl Appliance {
     /// Imports a file and waits for it.
     pub(crate) fn import(&self, database: &str, path: &Path) {
         let format = Format::from_path(path).unwrap();
-        let token = self.engine.submit_import(ImportRequest {
-            database: DatabaseName::new(database).unwrap(),
-            data: Input::Path(path.to_owned()),
-            ids: (format == Format::Npy).then(|| Input::Path(ids_path_beside(path))),
-            format,
-            model: None,
-            on_error: OnError::Stop,
-            include_metadata: true,
-            include_image_data: true,
-        });
+        let token = self.engine.submit_import(
+            Ticket::default(),
+            ImportRequest {
+                database: DatabaseName::new(database).unwrap(),
+                data: Input::Path(path.to_owned()),
+                ids: (format == Format::Npy).then(|| Input::Path(ids_path_beside(path))),
+                format,
+                model: None,
+                on_error: OnError::Stop,
+                include_metadata: true,
+                include_image_data: true,
+            },
+        );
         self.finish(Queue::ImportFaceDatabase, token.unwrap());
     }
 
@@ -83,7 +86,7 @@ impl Appliance {
         loop {
             let job = self.engine.job(queue, token).unwrap();
             if job.state.is_ended() {
-                assert_eq!(job.state, State::Finished, "{:?}", job.result);
+                assert_eq!(job.state, State::Finished, "{:?}", job.result());
                 return;
             }
             std::thread::sleep(Duration::from_millis(2)); // between two polls

@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::queued::Wanted;
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Prepare, Write, cut, fault};
+use super::{Actions, Caller, Prepare, Write, cut};
 use crate::aci::parameter::optional;
 use crate::aci::{Answer, Code, Fault, Form, Parameters, Role};
 use crate::cluster::{MatchScope, Method, Search};
@@ -57,13 +58,13 @@ pub(super) const ACTIONS: &[Action] = &[Action {
     prepare: Prepare::Elements(face_clustering),
 }];
 
-fn face_clustering<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let task = parameters.read(|p| {
+fn face_clustering<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let (wanted, task) = parameters.read(|p| {
         refuse_unbuilt(p, "audit")?;
-        refuse_unbuilt(p, "synchronous")?;
+        let wanted = Wanted::read(p)?;
         let default = ClusterTask::default();
         let hundredths = |name: &str| Ok(p.threshold(name)?.map(|threshold| threshold.least().hundredths()));
-        Ok(ClusterTask {
+        let task = ClusterTask {
             database: p.name("database", DatabaseName::new)?.map(|name| name.as_str().to_owned()),
             cluster_threshold: hundredths("clusterthreshold")?.unwrap_or(default.cluster_threshold),
             output_threshold: hundredths("outputthreshold")?.unwrap_or(default.output_threshold),
@@ -73,10 +74,10 @@ fn face_clustering<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parame
             scope: p
                 .choice("matchscope", &[("all", MatchScope::All), ("cluster", MatchScope::Cluster)])?
                 .unwrap_or(default.scope),
-        })
+        };
+        Ok((wanted, task))
     })?;
-    let token = actions.engine.submit(Task::Cluster(task)).map_err(|error| fault(&error))?;
-    Ok(Box::new(move |answer| answer.value("token", token)))
+    wanted.submit(actions, caller, |engine, ticket| engine.submit(ticket, Task::Cluster(task)))
 }
 
 /// Refuses what the contract has and this version does not: answering as if it had not been given would mislead.

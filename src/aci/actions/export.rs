@@ -3,9 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use super::clustering::refuse_unbuilt;
+use super::queued::Wanted;
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Prepare, Write, fault};
+use super::{Actions, Caller, Prepare, Write};
 use crate::aci::parameter::{optional, required};
 use crate::aci::{Answer, Code, Fault, Form, Parameters, Role};
 use crate::engine::{Contents, ExportOutcome, ExportRequest, ExportTask};
@@ -39,25 +39,24 @@ pub(super) const ACTIONS: &[Action] = &[Action {
     prepare: Prepare::Elements(export_database),
 }];
 
-fn export_database<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let request = parameters.read(|p| {
+fn export_database<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let (wanted, request) = parameters.read(|p| {
         let path = p.required_text("dbpath")?.to_owned();
         let formats: Vec<(&str, Format)> = Format::ALL.into_iter().map(|format| (format.as_str(), format)).collect();
         let by_ending = Format::from_path(Path::new(&path));
         if by_ending.is_none() && !p.is_given("format") {
             return Err(Fault::new(Code::Missing, "'format' is required: the ending of 'dbpath' names none"));
         }
-        refuse_unbuilt(p, "synchronous")?;
+        let wanted = Wanted::read(p)?;
         let database = p.required_name("database", DatabaseName::new)?;
         let format = p.choice("format", &formats)?.or(by_ending).expect("one of them is there");
         let contents = Contents {
             metadata: p.boolean("includemetadata")?.unwrap_or(true),
             image_data: p.boolean("includeimagedata")?.unwrap_or(true),
         };
-        Ok(ExportRequest { database, path, format, contents })
+        Ok((wanted, ExportRequest { database, path, format, contents }))
     })?;
-    let token = actions.engine.submit_export(request).map_err(|error| fault(&error))?;
-    Ok(Box::new(move |answer| answer.value("token", token)))
+    wanted.submit(actions, caller, |engine, ticket| engine.submit_export(ticket, request))
 }
 
 /// The elements of a finished export, as for import.

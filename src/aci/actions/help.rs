@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::table::{Action, Way};
 use super::{Actions, Caller, Write, find, offered, offered_on_service_port};
-use crate::aci::{COMMON, Fault, Need, Parameter, Parameters};
+use crate::aci::{COMMON, Fault, Need, Parameter, Parameters, SYNCHRONOUS};
 
 /// Help: all actions in a line each, or one in full.
 pub(super) fn help<'a>(_: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
@@ -32,7 +32,7 @@ pub(super) fn help<'a>(_: &'a Actions, _: &Caller, parameters: &mut Parameters) 
             answer.text("queue", queue.name())?;
         }
         answer.open("parameters")?;
-        for parameter in action.parameters.iter().chain(&COMMON) {
+        for parameter in action.all_parameters() {
             answer.open("parameter")?;
             answer.text("name", parameter.name)?;
             answer.value("form", parameter.form)?;
@@ -83,7 +83,7 @@ pub fn shown(name: &str) -> Result<String, Fault> {
         Way::Queued(queue) => format!("a job of the queue {queue}; answered with its token"),
     };
     let _ = writeln!(text, "Needs the role {}; {way}.\n", action.needs);
-    let width = action.parameters.iter().chain(&COMMON).map(|parameter| parameter.name.len()).max().unwrap_or(0);
+    let width = action.all_parameters().map(|parameter| parameter.name.len()).max().unwrap_or(0);
     let mut list = |title: &str, parameters: &[Parameter]| {
         let _ = writeln!(text, "{title}");
         for parameter in parameters {
@@ -94,6 +94,9 @@ pub fn shown(name: &str) -> Result<String, Fault> {
     };
     if !action.parameters.is_empty() {
         list("Parameters", action.parameters);
+    }
+    if action.way != Way::AtOnce {
+        list("Parameter of every queued action", &[SYNCHRONOUS]);
     }
     list("Parameters of every action", &COMMON);
     let _ = writeln!(text, "Answer\n  {}\n", action.answer);
@@ -109,6 +112,8 @@ pub fn page() -> String {
     );
     text.push_str("Every action takes these parameters:\n\n");
     table(&mut text, &COMMON);
+    text.push_str("Every queued action takes this one besides:\n\n");
+    table(&mut text, &[SYNCHRONOUS]);
     for (title, mut actions) in ports() {
         let _ = writeln!(text, "# The {title}\n");
         actions.sort_by_key(|action| action.name);

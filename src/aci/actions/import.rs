@@ -3,7 +3,7 @@
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use super::clustering::refuse_unbuilt;
+use super::queued::Wanted;
 use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Prepare, Write, fault};
 use crate::aci::parameter::{depending, optional, required};
@@ -44,11 +44,12 @@ pub(super) const ACTIONS: &[Action] = &[Action {
     prepare: Prepare::Elements(import_database),
 }];
 
-fn import_database<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+fn import_database<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     let asked = parameters.read(|p| {
-        refuse_unbuilt(p, "synchronous")?;
+        let wanted = Wanted::read(p)?;
         let formats: Vec<(&str, Format)> = Format::ALL.into_iter().map(|format| (format.as_str(), format)).collect();
         Ok(Asked {
+            wanted,
             database: p.required_name("database", DatabaseName::new)?,
             format: p.choice("format", &formats)?,
             model: p.text("model").map(str::to_owned),
@@ -80,11 +81,11 @@ fn import_database<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parame
         include_metadata: asked.include_metadata,
         include_image_data: asked.include_image_data,
     };
-    let token = actions.engine.submit_import(request).map_err(|error| fault(&error))?;
-    Ok(Box::new(move |answer| answer.value("token", token)))
+    asked.wanted.submit(actions, caller, |engine, ticket| engine.submit_import(ticket, request))
 }
 
 struct Asked {
+    wanted: Wanted,
     database: DatabaseName,
     format: Option<Format>,
     model: Option<String>,

@@ -17,6 +17,7 @@ mod images;
 mod import;
 mod metadata;
 mod queue;
+mod queued;
 mod server;
 mod service_port;
 mod table;
@@ -30,18 +31,22 @@ pub use server::Facts;
 pub use service_port::{ServicePort, Setting};
 pub use table::{Action, Example, Needs, Way};
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tracing::{error, warn};
 
 use super::date;
-use super::{Answer, Client, Code, Fault, Health, Media, Outcome, Parameters, Refused, Reply, Request, Role, Service};
+use super::{
+    Answer, Client, Code, Envelope, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service,
+};
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::job;
 use service_port::Stop;
@@ -122,14 +127,18 @@ const NOT_OFFERED: [&str; 18] = [
     "Video",
 ];
 
-/// Who asks, and what it may do.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
+/// A client that waits hears after so long that the server lives, and then as often again (R83).
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// Who asks, what it may do, and how it is kept waiting.
+pub(crate) struct Caller<'c> {
     address: IpAddr,
     roles: Vec<Role>,
+    /// Shows it that the server lives; an error if it has gone.
+    show_life: &'c dyn Fn() -> io::Result<()>,
 }
 
-impl Caller {
+impl Caller<'_> {
     fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
@@ -153,6 +162,8 @@ pub struct Actions {
     zone: TimeZone,
     /// Requests since the start.
     n_requests: AtomicU64,
+    /// How often a client that waits is shown that the server lives.
+    sign_of_life: Duration,
     /// What ends the server, if clients of the service port may.
     stop: Option<Stop>,
 }
@@ -160,7 +171,13 @@ pub struct Actions {
 impl Actions {
     /// The actions of this engine; dates are printed in `zone` (contract R49).
     pub fn new(engine: Arc<Engine>, facts: Facts, zone: TimeZone) -> Self {
-        Self { engine, facts, zone, n_requests: AtomicU64::new(0), stop: None }
+        Self { engine, facts, zone, n_requests: AtomicU64::new(0), sign_of_life: SIGN_OF_LIFE, stop: None }
+    }
+
+    /// The same, showing clients that wait so often that the server lives, instead of every 5 s (R83).
+    #[must_use]
+    pub fn showing_life_every(self, sign_of_life: Duration) -> Self {
+        Self { sign_of_life, ..self }
     }
 
     /// The same, with what Stop on the service port does; it must return at once.
@@ -177,15 +194,15 @@ impl Actions {
     /// The first step of whatever action is asked for, with the faults in the order of R58.
     fn prepare(
         &self,
-        find: Find,
+        port: Port,
         request: Result<Request, Refused>,
         caller: &Caller,
     ) -> (String, Result<Prepared<'_>, Fault>) {
         let mut request = match request {
             Ok(request) => request,
-            Err(Refused { action, fault }) => return (action, Err(fault)),
+            Err(Refused { action, fault, .. }) => return (action, Err(fault)),
         };
-        let prepared = find(&request.action).and_then(|action| {
+        let prepared = port.find(&request.action).and_then(|action| {
             let parameters = &mut request.parameters;
             parameters.know(action.parameters);
             caller.check(action, parameters)?;
@@ -198,30 +215,39 @@ impl Actions {
         (request.action, prepared)
     }
 
-    /// Both steps of the action whose row `find` finds.
-    fn answer_by(
+    /// Both steps of the action asked for on a port.
+    fn answer_on(
         &self,
-        find: Find,
+        port: Port,
         request: Result<Request, Refused>,
         client: &Client,
         reply: &mut dyn Reply,
     ) -> io::Result<Outcome> {
         self.n_requests.fetch_add(1, Ordering::Relaxed);
-        let (action, prepared) = self.prepare(find, request, &Self::caller(client));
-        let mut out = reply;
+        let format = match &request {
+            Ok(request) => request.format,
+            Err(refused) => refused.format,
+        };
+        let envelope = RefCell::new(Envelope::new(reply, format));
+        let show_life = || envelope.borrow_mut().wait();
+        let (action, prepared) = self.prepare(port, request, &Self::caller(client, &show_life));
+        let envelope = envelope.into_inner();
         match prepared {
             Ok(Prepared::Bytes(Bytes { kind, head, mut content })) => {
-                out.declare(Media::Other(kind.to_owned()));
+                let mut out = envelope.bytes(kind)?;
                 out.write_all(&head)?;
                 io::copy(&mut content, &mut out)?;
                 Ok(Outcome::Success)
             }
+            Ok(Prepared::Elements(_)) if port == Port::Service && action.eq_ignore_ascii_case("GetStatus") => {
+                envelope.running(&action)
+            }
             Ok(Prepared::Elements(write)) => {
-                let mut answer = Answer::begin(&mut out, &action)?;
+                let mut answer = envelope.begin(&action)?;
                 write(&mut answer)?;
                 answer.finish()
             }
-            Err(fault) => Answer::refuse(&mut out, &action, &fault, &date::error_time(Timestamp::now(), &self.zone)),
+            Err(fault) => envelope.refuse(&action, &fault, &date::error_time(Timestamp::now(), &self.zone)),
         }
     }
 
@@ -234,15 +260,29 @@ impl Actions {
         }
     }
 
-    fn caller(client: &Client) -> Caller {
+    fn caller<'c>(client: &Client, show_life: &'c dyn Fn() -> io::Result<()>) -> Caller<'c> {
         let address = client.address.ip().to_canonical();
         let roles = if address.is_loopback() { Role::ALL.to_vec() } else { Vec::new() };
-        Caller { address, roles }
+        Caller { address, roles, show_life }
     }
 }
 
-/// Finds the row of an action, or says why there is none.
-type Find = fn(&str) -> Result<&'static Action, Fault>;
+/// Where a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Aci,
+    Service,
+}
+
+impl Port {
+    /// The row of an action on this port, or why there is none.
+    fn find(self, name: &str) -> Result<&'static Action, Fault> {
+        match self {
+            Self::Aci => find(name),
+            Self::Service => service_port::find(name),
+        }
+    }
+}
 
 /// The row of an action of the ACI port.
 fn find(name: &str) -> Result<&'static Action, Fault> {
@@ -263,14 +303,14 @@ fn find(name: &str) -> Result<&'static Action, Fault> {
 impl Service for Actions {
     /// Loopback has all roles and nobody else has any (contract R160).
     fn admit(&self, client: &Client) -> Result<(), Fault> {
-        if !Self::caller(client).roles.is_empty() {
+        if !Self::caller(client, &|| Ok(())).roles.is_empty() {
             return Ok(());
         }
         Err(Fault::new(Code::NotAuthorised, format!("the address {} has no role here", client.address.ip())))
     }
 
     fn answer(&self, request: Result<Request, Refused>, client: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
-        self.answer_by(find, request, client, reply)
+        self.answer_on(Port::Aci, request, client, reply)
     }
 
     fn health(&self, client: &Client) -> Health {

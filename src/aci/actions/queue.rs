@@ -1,14 +1,23 @@
 //! QueueInfo: what became of jobs, and steering them (contract chapter 5).
 
+//!
+//! The rows and what they lead to; `status` shows jobs and results, `progress` how far they are.
+
+mod progress;
+mod status;
+
 use std::io;
 
-use super::clustering::{self, Page};
+use super::clustering::Page;
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Prepare, Write, code, export, fault, import};
+use super::{Actions, Caller, Prepare, Write, fault};
 use crate::aci::parameter::{depending, optional, required};
 use crate::aci::{Answer, Code, Fault, Form, Parameters};
-use crate::engine::{EngineError, ErrorKind, JobResult, JobView, Task};
-use crate::job::{Queue, State, Timestamp, Token};
+use crate::engine::{Concerned, EngineError, JobView};
+use crate::job::{Priority, Queue, State, Timestamp, Token};
+use progress::Stages;
+use status::Filter;
+pub(super) use status::write_result;
 
 /// What QueueInfo is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +27,11 @@ enum QueueAction {
     Cancel,
     Stop,
     QueueStatus,
-    /// In the contract, not in this version.
-    Unbuilt,
+    Pause,
+    Resume,
+    ChangePriority,
+    Duplicate,
+    GetActionParameters,
 }
 
 const QUEUE_ACTIONS: [(&str, QueueAction); 10] = [
@@ -28,24 +40,11 @@ const QUEUE_ACTIONS: [(&str, QueueAction); 10] = [
     ("cancel", QueueAction::Cancel),
     ("stop", QueueAction::Stop),
     ("queueStatus", QueueAction::QueueStatus),
-    ("pause", QueueAction::Unbuilt),
-    ("resume", QueueAction::Unbuilt),
-    ("changePriority", QueueAction::Unbuilt),
-    ("duplicate", QueueAction::Unbuilt),
-    ("getActionParameters", QueueAction::Unbuilt),
-];
-
-/// Filters of getStatus that are in the contract and not in this version.
-const UNBUILT_FILTERS: [&str; 9] = [
-    "state",
-    "sort-by",
-    "sort-order",
-    "queued-after",
-    "queued-before",
-    "finished-after",
-    "finished-before",
-    "min-priority",
-    "max-priority",
+    ("pause", QueueAction::Pause),
+    ("resume", QueueAction::Resume),
+    ("changePriority", QueueAction::ChangePriority),
+    ("duplicate", QueueAction::Duplicate),
+    ("getActionParameters", QueueAction::GetActionParameters),
 ];
 
 /// The rows of this family.
@@ -67,12 +66,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
             "with changePriority",
             "The new priority; a higher number starts earlier.",
         ),
-        optional(
-            "state",
-            Form::Choices(&["Queued", "Processing", "Paused", "Finished", "Error", "Cancelled", "Stopped"]),
-            "all",
-            "getStatus: only jobs in these states.",
-        ),
+        optional("state", Form::Choices(&status::WORDS), "all", "getStatus: only jobs in these states."),
         optional("maxresults", Form::Integer(0, u64::MAX), "all", "getStatus: at most so many jobs."),
         optional(
             "sort-by",
@@ -107,7 +101,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
             "getStatus: at most so many clusters of a result.",
         ),
     ],
-    answer: "actions with action: status, queued_time, time_in_queue, process_start_time, time_processing, process_end_time, error or the result, token; progress: action with progress; queueStatus: queue",
+    answer: "actions with action: status, queued_time, time_in_queue, process_start_time, time_processing, process_end_time, error or the result, token; progress: action with progress; queueStatus: queue; getActionParameters: action with status, parameters with parameter: name, value, token; cancel, stop, pause, resume, changePriority: action with status, token; duplicate: token",
     example: example!("QueueInfo", "/action=QueueInfo&queuename=FaceClustering&queueaction=getStatus&token={token}"),
     prepare: Prepare::Elements(queue_info),
 }];
@@ -131,14 +125,14 @@ struct Asked {
     action: QueueAction,
     queue: String,
     token: Option<String>,
-    max: u64,
+    priority: Priority,
+    filter: Filter,
     page: Option<Page>,
-    all_stages: bool,
-    max_depth: u64,
+    stages: Stages,
 }
 
 fn queue_info<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let asked = parameters.read(ask)?;
+    let asked = parameters.read(|p| ask(actions, p))?;
     let Some(queue) = Queue::parse(&asked.queue) else {
         let known: Vec<&str> = Queue::ALL.into_iter().map(Queue::name).collect();
         let text = format!("'queuename={}' is not a queue; there are {}", asked.queue, known.join(", "));
@@ -149,37 +143,54 @@ fn queue_info<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters)
         _ => asked.token.as_deref().map(|text| find(actions, queue, text)).transpose()?,
     };
     match asked.action {
-        QueueAction::GetStatus => Ok(get_status(actions, queue, token, &asked)),
-        QueueAction::Progress => Ok(progress(actions, queue, token, &asked)),
-        QueueAction::QueueStatus => Ok(Box::new(move |answer| write_queue(answer, queue, &actions.engine.jobs(queue)))),
-        QueueAction::Cancel => {
-            let token = token.ok_or_else(|| Fault::missing("token"))?;
-            let state = actions.engine.cancel(queue, token).map_err(|error| fault(&error))?;
-            Ok(concerned(vec![(token, state)]))
+        QueueAction::GetStatus => {
+            let jobs = match token {
+                Some(_) => jobs(actions, queue, token),
+                None => asked.filter.apply(actions.engine.jobs(queue)),
+            };
+            Ok(status::get_status(actions, queue, jobs, asked.page))
         }
-        QueueAction::Stop => match token {
-            Some(token) => {
-                let state = actions.engine.stop(queue, token).map_err(|error| fault(&error))?;
-                Ok(concerned(vec![(token, state)]))
-            }
-            None => Ok(concerned(actions.engine.stop_all(queue).map_err(|error| fault(&error))?)),
-        },
-        QueueAction::Unbuilt => unreachable!("refused when it was read"),
+        QueueAction::Progress => {
+            let mut jobs = jobs(actions, queue, token);
+            jobs.retain(|job| token.is_some() || !job.state.is_ended());
+            Ok(progress::progress(jobs, asked.stages))
+        }
+        QueueAction::QueueStatus => Ok(Box::new(move |answer| write_queue(actions, answer, queue))),
+        QueueAction::GetActionParameters => action_parameters(actions, queue, token),
+        _ => steer(actions, queue, token, &asked),
     }
 }
 
-fn ask(p: &Parameters) -> Result<Asked, Fault> {
+/// The changes (R86-R88). The parameters that each requires are there.
+fn steer<'a>(actions: &'a Actions, queue: Queue, token: Option<Token>, asked: &Asked) -> Result<Write<'a>, Fault> {
+    let engine = &*actions.engine;
+    let one = |state: Result<State, EngineError>, token: Token| state.map(|state| vec![(token, state)]);
+    let done = match (asked.action, token) {
+        (QueueAction::Cancel, Some(token)) => one(engine.cancel(queue, token), token),
+        (QueueAction::ChangePriority, Some(token)) => one(engine.change_priority(queue, token, asked.priority), token),
+        (QueueAction::Stop, Some(token)) => one(engine.stop(queue, token), token),
+        (QueueAction::Stop, None) => engine.stop_all(queue),
+        (QueueAction::Pause, Some(token)) => one(engine.pause(queue, token), token),
+        (QueueAction::Pause, None) => engine.pause_queue(queue),
+        (QueueAction::Resume, Some(token)) => one(engine.resume(queue, token), token),
+        (QueueAction::Resume, None) => engine.resume_queue(queue),
+        (QueueAction::Duplicate, Some(token)) => {
+            let copy = engine.duplicate(queue, token).map_err(|error| fault(&error))?;
+            return Ok(Box::new(move |answer| answer.value("token", copy)));
+        }
+        _ => return Err(Fault::missing("token")),
+    };
+    done.map(concerned).map_err(|error| fault(&error))
+}
+
+fn ask(actions: &Actions, p: &Parameters) -> Result<Asked, Fault> {
     let action = p.choice("queueaction", &QUEUE_ACTIONS)?.ok_or_else(|| Fault::missing("queueaction"))?;
-    if action == QueueAction::Unbuilt {
-        let text = p.required_text("queueaction")?;
-        return Err(Fault::not_offered("queueaction", text, "is not offered yet"));
-    }
-    if action == QueueAction::Cancel && !p.is_given("token") {
+    let needs_token = [QueueAction::Cancel, QueueAction::ChangePriority, QueueAction::Duplicate].contains(&action);
+    if needs_token && !p.is_given("token") {
         return Err(Fault::missing("token"));
     }
-    let filter = UNBUILT_FILTERS.iter().find(|name| p.is_given(name));
-    if let Some(name) = filter.filter(|_| action == QueueAction::GetStatus) {
-        return Err(Fault::new(Code::NotOffered, format!("'{name}' is not offered yet")));
+    if action == QueueAction::ChangePriority && !p.is_given("priority") {
+        return Err(Fault::missing("priority"));
     }
     let first = p.integer("resultfirstcluster", 1..=u64::MAX)?;
     let max = p.integer("resultmaxclusters", 0..=u64::MAX)?;
@@ -188,11 +199,15 @@ fn ask(p: &Parameters) -> Result<Asked, Fault> {
         action,
         queue: p.required_text("queuename")?.to_owned(),
         token: p.text("token").map(str::to_owned),
-        max: p.integer("maxresults", 0..=u64::MAX)?.unwrap_or(u64::MAX),
+        priority: priority(p, "priority")?.unwrap_or_default(),
+        filter: Filter::read(p, &actions.zone)?,
         page: is_paged.then(|| Page { first: first.unwrap_or(1), max: max.unwrap_or(u64::MAX) }),
-        all_stages: p.boolean("allstages")?.unwrap_or(false),
-        max_depth: p.integer("maxdepth", 0..=u64::MAX)?.unwrap_or(1),
+        stages: Stages::read(p)?,
     })
+}
+
+fn priority(p: &Parameters, name: &str) -> Result<Option<Priority>, Fault> {
+    Ok(p.integer(name, 0..=u64::from(Priority::MAX.number()))?.and_then(Priority::new))
 }
 
 /// The token of a job that is in the queue.
@@ -201,7 +216,7 @@ fn find(actions: &Actions, queue: Queue, text: &str) -> Result<Token, Fault> {
     known.ok_or_else(|| Fault::token_not_known(text, queue.name()))
 }
 
-/// The jobs asked about, the newest first (R85).
+/// The jobs asked about, the newest first.
 fn jobs(actions: &Actions, queue: Queue, token: Option<Token>) -> Vec<JobView> {
     match token {
         Some(token) => actions.engine.job(queue, token).into_iter().collect(),
@@ -210,7 +225,7 @@ fn jobs(actions: &Actions, queue: Queue, token: Option<Token>) -> Vec<JobView> {
 }
 
 /// Jobs with their status after a request (R87).
-fn concerned<'a>(list: Vec<(Token, State)>) -> Write<'a> {
+fn concerned<'a>(list: Concerned) -> Write<'a> {
     Box::new(move |answer| {
         answer.open("actions")?;
         for (token, state) in list {
@@ -223,55 +238,31 @@ fn concerned<'a>(list: Vec<(Token, State)>) -> Write<'a> {
     })
 }
 
-fn get_status<'a>(actions: &'a Actions, queue: Queue, token: Option<Token>, asked: &Asked) -> Write<'a> {
-    let (max, page) = (usize::try_from(asked.max).unwrap_or(usize::MAX), asked.page);
-    let jobs = jobs(actions, queue, token);
-    Box::new(move |answer| {
+/// What jobs that have not ended were given (R97).
+fn action_parameters(actions: &Actions, queue: Queue, token: Option<Token>) -> Result<Write<'_>, Fault> {
+    let mut jobs = jobs(actions, queue, token);
+    if let (Some(_), Some(job)) = (token, jobs.first().filter(|job| job.state.is_ended())) {
+        return Err(fault(&EngineError::wrong_state("getActionParameters", job.state)));
+    }
+    jobs.retain(|job| !job.state.is_ended());
+    Ok(Box::new(move |answer| {
         answer.open("actions")?;
-        for job in jobs.iter().take(max) {
+        for job in jobs {
             answer.open("action")?;
-            write_job(actions, answer, queue, job, page)?;
+            answer.text("status", job.state.word())?;
+            answer.open("parameters")?;
+            for (name, value) in job.parameters() {
+                answer.open("parameter")?;
+                answer.text("name", name)?;
+                answer.text("value", value)?;
+                answer.close("parameter")?;
+            }
+            answer.close("parameters")?;
+            answer.value("token", job.token)?;
             answer.close("action")?;
         }
         answer.close("actions")
-    })
-}
-
-/// One job, its times and its result (R90).
-fn write_job(
-    actions: &Actions,
-    answer: &mut Answer<'_>,
-    queue: Queue,
-    job: &JobView,
-    page: Option<Page>,
-) -> io::Result<()> {
-    answer.text("status", job.state.word())?;
-    answer.text("queued_time", &actions.date(job.queued))?;
-    let left_queue = job.started.or(job.ended).unwrap_or(job.now);
-    answer.value("time_in_queue", seconds(job.queued, left_queue))?;
-    if let Some(started) = job.started {
-        answer.text("process_start_time", &actions.date(started))?;
-        answer.value("time_processing", seconds(started, job.ended.unwrap_or(job.now)))?;
-    }
-    if let Some(ended) = job.ended {
-        answer.text("process_end_time", &actions.date(ended))?;
-    }
-    match (&job.result, &job.task) {
-        (Some(JobResult::Fault { kind, text }), _) => {
-            let fault = Fault::new(code(*kind), text.clone());
-            answer.text("error", &fault.job_text(queue.name()))?;
-        }
-        (Some(JobResult::Clustering(outcome)), Task::Cluster(task)) => {
-            clustering::write_outcome(actions, answer, job.token, task, outcome, page)?;
-        }
-        (Some(JobResult::Import(outcome)), Task::Import(task)) => import::write_outcome(answer, task, outcome)?,
-        (Some(JobResult::Export(outcome)), Task::Export(task)) => export::write_outcome(answer, task, outcome)?,
-        (None, _) => {}
-        (Some(_), _) => {
-            return Err(super::cut(EngineError::new(ErrorKind::Internal, "a result that is not its task's")));
-        }
-    }
-    answer.value("token", job.token)
+    }))
 }
 
 /// The difference of two instants, each cut to the second (R91).
@@ -279,64 +270,14 @@ fn seconds(from: Timestamp, to: Timestamp) -> i64 {
     (to.seconds() - from.seconds()).max(0)
 }
 
-/// Which stages of a job are shown (R96).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stages {
-    None,
-    Running,
-    All,
-}
-
-/// How far jobs are (R95): with a token that job, else all that have not ended.
-fn progress<'a>(actions: &'a Actions, queue: Queue, token: Option<Token>, asked: &Asked) -> Write<'a> {
-    let stages = match (asked.max_depth, asked.all_stages) {
-        (0, _) => Stages::None,
-        (_, false) => Stages::Running,
-        (_, true) => Stages::All,
-    };
-    let mut jobs = jobs(actions, queue, token);
-    jobs.retain(|job| token.is_some() || !job.state.is_ended());
-    Box::new(move |answer| {
-        for job in &jobs {
-            answer.open("action")?;
-            answer.value("token", job.token)?;
-            answer.text("status", job.state.word())?;
-            write_progress(answer, job, stages)?;
-            answer.close("action")?;
-        }
-        Ok(())
-    })
-}
-
-fn write_progress(answer: &mut Answer<'_>, job: &JobView, stages: Stages) -> io::Result<()> {
-    let spent = job.started.map_or(0, |started| seconds(started, job.ended.unwrap_or(job.now)));
-    let percent = job.progress.percent;
-    answer.open("progress")?;
-    answer.text("building_mode", "false")?;
-    answer.value("percent", format_args!("{percent:.3}"))?;
-    answer.value("time_processing", spent)?;
-    if let Some(remaining) = job.progress.remaining {
-        answer.value("estimated_time_remaining", remaining.as_secs_f64().ceil())?;
-    }
-    let before = if stages == Stages::All { job.progress.before.as_slice() } else { &[] };
-    let running = job.progress.stage.filter(|_| stages != Stages::None);
-    for (name, percent) in before.iter().map(|&name| (name, 100.0)).chain(running) {
-        answer.open("stage")?;
-        answer.text("name", name)?;
-        answer.value("percent", format_args!("{percent:.3}"))?;
-        answer.close("stage")?;
-    }
-    answer.close("progress")
-}
-
 /// The figures of a queue (R98).
-pub(super) fn write_queue(answer: &mut Answer<'_>, queue: Queue, jobs: &[JobView]) -> io::Result<()> {
-    let count = |is: fn(State) -> bool| jobs.iter().filter(|job| is(job.state)).count();
+pub(super) fn write_queue(actions: &Actions, answer: &mut Answer<'_>, queue: Queue) -> io::Result<()> {
+    let figures = actions.engine.figures(queue);
     answer.open("queue")?;
     answer.text("name", queue.name())?;
-    answer.text("paused", "false")?;
-    answer.value("pending", count(|state| state == State::Queued))?;
-    answer.value("running", count(|state| matches!(state, State::Processing | State::Stopping)))?;
-    answer.value("completed", count(State::is_ended))?;
+    answer.value("paused", figures.is_paused)?;
+    answer.value("pending", figures.pending)?;
+    answer.value("running", figures.running)?;
+    answer.value("completed", figures.completed)?;
     answer.close("queue")
 }

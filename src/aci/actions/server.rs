@@ -1,6 +1,5 @@
 //! About the server itself (contract R150, R151).
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -10,7 +9,7 @@ use jiff::Timestamp;
 use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Prepare, Setting, Write, help, offered, queue};
 use crate::aci::parameter::optional;
-use crate::aci::{Answer, Fault, Form, Parameters, Role, date};
+use crate::aci::{Fault, Form, Parameters, Role, date};
 use crate::job::Queue;
 
 pub(super) const PRODUCT: &str = "FaceClique";
@@ -181,7 +180,7 @@ fn get_status<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters)
         answer.value("uptimeseconds", facts.since.elapsed().as_secs())?;
         answer.open("queues")?;
         for queue in Queue::ALL {
-            queue::write_queue(answer, queue, &actions.engine.jobs(queue))?;
+            queue::write_queue(actions, answer, queue)?;
         }
         answer.close("queues")
     }))
@@ -228,21 +227,18 @@ pub(super) fn show_permissions<'a>(
     parameters: &mut Parameters,
 ) -> Result<Write<'a>, Fault> {
     parameters.read(|_| Ok(()))?;
-    let caller = caller.clone();
-    Ok(Box::new(move |answer| write_permissions(answer, &caller)))
-}
-
-/// What a client may do (R150).
-pub(super) fn write_permissions(answer: &mut Answer<'_>, caller: &Caller) -> io::Result<()> {
-    answer.open("permissions")?;
-    answer.value("clientaddress", caller.address)?;
-    for role in Role::ALL {
-        answer.open("role")?;
-        answer.value("name", role)?;
-        answer.value("granted", caller.has(role))?;
-        answer.close("role")?;
-    }
-    answer.close("permissions")
+    let (address, granted) = (caller.address, Role::ALL.map(|role| (role, caller.has(role))));
+    Ok(Box::new(move |answer| {
+        answer.open("permissions")?;
+        answer.value("clientaddress", address)?;
+        for (role, is_granted) in granted {
+            answer.open("role")?;
+            answer.value("name", role)?;
+            answer.value("granted", is_granted)?;
+            answer.close("role")?;
+        }
+        answer.close("permissions")
+    }))
 }
 
 /// The build: what the one who built it set as `FACECLIQUE_BUILD`.

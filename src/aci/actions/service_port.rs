@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Caller, Prepare, Write, queue, server};
+use super::{Actions, Caller, Port, Prepare, Write, queue, server};
 use crate::aci::{Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service};
 use crate::job::Queue;
 
@@ -115,7 +115,7 @@ impl Service for ServicePort {
     }
 
     fn answer(&self, request: Result<Request, Refused>, client: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
-        self.0.answer_by(find, request, client, reply)
+        self.0.answer_on(Port::Service, request, client, reply)
     }
 
     fn health(&self, client: &Client) -> Health {
@@ -124,7 +124,7 @@ impl Service for ServicePort {
 }
 
 /// The row of an action on this port, or why there is none.
-fn find(name: &str) -> Result<&'static Action, Fault> {
+pub(super) fn find(name: &str) -> Result<&'static Action, Fault> {
     match ACTIONS.iter().find(|action| action.name.eq_ignore_ascii_case(name)) {
         Some(action) => Ok(action),
         None => match super::find(name) {
@@ -162,7 +162,7 @@ fn get_statistics<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Paramet
         answer.value("requests", actions.n_requests.load(Ordering::Relaxed))?;
         answer.open("queues")?;
         for queue in Queue::ALL {
-            queue::write_queue(answer, queue, &actions.engine.jobs(queue))?;
+            queue::write_queue(actions, answer, queue)?;
         }
         answer.close("queues")?;
         answer.close("statistics")

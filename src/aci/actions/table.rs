@@ -9,7 +9,7 @@
 use std::fmt;
 
 use super::Prepare;
-use crate::aci::parameter::Parameter;
+use crate::aci::parameter::{COMMON, Parameter, SYNCHRONOUS};
 use crate::aci::{Parameters, Role};
 use crate::job::Queue;
 
@@ -23,13 +23,21 @@ pub struct Action {
     pub needs: Needs,
     /// When its work is done.
     pub way: Way,
-    /// Its parameters, those of every action excepted.
+    /// Its parameters, those of every action and of every queued one excepted.
     pub parameters: &'static [Parameter],
     /// What `responsedata` holds, or, of a queued action, its job once it is Finished.
     pub answer: &'static str,
     /// A request with its answer.
     pub example: Example,
     pub(super) prepare: Prepare,
+}
+
+impl Action {
+    /// All its parameters: its own, and those of every action like it.
+    pub fn all_parameters(&self) -> impl Iterator<Item = &'static Parameter> {
+        let of_queued: &[Parameter] = if self.way == Way::AtOnce { &[] } else { &[SYNCHRONOUS] };
+        self.parameters.iter().chain(of_queued).chain(&COMMON)
+    }
 }
 
 impl fmt::Debug for Action {

@@ -54,7 +54,7 @@ fn task() -> Task {
 }
 
 fn clustered(engine: &Engine, task: Task) -> String {
-    let token = engine.submit(task).unwrap();
+    let token = engine.submit(Ticket::default(), task).unwrap();
     work_all(engine);
     result_text(engine, token)
 }
@@ -171,7 +171,7 @@ fn what_is_kept_stands_for_its_faces_until_they_change_or_the_database_goes() {
     assert_eq!(left(&folder), ["1.pairs", "all.pairs"]);
     let Task::Cluster(hnsw) = task() else { panic!("it is a clustering") };
     clustered(&engine, Task::Cluster(ClusterTask { search: Some(Search::Hnsw), ..hnsw }));
-    let stopped = engine.submit(task()).unwrap();
+    let stopped = engine.submit(Ticket::default(), task()).unwrap();
     let started = engine.start_next().unwrap().unwrap();
     engine.stop(Queue::FaceClustering, stopped).unwrap();
     engine.work(&started);
@@ -250,7 +250,7 @@ fn died(folder: &TempDir) -> (Map, Token) {
     let store = Mortal::with(Map::new(), u64::MAX);
     let engine = open(&store, settings(folder));
     filled(&engine, 1_000);
-    let token = engine.submit(task()).unwrap();
+    let token = engine.submit(Ticket::default(), task()).unwrap();
     die_at_the_end(&store, &engine);
     (store.map(), token)
 }
@@ -304,9 +304,9 @@ fn r77_a_job_that_saves_progress_between_two_deaths_is_not_given_up_and_one_that
     let settings = || Settings { save_every: Duration::ZERO, ..settings(&folder) };
     let mut store = Mortal::with(Map::new(), u64::MAX);
     filled(&open(&store, settings()), 1_000);
-    let token = open(&store, settings()).submit(task()).unwrap();
+    let token = open(&store, settings()).submit(Ticket::default(), task()).unwrap();
     let log = file(&folder, &format!("{token}.log"));
-    let attempts = |engine: &Engine| engine.lock_jobs().table[&token].record.life.attempts;
+    let attempts = |engine: &Engine| engine.lock_jobs().get(token).unwrap().record.life.attempts;
     for death in 0..6 {
         let engine = open(&store, settings());
         die_at_the_end(&store, &engine);

@@ -197,7 +197,7 @@ impl Output {
 
 fn export(engine: &Engine, database: &str, path: &Path, format: Format) -> Result<Token, EngineError> {
     let (database, path) = (name(database), path.to_str().unwrap().to_owned());
-    engine.submit_export(ExportRequest { database, path, format, contents: Contents::default() })
+    engine.submit_export(Ticket::default(), ExportRequest { database, path, format, contents: Contents::default() })
 }
 
 fn filled(engine: &Engine) {
@@ -297,7 +297,9 @@ fn r175_exported_and_imported_again_everything_is_the_same() {
     let path = output.path("out.jsonl");
     export(&engine, "a", &path, Format::Jsonl).unwrap();
     work_all(&engine);
-    let Some(JobResult::Export(outcome)) = engine.jobs(Queue::ExportFaceDatabase)[0].result.clone() else { panic!() };
+    let Some(JobResult::Export(outcome)) = engine.jobs(Queue::ExportFaceDatabase)[0].result().cloned() else {
+        panic!()
+    };
     assert_eq!(outcome, ExportOutcome { n_faces: 3, n_images: 4, n_skipped: 0 });
     let text = std::fs::read_to_string(&path).unwrap();
     engine.remove_database(&name("a")).unwrap();
@@ -345,16 +347,19 @@ fn r174_without_image_data_pictures_are_left_out() {
     let engine = fresh(&folder);
     let text = jsonl(&[("bob", "1", "pixels")]);
     engine
-        .submit_import(ImportRequest {
-            database: name("b"),
-            data: Input::Received(Box::new(move |path| std::fs::write(path, text))),
-            ids: None,
-            format: Format::Jsonl,
-            model: None,
-            on_error: OnError::Stop,
-            include_metadata: true,
-            include_image_data: false,
-        })
+        .submit_import(
+            Ticket::default(),
+            ImportRequest {
+                database: name("b"),
+                data: Input::Received(Box::new(move |path| std::fs::write(path, text))),
+                ids: None,
+                format: Format::Jsonl,
+                model: None,
+                on_error: OnError::Stop,
+                include_metadata: true,
+                include_image_data: false,
+            },
+        )
         .unwrap();
     work_all(&engine);
     assert!(!shown(&engine, "b")[0].images[0].has_picture);

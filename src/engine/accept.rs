@@ -1,0 +1,138 @@
+//! How a job comes in: with a token, the client's words and a place in its queue, on the disk before anyone is told.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::MutexGuard;
+
+use tracing::info;
+
+use super::Engine;
+use super::error::{EngineError, ErrorKind};
+use super::files::sync;
+use super::jobs::{Jobs, put};
+use super::records::{JobRecord, Task};
+use crate::job::{Life, Priority, Queue, Token};
+use crate::store::StoreError;
+
+/// What goes with a job besides what it is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// Its token; a new one.
+    pub token: Token,
+    /// The parameters as the client gave them, names in lower case and in their order; shown, never read (contract
+    /// R97).
+    pub parameters: Vec<(String, String)>,
+    /// How soon it is started.
+    pub priority: Priority,
+}
+
+impl Default for Ticket {
+    /// A new token, no parameters, the usual priority.
+    fn default() -> Self {
+        Self { token: Token::generate(), parameters: Vec::new(), priority: Priority::default() }
+    }
+}
+
+impl Engine {
+    /// Accepts a job: when this returns, it is on the disk (contract R63).
+    pub fn submit(&self, ticket: Ticket, task: Task) -> Result<Token, EngineError> {
+        self.accept(self.lock_jobs(), ticket, task)
+    }
+
+    /// Refuses if the queue takes no more, before anything is written for a job that will not be.
+    pub(super) fn check_capacity(&self, queue: Queue) -> Result<(), EngineError> {
+        let jobs = self.lock_jobs();
+        self.check_capacity_of(&jobs, queue)
+    }
+
+    fn check_capacity_of(&self, jobs: &Jobs, queue: Queue) -> Result<(), EngineError> {
+        if jobs.stopping {
+            return Err(EngineError::new(ErrorKind::Stopping, "the server is stopping and takes no more jobs"));
+        }
+        if jobs.n_open(queue) >= self.settings.max_queue {
+            return Err(EngineError::queue_full(queue, self.settings.max_queue));
+        }
+        Ok(())
+    }
+
+    fn accept(&self, mut jobs: MutexGuard<'_, Jobs>, ticket: Ticket, task: Task) -> Result<Token, EngineError> {
+        let Ticket { token, parameters, priority } = ticket;
+        let queue = task.queue();
+        self.check_capacity_of(&jobs, queue)?;
+        if jobs.get(token).is_some() {
+            return Err(EngineError::new(ErrorKind::Internal, format!("'token={token}' names another job already")));
+        }
+        let life = Life::new(self.clock.now());
+        let record = JobRecord { queue, order: jobs.next_order(), priority, life, task, parameters, result: None };
+        self.store.commit(put(token, &record))?;
+        jobs.put(token, record);
+        drop(jobs);
+        info!(%token, %queue, %priority, "job accepted");
+        self.wake.notify_one();
+        Ok(token)
+    }
+
+    /// Accepts a job with the parameters, material and priority of another one, which must not have ended (contract
+    /// R86, R88). It is Queued, whether or not the other is paused.
+    pub fn duplicate(&self, queue: Queue, token: Token) -> Result<Token, EngineError> {
+        let JobRecord { priority, mut task, parameters, .. } = {
+            let jobs = self.lock_jobs();
+            self.check_capacity_of(&jobs, queue)?;
+            open_job(&jobs, queue, token)?
+        };
+        let ticket = Ticket { parameters, priority, ..Ticket::default() };
+        let copy = ticket.token;
+        // Outside the lock, for a file may be large; so the job may end meanwhile, and its files go.
+        let copied = self.copy_uploads(token, copy, &mut task);
+        let names: Vec<PathBuf> = task.uploads().map(|upload| self.upload_path(upload)).collect();
+        let accepted = copied.and_then(|()| {
+            let jobs = self.lock_jobs();
+            open_job(&jobs, queue, token)?;
+            self.accept(jobs, ticket, task)
+        });
+        accepted.map_err(|error| {
+            for name in names {
+                let _ = fs::remove_file(name); // there may be none
+            }
+            open_job(&self.lock_jobs(), queue, token).err().unwrap_or(error)
+        })
+    }
+
+    /// Gives the copy of a job files of its own. The task names them all, also if this fails.
+    fn copy_uploads(&self, token: Token, copy: Token, task: &mut Task) -> Result<(), EngineError> {
+        let folder = self.uploads_folder();
+        let mut files = Vec::new();
+        for upload in task.uploads_mut() {
+            let ending = upload.file.strip_prefix(&token.to_string()).unwrap_or_default();
+            let file = format!("{copy}{ending}");
+            files.push((std::mem::replace(&mut upload.file, file.clone()), file));
+        }
+        files
+            .into_iter()
+            .try_for_each(|(from, to)| copy_file(&folder, &folder.join(from), &folder.join(to)))
+            .map_err(|source| StoreError::File { what: "cannot copy an upload".to_owned(), source }.into())
+    }
+}
+
+/// What is to be duplicated, if the job has not ended.
+fn open_job(jobs: &Jobs, queue: Queue, token: Token) -> Result<JobRecord, EngineError> {
+    let entry = jobs.find(queue, token)?;
+    if entry.state().is_ended() {
+        return Err(EngineError::wrong_state("duplicate", entry.state()));
+    }
+    Ok(entry.record.as_ref().clone())
+}
+
+/// A second name for a file that nobody ever writes to; where the file system has no second names, a copy. Durable.
+fn copy_file(folder: &Path, from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
+        Err(_) => {
+            io::copy(&mut File::open(from)?, &mut File::create(to)?)?;
+            sync(to)?;
+        }
+    }
+    sync(folder)
+}

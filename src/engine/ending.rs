@@ -1,0 +1,166 @@
+//! How a run of a job ends, and how ended jobs are forgotten.
+
+use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
+
+use tracing::{info, warn};
+
+use super::Engine;
+use super::error::EngineError;
+use super::jobs::{Jobs, put, put_into};
+use super::orders::Order;
+use super::records::{JobRecord, JobResult, Task};
+use crate::job::{Event, Queue, State, Token, expired};
+use crate::store::{Batch, keys};
+
+impl Engine {
+    /// Notes that a job at work has durably saved more than the runs before it: the unclean ends before that are not
+    /// held against it any more (contract R77), and it need not run alone any longer (R78).
+    pub(super) fn advance(&self, token: Token) {
+        let mut jobs = self.lock_jobs();
+        let Some(entry) = jobs.get(token).filter(|entry| entry.record.life.attempts > 1) else { return };
+        let Ok((life, _)) = entry.record.life.after(entry.run(), Event::Advance, self.clock.now()) else { return };
+        let record = JobRecord { life, ..entry.record.as_ref().clone() };
+        if let Err(error) = self.store.commit(put(token, &record)) {
+            warn!(%token, error = &error as &dyn std::error::Error, "the progress of a job could not be noted");
+            return;
+        }
+        jobs.put(token, record);
+        jobs.suspects.remove(&token);
+        drop(jobs);
+        info!(%token, "progress saved; the unclean ends before it do not count any more");
+        self.wake.notify_one();
+    }
+
+    /// Ends or puts back a job at work. `with` is written in the same step, only if the job is Finished by it. A job
+    /// that has ended already stays as it is.
+    pub(super) fn end(
+        &self,
+        token: Token,
+        event: Event,
+        result: Option<JobResult>,
+        with: Batch,
+    ) -> Result<State, EngineError> {
+        let mut jobs = self.lock_jobs();
+        let entry = jobs.get(token).expect("a job that a thread has is not forgotten");
+        if entry.state().is_ended() {
+            let state = entry.state();
+            if state != State::Finished {
+                self.clear_result(token)?; // stopped while it was paused, perhaps in the middle of writing it
+            }
+            self.leave(jobs, token, state);
+            return Ok(state);
+        }
+        let (life, run) = (entry.record.life)
+            .after(entry.run(), event, self.clock.now())
+            .expect("a job at work can end in any of these ways");
+        let state = life.state(run);
+        let result = result.filter(|_| matches!(state, State::Finished | State::Error));
+        let record = JobRecord { life, result, ..entry.record.as_ref().clone() };
+        let mut batch = if state == State::Finished { with } else { Batch::new() };
+        put_into(&mut batch, token, &record);
+        self.store.commit(batch)?;
+        jobs.put(token, record);
+        self.leave(jobs, token, state);
+        Ok(state)
+    }
+
+    /// The job has left its thread, and stands where it stands now; what it needs no longer goes. Only the first call
+    /// does something.
+    fn leave(&self, mut jobs: MutexGuard<'_, Jobs>, token: Token, state: State) {
+        let Some(entry) = jobs.get_mut(token) else { return };
+        let Some(control) = entry.control.take() else { return };
+        entry.reached = control.progress();
+        let record = entry.record.clone();
+        jobs.suspects.remove(&token);
+        drop(jobs);
+        if state.is_ended() && state != State::Finished {
+            self.remove_log(token); // that of a Finished job is kept, or removed, by its run
+        }
+        if state.is_ended() {
+            self.remove_uploads(&record.task);
+            self.ended.notify_all();
+        }
+        info!(%token, queue = %record.queue, %state, "job left its thread");
+        self.forget_expired(record.queue);
+        self.wake.notify_one();
+    }
+
+    /// Removes the ended jobs of a queue that are kept no longer (contract R79); if that fails it is tried again later.
+    pub(super) fn forget_expired(&self, queue: Queue) {
+        let forgotten = self.try_to_forget(queue).and_then(|tokens| {
+            // outside the lock: a result may be large, and nobody can ask for it any more
+            tokens.into_iter().try_for_each(|token| self.clear_result(token))
+        });
+        if let Err(error) = forgotten {
+            warn!(error = &error as &dyn std::error::Error, "ended jobs could not be removed");
+        }
+    }
+
+    /// The same of every queue.
+    pub(super) fn forget_all_expired(&self) {
+        for queue in Queue::ALL {
+            self.forget_expired(queue);
+        }
+    }
+
+    /// Jobs that a thread has still, or whose end is awaited, are not forgotten yet.
+    fn try_to_forget(&self, queue: Queue) -> Result<Vec<Token>, EngineError> {
+        let mut jobs = self.lock_jobs();
+        let ended = jobs.of(queue).filter_map(|(token, entry)| Some((token, entry.record.life.ended?)));
+        let mut tokens = expired(ended, self.clock.now(), self.settings.retention);
+        tokens.retain(|token| {
+            let is_at_work = jobs.get(*token).is_some_and(|entry| entry.control.is_some());
+            !is_at_work && !jobs.attended.contains_key(token)
+        });
+        let mut batch = Batch::new();
+        for &token in &tokens {
+            batch.remove(keys::job(token));
+            batch.put(keys::forgotten_job(token), Vec::new());
+        }
+        if !tokens.is_empty() {
+            self.store.commit(batch)?;
+        }
+        for &token in &tokens {
+            jobs.remove(token);
+        }
+        Ok(tokens)
+    }
+
+    /// Removes the result of a job that is forgotten already, or that has none.
+    pub(super) fn clear_result(&self, token: Token) -> Result<(), EngineError> {
+        self.clear_rows(&[keys::result(token)])?;
+        let mut batch = Batch::new();
+        batch.remove(keys::forgotten_job(token));
+        Ok(self.store.write(batch)?)
+    }
+
+    /// Accepts and starts nothing more, and tells every run to put its job back into the queue. Whoever awaits the end
+    /// of a job is told.
+    pub(super) fn release_all(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        let mut jobs = self.lock_jobs();
+        jobs.stopping = true;
+        for control in jobs.iter().filter_map(|(_, entry)| entry.control.as_ref()) {
+            control.orders.end(Order::Release);
+        }
+        self.ended.notify_all();
+    }
+
+    /// The files of a job that ended without a run.
+    pub(super) fn remove_files(&self, token: Token, task: &Task) {
+        self.remove_log(token);
+        self.remove_uploads(task);
+        if let Task::Export(task) = task {
+            self.remove_export_leftovers(token, task);
+        }
+    }
+
+    fn remove_uploads(&self, task: &Task) {
+        for upload in task.uploads() {
+            if let Err(error) = std::fs::remove_file(self.upload_path(upload)) {
+                warn!(file = upload.file, %error, "an upload could not be removed; the next start tries again");
+            }
+        }
+    }
+}
