@@ -84,7 +84,7 @@ pub struct RawServer {
     pub listen: Option<SocketAddr>,
     /// Print dates in UTC instead of the local time zone; default false.
     pub utc: Option<bool>,
-    /// Connections served at a time; default 256.
+    /// Connections served at a time; default 2000.
     pub max_connections: Option<usize>,
     /// Host names by which the server may be called, besides addresses and `localhost` (contract R161).
     pub host_names: Option<Vec<String>>,

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let _ = writeln!(std::io::stderr(), "faceclique: {failure}"); // nowhere else to say it
-            ExitCode::FAILURE
+            ExitCode::from(faceclique::cli::exit_code(&failure))
         }
     }
 }

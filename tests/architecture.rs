@@ -30,14 +30,15 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 23] = [
+const CRATES: [(&str, &[&str]); 28] = [
     ("bincode", &["store"]),
     ("base64", &["aci", "exchange"]),
     ("blake3", &["engine"]),
     ("clap", &["cli"]),
+    ("console", &["cli"]),
     ("crc32fast", &["store", "exchange", "engine"]),
     ("csv", &["exchange", "cli"]),
-    ("flate2", &["exchange"]),
+    ("flate2", &["exchange", "http"]),
     ("hnsw_rs", &["cluster"]),
     ("http_body_util", &["http"]),
     ("hyper", &["http"]),
@@ -49,10 +50,14 @@ const CRATES: [(&str, &[&str]); 23] = [
     ("npyz", &["exchange"]),
     ("quick_xml", &["aci"]),
     ("rustix", &["engine"]),
+    ("rlimit", &["http"]),
     ("sled", &["store"]),
     ("tokio", &["engine", "http", "cli"]),
+    ("tokio_rustls", &["http"]),
     ("toml", &["config"]),
+    ("ureq", &["cli"]),
     ("uuid", &["job"]),
+    ("webpki", &["http"]),
     ("zip", &["exchange"]),
 ];
 

@@ -86,7 +86,7 @@ impl World {
             value: Value::Upload(Upload::from_bytes(bytes.to_vec(), Some("text/plain".to_owned()))),
         }));
         let mut answered = Answered::default();
-        let client = Client { address: SocketAddr::from(([127, 0, 0, 1], 1)) };
+        let client = Client { address: SocketAddr::from(([127, 0, 0, 1], 1)), bearer: None, identity: None };
         self.actions.answer(Ok(Request::new(parts).unwrap()), &client, &mut answered).unwrap();
         answered
     }

@@ -178,6 +178,11 @@ impl Fault {
         Self::new(Code::Undecodable, reason)
     }
 
+    /// Error 13 for `what`, such as a body of some type, with the value that is not understood.
+    pub fn not_understood(what: &str, value: &str) -> Self {
+        Self::undecodable(format!("{what} '{}' is not understood", super::text::cut(value)))
+    }
+
     /// Error 14 for one parameter with two values (R8).
     pub fn given_twice(name: &str) -> Self {
         Self::new(Code::Contradiction, format!("'{name}' is given twice, with different values"))

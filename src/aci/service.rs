@@ -22,15 +22,66 @@ pub trait Service: Send + Sync + 'static {
     /// stops with an error or panics before anything was sent is called once more, with error 79.
     fn answer(&self, request: Result<Request, Refused>, client: &Client, reply: &mut dyn Reply) -> io::Result<Outcome>;
 
-    /// What `GET /health` says (R180).
+    /// What `GET /health` says (R180): whether the process is worth keeping.
     fn health(&self, client: &Client) -> Health;
+
+    /// What `GET /ready` says: whether requests should be sent here now.
+    fn ready(&self, client: &Client) -> Health {
+        self.health(client)
+    }
+
+    /// What `GET /metrics` says (R179): text in the Prometheus format 0.0.4, with the figures of the sockets in it.
+    ///
+    /// Error 2 if the service has none, error 30 if this client may not see them.
+    fn metrics(&self, client: &Client, traffic: &Traffic) -> Result<String, Fault> {
+        let _ = (client, traffic);
+        Err(Fault::new(Code::NotOffered, "this service has no metrics"))
+    }
 }
 
 /// Who asks.
-#[derive(Debug, Clone)]
+///
+/// **Promises.** Printed for a log it shows neither the bearer token nor how long it is.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Client {
     /// The address of the TCP peer; forwarding headers are ignored (R160).
     pub address: SocketAddr,
+    /// The token of `Authorization: Bearer`; a secret.
+    pub bearer: Option<String>,
+    /// Whom its TLS certificate names, which was verified: the subject's common name, else the first DNS name.
+    pub identity: Option<String>,
+}
+
+impl Client {
+    /// A client of which nothing but the address is known.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { address, bearer: None, identity: None }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bearer = self.bearer.as_ref().map(|_| "***");
+        let Self { address, identity, .. } = self;
+        f.debug_struct("Client").field("address", address).field("bearer", &bearer).field("identity", identity).finish()
+    }
+}
+
+/// What the sockets have seen since they are served, for the metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Connections that are open.
+    pub connections: u64,
+    /// Connections that were ever given a place.
+    pub connections_total: u64,
+    /// Clients turned away because there were too many connections, of all or of theirs.
+    pub turned_away_total: u64,
+    /// TLS handshakes that came to nothing.
+    pub handshakes_failed_total: u64,
+    /// Requests that wait for a thread.
+    pub requests_waiting: u64,
+    /// Long answers that wait for their client to read on.
+    pub answers_waiting: u64,
 }
 
 /// A request that was refused, with what of it was known.
@@ -52,6 +103,11 @@ pub struct Refused {
 pub trait Reply: io::Write {
     /// Says what the answer is; it is XML unless this is called before anything is written.
     fn declare(&mut self, media: Media);
+
+    /// Runs `wait`, which does no work but waits for some (R80), so that other requests can be answered meanwhile.
+    fn aside(&mut self, wait: &mut dyn FnMut()) {
+        wait();
+    }
 }
 
 /// What an answer is (R40, R177).
@@ -108,4 +164,16 @@ pub enum Health {
     Unwell(String),
     /// This client may not know.
     NotAuthorised,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_printed_without_its_token() {
+        let client = Client { bearer: Some("s3cret".to_owned()), ..Client::at(SocketAddr::from(([127, 0, 0, 1], 9))) };
+        let shown = format!("{client:?}");
+        assert!(shown.contains("127.0.0.1:9") && shown.contains("***") && !shown.contains("s3cret"), "{shown}");
+    }
 }

@@ -2,11 +2,15 @@
 //!
 //! Results go to the standard output, progress and messages to the standard error, so that a result can be piped.
 
+mod client;
 mod cluster;
 mod export;
 mod help;
 mod import;
+mod queue;
 mod serve;
+mod status;
+mod terminal;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -50,6 +54,10 @@ pub enum Command {
     Export(export::Export),
     /// Cluster a file of faces, without a server or a database.
     Cluster(cluster::Cluster),
+    /// List, look at and steer the jobs of a running server.
+    Queue(queue::Queue),
+    /// Show how a running server is.
+    Status(status::Status),
     /// Explain an action of the server, or list them all.
     Help(help::Help),
 }
@@ -67,6 +75,14 @@ pub struct DataArguments {
 
 /// Why a command failed; its text is for the person who typed it.
 pub type Failure = Box<dyn std::error::Error>;
+
+/// The exit code of a command that failed: 2 if a server could not be reached, else 1.
+pub fn exit_code(failure: &Failure) -> u8 {
+    match failure.downcast_ref() {
+        Some(client::Trouble::Unreachable { .. }) => 2,
+        _ => 1,
+    }
+}
 
 impl DataArguments {
     /// The configuration file with the flags over it.
@@ -90,6 +106,8 @@ impl Arguments {
             Command::Import(import) => import.run(),
             Command::Export(export) => export.run(),
             Command::Cluster(cluster) => cluster.run(),
+            Command::Queue(queue) => queue.run(),
+            Command::Status(status) => status.run(),
             Command::Help(help) => help.run(),
         }
     }

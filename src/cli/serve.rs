@@ -51,6 +51,7 @@ fn threads(config: &Config) -> usize {
 
 async fn serve(config: Config, file: Option<String>) -> Result<(), Failure> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    http::allow_files(&config.http);
     let settings = config.engine.clone();
     let engine = tokio::task::spawn_blocking(move || Engine::open(settings)).await?.map_err(with_cause)?;
     let listener = TcpListener::bind(config.listen)
@@ -61,7 +62,7 @@ async fn serve(config: Config, file: Option<String>) -> Result<(), Failure> {
         warn!("listening beyond loopback; clients from other machines have no role and are refused");
     }
     let zone = if config.utc { TimeZone::UTC } else { TimeZone::system() };
-    let facts = Facts::now(address, file, config.http.max_connections);
+    let facts = Facts::now(address, file, config.http.request_threads);
     let actions = Arc::new(Actions::new(Arc::clone(&engine), facts, zone));
     let (stop, stopping) = watch::channel(());
     let stopped = |mut stopping: watch::Receiver<()>| async move {

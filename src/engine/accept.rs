@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::MutexGuard;
 
-use tracing::info;
+use tracing::field::display;
+use tracing::{Span, info};
 
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
@@ -68,6 +69,7 @@ impl Engine {
         self.store.commit(put(token, &record))?;
         jobs.put(token, record);
         drop(jobs);
+        Span::current().record("token", display(token)); // of the request, if it has such a field
         info!(%token, %queue, %priority, "job accepted");
         self.wake.notify_one();
         Ok(token)

@@ -40,6 +40,8 @@ impl Engine {
         control.loading();
         let snapshot = self.snapshot(task)?;
         let (clustering, ledger) = self.clustered(token, task, &snapshot, control)?;
+        let (units, took) = control.compared();
+        self.pace.note(ledger.n_compared(units), took);
         let n_chunks = match self.keep_result(token, &snapshot.faces, &clustering, control) {
             Ok(n_chunks) => n_chunks,
             Err(unfinished) => {

@@ -205,7 +205,7 @@ impl Engine {
         for token in marks.collect::<Result<Vec<_>, StoreError>>()? {
             let task = {
                 let jobs = self.lock_jobs();
-                jobs.get(token).map(|entry| (entry.record.life.has_ended(), entry.record.task.clone()))
+                jobs.get(token).map(|entry| (entry.record.life.state(Run::Idle), entry.record.task.clone()))
             };
             match task {
                 Some((true, Task::Export(task))) => self.remove_export_leftovers(token, &task),

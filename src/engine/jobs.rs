@@ -12,6 +12,7 @@ use tracing::info;
 
 use super::Engine;
 use super::error::EngineError;
+use super::figures::EndedJobs;
 use super::progress::{Control, Progress};
 use super::records::{JobRecord, JobResult, Task};
 use crate::job::{Event, Priority, Queue, Run, State, Timestamp, Token, Waiting, next};
@@ -58,6 +59,8 @@ pub(super) struct Jobs {
     pub(super) attended: BTreeMap<Token, usize>,
     /// How many jobs of each queue have not ended.
     n_open: BTreeMap<Queue, usize>,
+    /// What ended since the start.
+    pub(super) ended: EndedJobs,
     /// The number that the last accepted job has in the order of acceptance.
     last_order: u64,
     /// Nothing is accepted or started any more.
@@ -108,6 +111,9 @@ impl Jobs {
         let was_open = match self.table.get_mut(&token) {
             Some(entry) => {
                 let was_open = !entry.record.life.has_ended();
+                if was_open {
+                    self.ended.note(queue, &record.life);
+                }
                 entry.record = Arc::new(record);
                 was_open
             }

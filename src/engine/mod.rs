@@ -20,6 +20,7 @@ mod ending;
 mod error;
 mod export;
 mod faces;
+mod figures;
 mod files;
 mod fingerprint;
 mod images;
@@ -38,6 +39,7 @@ mod settings;
 mod snapshot;
 mod staging;
 mod steer;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -55,6 +57,7 @@ pub use databases::DatabaseInfo;
 pub use error::{EngineError, ErrorKind};
 pub use export::{Contents, ExportRequest};
 pub use faces::{FaceInfo, FacePage, ImageInfo, ListFrom};
+pub use figures::{Figures, Histogram};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};
 pub use pictures::{Picture, StagedPictures};
@@ -71,7 +74,9 @@ pub use waiting::{Attendance, Waited};
 use crate::job::Timestamp;
 use crate::store::{Disk, Store};
 use change::Faces;
+use figures::Pace;
 use jobs::Jobs;
+use tally::Tally;
 
 /// Where the engine takes the time from.
 pub trait Clock: Send + Sync + 'static {
@@ -92,7 +97,10 @@ impl Clock for SystemClock {
 
 /// Face databases and the jobs on them, kept in one data directory.
 pub struct Engine {
+    /// What was given, behind the tally.
     store: Arc<dyn Store>,
+    tally: Arc<Tally>,
+    pace: Pace,
     clock: Arc<dyn Clock>,
     settings: Settings,
     /// Taken before `jobs` where both are needed.
@@ -126,6 +134,7 @@ impl Engine {
     /// The same over any store and clock; the data directory holds only pictures, uploads, graphs and files of
     /// pairs then.
     pub fn with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Result<Arc<Self>, EngineError> {
+        let tally = Arc::new(Tally::open(store)?);
         let engine = Self {
             faces: RwLock::new(Faces::new(clock.now())),
             jobs: Mutex::new(Jobs::default()),
@@ -134,7 +143,9 @@ impl Engine {
             borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
             workers: AtomicUsize::new(0),
-            store,
+            store: Arc::<Tally>::clone(&tally),
+            tally,
+            pace: Pace::default(),
             clock,
             settings,
         };
@@ -148,7 +159,7 @@ impl Engine {
     }
 
     /// Whether the server shuts down.
-    fn is_stopping(&self) -> bool {
+    pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 

@@ -88,6 +88,8 @@ struct At {
 /// How fast the comparison is, by the units that do cost something.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Pace {
+    /// When the comparison began.
+    begun: Option<Duration>,
     /// The first moment at which one was done, and how many were.
     first: Option<(Duration, u64)>,
     last: (Duration, u64),
@@ -96,6 +98,7 @@ struct Pace {
 
 impl Pace {
     fn note(&mut self, at: Duration, done: u64, total: u64) {
+        self.begun.get_or_insert(at);
         if done > 0 {
             self.first.get_or_insert((at, done));
         }
@@ -141,6 +144,12 @@ impl Control {
     /// One of them was.
     pub(super) fn recalled(&self) {
         self.n_light_done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many units of the comparison cost something, and how long it took so far.
+    pub(super) fn compared(&self) -> (u64, Duration) {
+        let Pace { begun, last, .. } = self.at().pace;
+        (last.1, begun.map_or(Duration::ZERO, |begun| last.0.saturating_sub(begun)))
     }
 
     /// How the run was told to end, if it was.

@@ -54,6 +54,7 @@ impl Engine {
             let mut record: JobRecord = decode(&key, &value)?;
             if record.life.was_at_work() {
                 self.crashed(token, &mut record)?;
+                jobs.ended.note(record.queue, &record.life);
             }
             if record.life.is_suspect() {
                 jobs.suspects.insert(token);

@@ -63,7 +63,7 @@ impl Engine {
         let mut jobs = self.lock_jobs();
         let at_work = |entry: &Entry| entry.control.is_some();
         let changes = changes(&jobs, queue, at_work, |life, run| life.after(run, Event::Stop, now));
-        let concerned = self.change(&mut jobs, &changes, Batch::new())?;
+        let concerned = self.put_steered(&mut jobs, &changes, Batch::new())?;
         Ok(self.changed(jobs, queue, concerned, "stop"))
     }
 
@@ -75,7 +75,7 @@ impl Engine {
         let changes = changes(&jobs, queue, at_work, |life, run| life.paused_with_queue(run, now));
         let mut batch = Batch::new();
         batch.put(keys::paused_queue(queue), Vec::new());
-        let concerned = self.change(&mut jobs, &changes, batch)?;
+        let concerned = self.put_steered(&mut jobs, &changes, batch)?;
         jobs.paused.insert(queue);
         info!(%queue, "queue paused");
         Ok(self.changed(jobs, queue, concerned, "pause"))
@@ -90,7 +90,7 @@ impl Engine {
         let changes = changes(&jobs, queue, with_queue, |life, run| life.after(run, Event::Resume, now));
         let mut batch = Batch::new();
         batch.remove(keys::paused_queue(queue));
-        let concerned = self.change(&mut jobs, &changes, batch)?;
+        let concerned = self.put_steered(&mut jobs, &changes, batch)?;
         jobs.paused.remove(&queue);
         info!(%queue, "queue resumed");
         Ok(self.changed(jobs, queue, concerned, "resume"))
@@ -103,14 +103,19 @@ impl Engine {
         let (life, _) = (entry.record.life)
             .after(entry.run(), event, now)
             .map_err(|refused| EngineError::wrong_state(asked, refused.state))?;
-        let concerned = self.change(&mut jobs, &[(token, life)], Batch::new())?;
+        let concerned = self.put_steered(&mut jobs, &[(token, life)], Batch::new())?;
         let state = concerned[0].1;
         self.changed(jobs, queue, concerned, asked);
         Ok(state)
     }
 
     /// Writes what jobs are from now on, and what else belongs to it, and then tells their runs.
-    fn change(&self, jobs: &mut Jobs, changes: &[(Token, Life)], mut batch: Batch) -> Result<Concerned, EngineError> {
+    fn put_steered(
+        &self,
+        jobs: &mut Jobs,
+        changes: &[(Token, Life)],
+        mut batch: Batch,
+    ) -> Result<Concerned, EngineError> {
         let mut records = Vec::new();
         for (token, life) in changes {
             let entry = jobs.get(*token).expect("it was found under this lock");

@@ -3,23 +3,28 @@
 //! **Promises.** Whatever ends it, an answer that was written is not lost: what the client still sends is read for a
 //! while, because closing a socket with unread input makes the system discard what it has not yet delivered.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::server::TlsStream;
 
-use super::Settings;
-use super::exchange;
-use super::origin::Trust;
+use super::origin::{Scheme, Trust};
+use super::places::Places;
+use super::turns::Turns;
 use super::wire::{Overdue, Pulse, Wire};
-use crate::aci::{Limits, Service};
+use super::{Settings, Tls};
+use super::{exchange, tls};
+use crate::aci::{Client, Limits, Service, Traffic};
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -27,13 +32,31 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) limits: Arc<Limits>,
     pub(crate) trust: Trust,
+    pub(crate) places: Arc<Places>,
+    pub(crate) turns: Arc<Turns>,
+    handshakes_failed: AtomicU64,
 }
 
 impl Shared {
     pub(crate) fn new(service: Arc<dyn Service>, settings: Settings) -> Self {
         let limits = Arc::new(settings.limits.clone());
-        let trust = Trust::new(&settings.host_names, &settings.origins);
-        Self { service, settings, limits, trust }
+        let scheme = if settings.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let trust = Trust::new(&settings.host_names, &settings.origins, scheme);
+        let places = Places::new(settings.max_connections, settings.max_connections_per_address);
+        let turns = Turns::new(settings.request_threads);
+        Self { service, settings, limits, trust, places, turns, handshakes_failed: AtomicU64::new(0) }
+    }
+
+    /// The figures so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        Traffic {
+            connections: self.places.n_taken(),
+            connections_total: self.places.n_taken_total(),
+            turned_away_total: self.places.n_refused_total(),
+            handshakes_failed_total: self.handshakes_failed.load(Ordering::Relaxed),
+            requests_waiting: self.turns.n_queued(),
+            answers_waiting: self.turns.n_waiting(),
+        }
     }
 }
 
@@ -59,14 +82,50 @@ enum End {
     Overdue(Overdue),
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end, through TLS if that is set.
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, mut stopping: watch::Receiver<()>) {
     let Ok(peer) = stream.peer_addr() else { return };
     // Without it small answers wait for the client's acknowledgement of the piece before.
     let _ = stream.set_nodelay(true);
+    let client = Client::at(peer);
+    let Some(tls) = &shared.settings.tls else { return talk(stream, client, shared, stopping).await };
+    let shaken = tokio::select! {
+        shaken = handshake(tls, stream, &shared.settings) => shaken,
+        _ = stopping.changed() => return, // nothing was asked yet
+    };
+    match shaken {
+        Ok(stream) => {
+            let client = Client { identity: tls::identity(&stream), ..client };
+            talk(stream, client, shared, stopping).await;
+        }
+        Err(error) => {
+            shared.handshakes_failed.fetch_add(1, Ordering::Relaxed);
+            if tls::is_not_tls(&error) {
+                tracing::debug!(client = %peer, "a client that does not speak TLS is disconnected; plain HTTP on the TLS port?");
+            } else {
+                tracing::debug!(client = %peer, %error, "a TLS handshake has failed");
+            }
+        }
+    }
+}
+
+async fn handshake(tls: &Tls, stream: TcpStream, settings: &Settings) -> io::Result<TlsStream<TcpStream>> {
+    let too_slow = |_| io::Error::new(io::ErrorKind::TimedOut, "it has not ended in time");
+    timeout(settings.handshake_timeout, tls.accept(stream)).await.map_err(too_slow)?
+}
+
+/// Answers the requests on a stream until it ends.
+async fn talk<S>(stream: S, client: Client, shared: Arc<Shared>, mut stopping: watch::Receiver<()>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let peer = client.address;
     let pulse = Arc::new(Pulse::new());
     let wire = TokioIo::new(Wire { stream, pulse: Arc::clone(&pulse) });
-    let service = service_fn(|request| exchange::answer(request, peer, Arc::clone(&shared), Arc::clone(&pulse)));
+    let service = service_fn(|request| {
+        // In a box, for hyper keeps room for it as long as the connection lives, and most connections are idle.
+        Box::pin(exchange::answer(request, client.clone(), Arc::clone(&shared), Arc::clone(&pulse)))
+    });
     let settings = &shared.settings;
     let mut builder = http1::Builder::new();
     builder
@@ -111,22 +170,29 @@ fn judge(result: hyper::Result<()>, peer: SocketAddr, pulse: &Pulse) -> End {
     }
 }
 
-async fn close_with(stream: &mut TcpStream, answer: &[u8], settings: &Settings) {
-    let answered = timeout(settings.header_timeout, stream.write_all(answer)).await;
+async fn close_with<S>(stream: &mut S, answer: &[u8], settings: &Settings)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let answered = timeout(settings.header_timeout, async {
+        stream.write_all(answer).await?;
+        stream.flush().await
+    })
+    .await;
     if matches!(answered, Ok(Ok(()))) {
         discard(stream, settings.linger_timeout).await;
     }
 }
 
 /// Closes a connection whose last answer was written, giving the client time to read it.
-pub(crate) async fn linger(mut stream: TcpStream, at_most: Duration) {
+pub(crate) async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin, at_most: Duration) {
     discard(&mut stream, at_most).await;
 }
 
-async fn discard(stream: &mut TcpStream, at_most: Duration) {
-    // Fails if the client has gone: then there is nobody to be told.
-    let _ = stream.shutdown().await;
+async fn discard(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), at_most: Duration) {
     let deadline = Instant::now() + at_most;
+    // Fails if the client has gone: then there is nobody to be told. TLS has a last word that must find room.
+    let _ = timeout_at(deadline, stream.shutdown()).await;
     let mut waste = vec![0; 16 << 10];
     loop {
         let until = deadline.min(Instant::now() + LINGER_PAUSE);

@@ -1,35 +1,39 @@
-//! One request and its answer (contract R3, R4, R39-R42, R58, R180).
+//! One request and its answer (contract R3, R4, R39-R42, R58).
 //!
 //! **Promises.** Faults are found in the order of R58: who asks, then sizes and decoding; the rest is the service's.
 //! The service runs on a thread that may block; if it panics its client gets error 79, or sees its answer broken off.
 
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::http::request;
 use hyper::{Method, Response, StatusCode};
 use tracing::{Instrument as _, Span};
 
 use super::body::{self, BodyError, Source};
+use super::coding::Coding;
 use super::connection::Shared;
+use super::paths::{self, Path};
 use super::reply::{AnswerBody, Content, Outlet, Start};
 use super::wire::{Busy, Pulse};
 use crate::aci::form::read_target;
 use crate::aci::intake::Intake;
-use crate::aci::{Client, Fault, Health, Outcome, Refused, Request, Service};
+use crate::aci::{Client, Fault, Outcome, Refused, Request, Service};
 
-type Answered = io::Result<Response<AnswerBody>>;
+pub(crate) type Answered = io::Result<Response<AnswerBody>>;
 
 /// Answers one request. An error closes the connection without an answer.
 pub(crate) async fn answer(
     request: hyper::Request<Incoming>,
-    peer: SocketAddr,
+    client: Client,
     shared: Arc<Shared>,
     pulse: Arc<Pulse>,
 ) -> Answered {
@@ -41,14 +45,15 @@ pub(crate) async fn answer(
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
         return Ok(response);
     }
-    let client = Client { address: peer };
+    let client = Client { bearer: bearer(&head.headers), ..client };
     if let Some(path) = Path::of(head.uri.path()) {
-        return Ok(answer_path(path, &head, client, &shared, busy, unread).await);
+        return paths::answer(path, &head, client, &shared, busy, unread).await;
     }
     let span = tracing::info_span!(
         "request",
         method = %head.method,
-        client = %peer,
+        client = %client.address,
+        token = tracing::field::Empty,
         action = tracing::field::Empty,
         outcome = tracing::field::Empty,
         bytes = tracing::field::Empty,
@@ -65,12 +70,31 @@ pub(crate) async fn answer(
             return Ok(below_aci(StatusCode::BAD_REQUEST, "", busy, Unread::Yes));
         }
     };
-    let started = serve(Arc::clone(&shared.service), request, client, span);
-    let Some(Start { media, content }) = started.await else {
-        return Err(io::Error::other("the service gave no answer"));
-    };
+    let turn = shared.turns.take(client.address.ip()).await;
+    let (outlet, started) = Outlet::new(Coding::accepted(&head.headers), turn);
+    serve(Arc::clone(&shared.service), request, client, span, outlet);
+    let Ok(start) = started.await else { return Err(io::Error::other("the service gave no answer")) };
+    response(start, busy, unread)
+}
+
+/// The token that a client shows, if it shows one; the name of the scheme may be in any letter case.
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.trim().split_once(' ')?;
+    let token = token.trim_start();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+}
+
+/// The response that begins so.
+pub(crate) fn response(start: Start, busy: Busy, unread: Unread) -> Answered {
+    let Start { media, coding, content } = start;
     let mut response = Response::new(AnswerBody::new(content, busy));
     let headers = response.headers_mut();
+    if coding == Coding::Gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding")); // of no answer a cache may keep anything
+    }
     let media = HeaderValue::from_str(&media.to_string()).map_err(io::Error::other)?;
     headers.insert(CONTENT_TYPE, media);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -81,7 +105,7 @@ pub(crate) async fn answer(
 
 /// Whether some of the body was left unread: then the connection ends with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unread {
+pub(crate) enum Unread {
     Yes,
     No,
 }
@@ -99,7 +123,7 @@ fn close_if(unread: Unread, headers: &mut HeaderMap) {
 }
 
 /// An answer that is not ACI.
-fn below_aci(status: StatusCode, text: &str, busy: Busy, unread: Unread) -> Response<AnswerBody> {
+pub(crate) fn below_aci(status: StatusCode, text: &str, busy: Busy, unread: Unread) -> Response<AnswerBody> {
     let content = Content::Whole(Bytes::copy_from_slice(text.as_bytes()));
     let mut response = Response::new(AnswerBody::new(content, busy));
     *response.status_mut() = status;
@@ -110,52 +134,7 @@ fn below_aci(status: StatusCode, text: &str, busy: Busy, unread: Unread) -> Resp
     response
 }
 
-/// A path that is not ACI (R3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Path {
-    Health,
-    /// Not offered yet.
-    Metrics,
-    /// Not offered yet.
-    Review,
-}
-
-impl Path {
-    fn of(path: &str) -> Option<Self> {
-        match path {
-            "/health" => Some(Self::Health),
-            "/metrics" => Some(Self::Metrics),
-            _ if path == "/review" || path.starts_with("/review/") => Some(Self::Review),
-            _ => None,
-        }
-    }
-}
-
-async fn answer_path(
-    path: Path,
-    head: &request::Parts,
-    client: Client,
-    shared: &Shared,
-    busy: Busy,
-    unread: Unread,
-) -> Response<AnswerBody> {
-    if foreign(head, shared).is_err() {
-        return below_aci(StatusCode::FORBIDDEN, "", busy, unread);
-    }
-    if path != Path::Health {
-        return below_aci(StatusCode::NOT_FOUND, "", busy, unread);
-    }
-    let service = Arc::clone(&shared.service);
-    let health = tokio::task::spawn_blocking(move || service.health(&client)).await;
-    let health = health.unwrap_or_else(|_| Health::Unwell("the check itself has failed".to_owned()));
-    match health {
-        Health::Well => below_aci(StatusCode::OK, "ok", busy, unread),
-        Health::NotAuthorised => below_aci(StatusCode::FORBIDDEN, "", busy, unread),
-        Health::Unwell(line) => below_aci(StatusCode::SERVICE_UNAVAILABLE, &line, busy, unread),
-    }
-}
-
-fn foreign(head: &request::Parts, shared: &Shared) -> Result<(), Fault> {
+pub(crate) fn foreign(head: &request::Parts, shared: &Shared) -> Result<(), Fault> {
     shared.trust.check(&head.headers, head.uri.authority().map(hyper::http::uri::Authority::as_str))
 }
 
@@ -171,7 +150,7 @@ async fn decode<B: Body<Data = Bytes> + Send + Unpin>(
     let target = head.uri.path_and_query().map_or("", hyper::http::uri::PathAndQuery::as_str);
     let target = read_target(target, &mut intake);
     let admitted = foreign(head, shared).and_then(|()| shared.service.admit(client));
-    let source = admitted.and_then(|()| Source::new(body, &shared.limits, shared.settings.body_timeout));
+    let source = admitted.and_then(|()| Source::new(body, &shared.settings));
     let (mut source, received) = match (source, target) {
         (Ok(mut source), Ok(())) => {
             let received = body::receive(&head.method, &head.headers, &mut source, &mut intake).await;
@@ -193,15 +172,9 @@ async fn decode<B: Body<Data = Bytes> + Send + Unpin>(
     Ok((request.map_err(|fault| Refused { action, format, fault }), unread))
 }
 
-/// Lets the service answer on a thread of its own; gives back how the answer begins.
-async fn serve(
-    service: Arc<dyn Service>,
-    request: Result<Request, Refused>,
-    client: Client,
-    span: Span,
-) -> Option<Start> {
+/// Lets the service answer on a thread that may block; how the answer begins appears where the outlet says.
+fn serve(service: Arc<dyn Service>, request: Result<Request, Refused>, client: Client, span: Span, outlet: Outlet) {
     let begun = Instant::now();
-    let (outlet, started) = Outlet::new();
     tokio::task::spawn_blocking(move || {
         let _entered = span.enter();
         let (action, format) = match &request {
@@ -224,7 +197,6 @@ async fn serve(
             Err(error) => tracing::info!(%error, "broken off"),
         }
     });
-    started.await.ok()
 }
 
 /// Writes the answer; `failed` if the service fails before anything was sent.

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use futures_util::stream;
@@ -13,7 +14,7 @@ use hyper::body::Frame;
 use proptest::prelude::*;
 
 use super::*;
-use crate::aci::{Envelope, Limits, Reply, ResponseFormat};
+use crate::aci::{Envelope, Health, Limits, Reply, ResponseFormat};
 use crate::http::Settings;
 
 /// A service that is never asked.
@@ -69,7 +70,7 @@ fn decoded(raw: &[u8], arrival: Arrival, shared: &Shared) -> Option<Result<Reque
     }
     let (head, ()) = builder.body(()).ok()?.into_parts();
     let body = Bytes::copy_from_slice(&raw[end + 4..]);
-    let client = Client { address: SocketAddr::from(([127, 0, 0, 1], 50_000)) };
+    let client = Client::at(SocketAddr::from(([127, 0, 0, 1], 50_000)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let decoding = async {
         match arrival {

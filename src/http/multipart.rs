@@ -74,10 +74,7 @@ where
     let mut decoder = match head.encoding.as_str() {
         "" | "binary" | "8bit" | "7bit" => None,
         "base64" => Some(Base64::new(Alphabet::Mime)),
-        other => {
-            let reason = format!("a part with Content-Transfer-Encoding '{other}' is not understood");
-            return Err(Fault::undecodable(reason).into());
-        }
+        other => return Err(Fault::not_understood("a part with Content-Transfer-Encoding", other).into()),
     };
     intake.begin(name, head.content_type)?;
     while let Some(piece) = pieces.next().await {

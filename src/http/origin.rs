@@ -11,17 +11,34 @@ use hyper::header::{HOST, HeaderMap, ORIGIN};
 
 use crate::aci::Fault;
 
+/// What the addresses of the server begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
+    }
+}
+
 /// The names and origins that are not foreign.
 #[derive(Debug)]
 pub(crate) struct Trust {
+    scheme: Scheme,
     host_names: Vec<String>,
     origins: Vec<String>,
 }
 
 impl Trust {
-    pub(crate) fn new(host_names: &[String], origins: &[String]) -> Self {
+    pub(crate) fn new(host_names: &[String], origins: &[String], scheme: Scheme) -> Self {
         let lower = |texts: &[String]| texts.iter().map(|text| text.to_ascii_lowercase()).collect();
-        Self { host_names: lower(host_names), origins: lower(origins) }
+        Self { scheme, host_names: lower(host_names), origins: lower(origins) }
     }
 
     /// Error 30 if `authority`, the host named in an absolute request target, or one of the headers is foreign.
@@ -61,7 +78,7 @@ impl Trust {
         if self.origins.contains(&origin) {
             return true;
         }
-        let Some(origin_host) = origin.strip_prefix("http://") else { return false };
+        let Some(origin_host) = origin.strip_prefix(self.scheme.prefix()) else { return false };
         let mut hosts = values(headers, HOST.as_str());
         hosts.next().is_some_and(|host| host.eq_ignore_ascii_case(origin_host))
     }
@@ -89,11 +106,16 @@ mod tests {
     use super::*;
 
     fn check(headers: &[(&str, &str)]) -> Result<(), Fault> {
+        check_over(Scheme::Http, headers)
+    }
+
+    fn check_over(scheme: Scheme, headers: &[(&str, &str)]) -> Result<(), Fault> {
         let pair = |&(name, value): &(&str, &str)| {
             (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
         };
         let headers: HeaderMap = headers.iter().map(pair).collect();
-        Trust::new(&["Faces.example".to_owned()], &["https://app.example".to_owned()]).check(&headers, None)
+        let (names, origins) = (["Faces.example".to_owned()], ["https://app.example".to_owned()]);
+        Trust::new(&names, &origins, scheme).check(&headers, None)
     }
 
     #[test]
@@ -109,7 +131,7 @@ mod tests {
             assert_eq!(fault.description, format!("requests with 'Host: {host}' are not served here"));
         }
         assert!(check(&[("host", "localhost"), ("host", "evil.example")]).is_err());
-        assert!(Trust::new(&[], &[]).check(&HeaderMap::new(), Some("evil.example")).is_err());
+        assert!(Trust::new(&[], &[], Scheme::Http).check(&HeaderMap::new(), Some("evil.example")).is_err());
     }
 
     #[test]
@@ -120,6 +142,13 @@ mod tests {
         for origin in ["http://localhost:14001", "https://localhost:14000", "null", "http://evil.example", ""] {
             assert_eq!(check(&[host, ("origin", origin)]).unwrap_err().code.number(), 30, "{origin}");
         }
+    }
+
+    #[test]
+    fn r161_with_tls_the_server_itself_is_https() {
+        let host = ("host", "localhost:14000");
+        assert_eq!(check_over(Scheme::Https, &[host, ("origin", "https://localhost:14000")]), Ok(()));
+        assert!(check_over(Scheme::Https, &[host, ("origin", "http://localhost:14000")]).is_err());
     }
 
     #[test]

@@ -11,15 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::Settings;
 
-/// A socket that keeps the pulse of its connection.
-pub(crate) struct Wire {
-    pub(crate) stream: TcpStream,
+/// A stream of bytes, a socket or TLS over one, that keeps the pulse of its connection.
+pub(crate) struct Wire<S> {
+    pub(crate) stream: S,
     pub(crate) pulse: Arc<Pulse>,
 }
 
@@ -111,6 +110,11 @@ impl Pulse {
         }
     }
 
+    /// Everything written was taken.
+    fn flushed(&self) {
+        self.state().stalled = None;
+    }
+
     fn stalled(&self) {
         let mut state = self.state();
         if state.stalled.is_none() {
@@ -163,7 +167,7 @@ impl Drop for Busy {
 /// hyper's own answer to a request line that does not fit into its type for it, and one that R39 does not know.
 const URI_TOO_LONG: &[u8] = b"HTTP/1.1 414";
 
-impl Wire {
+impl<S> Wire<S> {
     /// Whether these bytes are an answer of hyper's that is not to be sent; the connection sends another.
     fn is_held_back(&self, bytes: &[u8]) -> bool {
         bytes.starts_with(URI_TOO_LONG) && self.pulse.is_in_head()
@@ -179,7 +183,7 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
@@ -190,7 +194,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.is_held_back(bytes) {
             return Poll::Ready(Ok(bytes.len()));
@@ -215,8 +219,14 @@ impl AsyncWrite for Wire {
         self.stream.is_write_vectored()
     }
 
+    /// TLS takes bytes before the socket does: a client that does not read may show only here.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        match result {
+            Poll::Pending => self.pulse.stalled(),
+            Poll::Ready(_) => self.pulse.flushed(),
+        }
+        result
     }
 
     /// Only flushes: the connection may have something to say yet, and shuts the socket down itself.

@@ -1,5 +1,7 @@
 //! The life of one job: what is stored of it, and how events change it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::state::{Event, Refused, State, transition};
@@ -95,6 +97,12 @@ impl Life {
     /// Whether an unclean end may have been this job's doing: such jobs run alone (contract R78).
     pub fn is_suspect(&self) -> bool {
         self.ending.is_none() && self.attempts > 0
+    }
+
+    /// How long a job that has ended took since its last start; none if it was never started.
+    pub fn took(&self) -> Option<Duration> {
+        let took = self.ended?.0.saturating_sub(self.started?.0);
+        Some(Duration::from_micros(u64::try_from(took).unwrap_or(0)))
     }
 
     /// What the unclean end of the process means for a job that was at work, if `max_attempts` of them are too many.

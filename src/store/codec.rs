@@ -29,23 +29,35 @@ pub fn encode<T: Serialize>(key: &[u8], record: &T) -> Vec<u8> {
 
 /// The record kept under `key` as `bytes`.
 pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, StoreError> {
-    let damaged = |why: String| StoreError::Damaged { key: keys::printable(key), why };
+    match decoded(key, bytes)? {
+        (record, 0) => Ok(record),
+        (_, left) => Err(damaged(key, format!("{left} bytes are left over"))),
+    }
+}
+
+/// The first field of the record kept under `key` as `bytes`, without the work of reading the others.
+pub fn decode_first<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, StoreError> {
+    decoded(key, bytes).map(|(first, _)| first)
+}
+
+/// What the content begins with, and how many bytes are behind it.
+fn decoded<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<(T, usize), StoreError> {
     let Some((&[version, ref sum @ ..], content)) = bytes.split_first_chunk::<HEADER>() else {
-        return Err(damaged(format!("it has {} bytes, at least {HEADER} are expected", bytes.len())));
+        return Err(damaged(key, format!("it has {} bytes, at least {HEADER} are expected", bytes.len())));
     };
     if *sum != checksum(key, version, content) {
-        return Err(damaged("its checksum does not match".to_owned()));
+        return Err(damaged(key, "its checksum does not match".to_owned()));
     }
     if version != FORMAT_VERSION {
         return Err(StoreError::Format { found: version });
     }
     let (record, used) = bincode::serde::decode_from_slice(content, bincode::config::standard())
-        .map_err(|error| damaged(error.to_string()))?;
-    if used == content.len() {
-        Ok(record)
-    } else {
-        Err(damaged(format!("{} bytes are left over", content.len() - used)))
-    }
+        .map_err(|error| damaged(key, error.to_string()))?;
+    Ok((record, content.len() - used))
+}
+
+fn damaged(key: &[u8], why: String) -> StoreError {
+    StoreError::Damaged { key: keys::printable(key), why }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 //! | `a` | token | database number: an import is committed and to be applied |
 //! | `g` | database number | a database is removed and its rows are to be cleared |
 //! | `q` | queue name | a queue is paused |
+//! | `#` | database number | how many faces and images it has |
 //! | `x` | token | a job is forgotten and its result is to be cleared |
 //! | `p` | picture | no row refers to the file of this picture: it is being written, or to be removed |
 //! | `e` | token | `ExportMark`: the file of an export is whole and about to appear |
@@ -101,6 +102,26 @@ fn text(bytes: &[u8]) -> Option<&str> {
 
 fn damaged(key: &[u8]) -> StoreError {
     StoreError::Damaged { key: printable(key), why: "the key itself is not what was written".to_owned() }
+}
+
+/// Whether it is the key of a face.
+pub fn is_face(key: &[u8]) -> bool {
+    key.first() == Some(&b'f')
+}
+
+/// Whether it is the key of an image.
+pub fn is_image(key: &[u8]) -> bool {
+    key.first() == Some(&b'i')
+}
+
+/// The counts of all databases.
+pub fn counts() -> Vec<u8> {
+    key(b'#', &[])
+}
+
+/// The counts of one database.
+pub fn count(database: u64) -> Vec<u8> {
+    key(b'#', &[&database.to_be_bytes()])
 }
 
 /// All jobs.
@@ -238,18 +259,13 @@ pub fn export(token: Token) -> Vec<u8> {
     key(b'e', &[&token.to_bytes()])
 }
 
-/// Whether a key is that of an image of a database.
-pub fn is_image(key: &[u8]) -> bool {
-    key.first() == Some(&b'i')
-}
-
 /// The token in the key of a job, result or staged record.
 pub fn token(key: &[u8]) -> Result<Token, StoreError> {
     let bytes = key.get(1..17).and_then(|bytes| bytes.try_into().ok());
     bytes.map(Token::from_bytes).ok_or_else(|| damaged(key))
 }
 
-/// The number in the key of a database's row or clearance.
+/// The number in the key of a database's row, counts or clearance.
 pub fn database_number(key: &[u8]) -> Result<u64, StoreError> {
     let bytes = key.get(1..9).and_then(|bytes| bytes.try_into().ok());
     bytes.map(u64::from_be_bytes).ok_or_else(|| damaged(key))

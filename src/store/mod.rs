@@ -17,7 +17,7 @@ mod memory;
 use serde::Serialize;
 use thiserror::Error;
 
-pub use codec::{decode, encode};
+pub use codec::{decode, decode_first, encode};
 pub use disk::Disk;
 pub use memory::Memory;
 
@@ -85,6 +85,11 @@ impl Batch {
     /// Takes `key` away.
     pub fn remove(&mut self, key: impl Into<Vec<u8>>) {
         self.changes.push((key.into(), None));
+    }
+
+    /// The changes in order: a key with its value, or without one where it is taken away.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.changes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
     }
 
     /// How many changes.

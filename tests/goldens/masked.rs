@@ -5,7 +5,6 @@ pub(crate) const TOKEN: &str = "0176fba5-bbb9-7852-afa3-1cf7a302e404";
 
 /// Elements whose text is the run's or the machine's, and what stands for it.
 const ELEMENTS: [(&str, &str); 21] = [
-    ("requests", "10"),
     ("pid", "1234"),
     ("time_in_queue", "0"),
     ("time_processing", "0"),
@@ -22,6 +21,7 @@ const ELEMENTS: [(&str, &str); 21] = [
     ("operatingsystem", "linux"),
     ("epoch", "1610539711"),
     ("queries", "3"),
+    ("requests", "3"),
     ("period", "7"),
     ("seconds", "7"),
     ("qps", "0.429"),

@@ -96,6 +96,45 @@ fn r83_what_is_flushed_is_sent_at_once() {
 }
 
 #[test]
+fn r157_clients_who_do_not_read_take_no_turn_from_others() {
+    let server = Server::start(|settings| settings.request_threads = 1);
+    let events = server.service.events();
+    let mut lazy = server.connect();
+    lazy.send("GET /a=stream&bytes=100000000 HTTP/1.1\r\nHost: localhost\r\n\r\n").head();
+    events.recv_timeout(PATIENCE).unwrap(); // it writes, and nobody reads
+    let mut client = server.connect();
+    for _ in 0..3 {
+        assert_eq!(client.get("/a=q&x=1").echo(), ["x=1"]);
+    }
+    let mut read = 0;
+    while read < 100_000_000 {
+        read += lazy.chunk().len();
+    }
+}
+
+#[test]
+fn r80_a_request_that_waits_for_a_job_takes_no_turn_from_others() {
+    let server = Server::start(|settings| settings.request_threads = 1);
+    let (events, gate) = (server.service.events(), server.service.gate());
+    let mut waiting = server.connect();
+    waiting.send("GET /a=wait%20aside&x=1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    events.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(server.connect().get("/a=q&x=2").echo(), ["x=2"]);
+    gate.send(()).unwrap();
+    assert_eq!(waiting.answer().echo(), ["x=1"]);
+}
+
+#[test]
+fn a_panic_gives_its_turn_back() {
+    let server = Server::start(|settings| settings.request_threads = 1);
+    for _ in 0..3 {
+        assert_eq!(server.connect().get("/a=panic").error(), 79);
+        server.connect().send("GET /a=panic%20late HTTP/1.1\r\nHost: localhost\r\n\r\n").head();
+    }
+    assert_eq!(server.connect().get("/a=q&x=1").echo(), ["x=1"]);
+}
+
+#[test]
 fn shutdown_finishes_what_is_in_flight_and_closes_what_is_idle() {
     let mut server = server();
     let (events, gate) = (server.service.events(), server.service.gate());

@@ -1,7 +1,10 @@
 //! Clients that send too much, too slowly, or are too many (contract R39, R156, R157).
 
+use std::io::Write as _;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use crate::raw::Raw;
 use crate::server::{Server, server};
 
 #[test]
@@ -156,6 +159,49 @@ fn r157_a_body_that_does_not_come_is_408() {
         assert_eq!(client.send(format!("{head} {content_type}\r\n\r\n")).answer().status, 408, "{content_type}");
         client.expect_end();
     }
+}
+
+#[test]
+fn r157_a_body_that_comes_byte_by_byte_does_not_hold_its_place_for_ever() {
+    let server = Server::start(|settings| {
+        settings.body_timeout = Duration::from_secs(10);
+        settings.request_timeout = Duration::from_millis(300);
+    });
+    let mut client = server.connect();
+    client.send("POST /a=q HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n");
+    let begun = std::time::Instant::now();
+    let mut sent = 0;
+    while begun.elapsed() < Duration::from_millis(600) && client.try_send(b"x") {
+        sent += 1;
+        std::thread::sleep(Duration::from_millis(5)); // the trickle itself
+    }
+    assert!(sent < 100_000, "all of it was sent");
+    assert_eq!(client.answer().status, 408);
+    client.expect_end();
+}
+
+/// An address of this machine that is not loopback, if it has one. Nothing is sent.
+fn beyond_loopback(port: u16) -> Option<SocketAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?; // a documentation address, which is nobody's
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback()).then(|| SocketAddr::new(ip, port))
+}
+
+#[test]
+fn r39_one_address_cannot_take_all_places() {
+    let server = Server::start_everywhere(|settings| settings.max_connections_per_address = 2);
+    let Some(address) = beyond_loopback(server.address.port()) else {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: this machine has no address but loopback");
+        return;
+    };
+    let mut first = Raw::connect(address);
+    let mut second = Raw::connect(address);
+    assert_eq!((first.get("/a=q").status, second.get("/a=q").status), (200, 200));
+    assert_eq!(Raw::connect(address).answer().status, 503);
+    let here = SocketAddr::from(([127, 0, 0, 1], address.port()));
+    let mut others: Vec<_> = (0..5).map(|_| Raw::connect(here)).collect();
+    assert!(others.iter_mut().all(|other| other.get("/a=q").status == 200));
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod answers;
 mod clients;
 mod formats;
 mod limits;
+mod packed;
 mod protocol;
 mod raw;
 mod server;
+mod tls;

@@ -105,6 +105,63 @@ fn r21_what_the_headers_show_is_refused_before_100_continue() {
 }
 
 #[test]
+fn r21_chunked_bodies_may_have_extensions_and_trailers() {
+    let server = server();
+    let mut client = server.connect();
+    client.send("POST /a=q HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n");
+    client.send("3;why=not\r\nx=1\r\n4\r\n&y=2\r\n0\r\nX-Sum: 7\r\na: b\r\n\r\n");
+    assert_eq!(client.answer().echo(), ["x=1", "y=2"]);
+    assert_eq!(client.get("/a=q&x=3").echo(), ["x=3"]);
+}
+
+#[test]
+fn r1_a_target_may_be_a_whole_address() {
+    let server = server();
+    let ask = |target: &str| {
+        server.connect().send(format!("GET {target} HTTP/1.1\r\nHost: localhost:14000\r\n\r\n")).answer()
+    };
+    assert_eq!(ask("http://localhost:14000/a=q&x=1").echo(), ["x=1"]);
+    assert_eq!(ask("http://127.0.0.1/?action=q&x=1").echo(), ["x=1"]);
+    assert_eq!(ask("http://localhost/health").body, "ok");
+    assert_eq!(ask("http://evil.example/a=q&x=1").error(), 30);
+    assert_eq!(ask("*").echo(), [""; 0]);
+}
+
+#[test]
+fn two_lengths_are_not_a_length() {
+    let server = server();
+    for headers in ["Content-Length: 3\r\nContent-Length: 4", "Content-Length: -3", "Transfer-Encoding: gzip"] {
+        let mut client = server.connect();
+        let answer = client.send(format!("POST /a=q HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\nx=1")).answer();
+        assert_eq!(answer.status, 400, "{headers}");
+    }
+}
+
+#[test]
+fn a_bearer_token_reaches_the_service_whatever_the_letter_case_of_its_scheme() {
+    let server = server();
+    let ask = |headers: &str| {
+        let answer =
+            server.connect().send(format!("GET /a=client HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")).answer();
+        answer.echo()[0].to_owned()
+    };
+    for scheme in ["Bearer", "bearer", "BEARER "] {
+        assert_eq!(ask(&format!("Authorization: {scheme} s3c.r-e_t/+~==\r\n")), "s3c.r-e_t/+~==");
+    }
+    for headers in [
+        "",
+        "Authorization: Basic czNjcmV0\r\n",
+        "Authorization: Bearer\r\n",
+        "Authorization: Bearer \r\n",
+        "Authorization: s3cret\r\n",
+        "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n",
+        "Authorization: Bearer \u{e9}\r\n",
+    ] {
+        assert_eq!(ask(headers), "-", "{headers}");
+    }
+}
+
+#[test]
 fn r39_what_is_not_http_is_400() {
     let server = server();
     for bytes in [
@@ -184,12 +241,15 @@ fn r3_r180_paths_that_are_not_aci() {
     for path in ["/metrics", "/review", "/review/x?action=q"] {
         assert_eq!(client.get(path).status, 404, "{path}");
     }
-    for path in ["/healthy", "/metrics/", "/reviews", "/x/health"] {
+    let answer = client.get("/ready");
+    assert_eq!((answer.status, answer.body.as_str()), (200, "ready"));
+    for path in ["/healthy", "/metrics/", "/reviews", "/x/health", "/ready/"] {
         assert_eq!(client.get(path).echo(), [""; 0], "{path}");
     }
     client.get("/a=stream&bytes=10");
     let answer = client.get("/health");
     assert_eq!((answer.status, answer.body.as_str()), (503, "the worker has stopped"));
+    assert_eq!(client.get("/ready").status, 503);
 }
 
 #[test]

@@ -1,12 +1,20 @@
 //! A client that knows nothing: it sends bytes and reads what comes.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
+
+/// Bytes in both directions, plain or through TLS.
+pub(crate) trait Duplex: Read + Write {}
+
+impl<T: Read + Write> Duplex for T {}
+
 /// One connection.
 pub(crate) struct Raw {
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Box<dyn Duplex>>,
+    socket: TcpStream,
 }
 
 /// An answer as it was on the wire.
@@ -16,6 +24,8 @@ pub(crate) struct Answer {
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
+    /// Of the body, before it was unpacked.
+    pub(crate) bytes: usize,
 }
 
 impl Answer {
@@ -40,14 +50,20 @@ impl Answer {
 
 impl Raw {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { reader: BufReader::new(stream) }
+        Self::connect_through(address, |socket| Box::new(socket))
+    }
+
+    /// With something between the client and its socket.
+    pub(crate) fn connect_through(address: SocketAddr, through: impl FnOnce(TcpStream) -> Box<dyn Duplex>) -> Self {
+        let socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_nodelay(true).unwrap();
+        Self { reader: BufReader::new(through(socket.try_clone().unwrap())), socket }
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.reader.get_mut().write_all(bytes.as_ref()).unwrap();
+        self.reader.get_mut().flush().unwrap();
         self
     }
 
@@ -69,7 +85,7 @@ impl Raw {
     }
 
     pub(crate) fn close_sending(&mut self) -> &mut Self {
-        self.reader.get_mut().shutdown(Shutdown::Write).unwrap();
+        self.socket.shutdown(Shutdown::Write).unwrap();
         self
     }
 
@@ -89,7 +105,7 @@ impl Raw {
             let Some((name, value)) = line.split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        Answer { status, headers, body: String::new() }
+        Answer { status, headers, body: String::new(), bytes: 0 }
     }
 
     /// The next chunk of a chunked body; empty at its end.
@@ -124,7 +140,16 @@ impl Raw {
         } else {
             self.rest()
         };
-        answer.body = String::from_utf8(body).unwrap();
+        answer.bytes = body.len();
+        answer.body = match answer.header("content-encoding") {
+            None => String::from_utf8(body).unwrap(),
+            Some(coding) => {
+                assert_eq!((coding, answer.header("vary")), ("gzip", Some("accept-encoding")));
+                let mut text = String::new();
+                GzDecoder::new(&body[..]).read_to_string(&mut text).unwrap();
+                text
+            }
+        };
         answer
     }
 
@@ -133,6 +158,12 @@ impl Raw {
         let mut bytes = Vec::new();
         self.reader.read_to_end(&mut bytes).unwrap();
         bytes
+    }
+
+    /// The same, or nothing if the connection ends in another way.
+    pub(crate) fn try_rest(&mut self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.reader.read_to_end(&mut bytes).ok().map(|_| bytes)
     }
 
     /// Asserts that the server closes the connection without another byte.

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use faceclique::aci::{Answer, Client, Code, Envelope, Fault, Health, Outcome, Refused, Reply, Request, Service};
+use faceclique::aci::{
+    Answer, Client, Code, Envelope, Fault, Health, Media, Outcome, Refused, Reply, Request, Service,
+};
 use faceclique::http::{self, Settings};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -84,7 +86,7 @@ impl Service for Echo {
         Ok(())
     }
 
-    fn answer(&self, request: Result<Request, Refused>, _: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
+    fn answer(&self, request: Result<Request, Refused>, client: &Client, reply: &mut dyn Reply) -> io::Result<Outcome> {
         let request = match request {
             Ok(request) => request,
             Err(Refused { action, format, fault }) => {
@@ -105,6 +107,23 @@ impl Service for Echo {
                     reply.flush()?;
                 }
                 return Ok(Outcome::Success);
+            }
+            "client" => {
+                let mut answer = Answer::begin(reply, request.format, &request.action)?;
+                answer.text("echo", client.bearer.as_deref().unwrap_or("-"))?;
+                answer.text("echo", client.identity.as_deref().unwrap_or("-"))?;
+                return answer.finish();
+            }
+            "picture" => {
+                reply.declare(Media::Other("image/png".to_owned()));
+                reply.write_all(&vec![b'x'; 100_000])?;
+                return Ok(Outcome::Success);
+            }
+            "wait aside" => {
+                self.happened("waiting");
+                reply.aside(&mut || {
+                    let _ = self.gate.lock().unwrap().as_ref().unwrap().recv_timeout(Duration::from_secs(20));
+                });
             }
             "wait" => {
                 self.happened("waiting");
@@ -166,6 +185,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_on("127.0.0.1:0", change)
+    }
+
+    fn start_on(listen: &'static str, change: impl FnOnce(&mut Settings)) -> Self {
         let spool = tempfile::tempdir().unwrap();
         let mut settings = Settings { linger_timeout: Duration::from_secs(20), ..Settings::default() };
         spool.path().clone_into(&mut settings.limits.spool_directory);
@@ -177,7 +200,7 @@ impl Server {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let listener = tokio::net::TcpListener::bind(listen).await.unwrap();
                 address_sender.send(listener.local_addr().unwrap()).unwrap();
                 let shutdown = async { drop(stopped.await) };
                 http::run(listener, serving, settings, shutdown).await.unwrap();
@@ -185,6 +208,11 @@ impl Server {
             runtime.shutdown_background();
         });
         Self { address: address.recv().unwrap(), service, stop: Some(stop), thread: Some(thread), spool }
+    }
+
+    /// Like [`Server::start`], on every address of the machine.
+    pub(crate) fn start_everywhere(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_on("0.0.0.0:0", change)
     }
 
     pub(crate) fn connect(&self) -> Raw {

@@ -40,7 +40,7 @@ impl Appliance {
     pub(crate) fn ask(&self, parameters: &[(&str, &str)]) -> String {
         let part = |&(name, value): &(&str, &str)| Part { name: name.to_owned(), value: Value::Text(value.to_owned()) };
         let request = Request::new(parameters.iter().map(part).collect()).unwrap();
-        let client = Client { address: ([127, 0, 0, 1], 1).into() };
+        let client = Client::at(([127, 0, 0, 1], 1).into());
         let mut answer = Vec::new();
         self.actions.answer(Ok(request), &client, &mut answer).unwrap();
         String::from_utf8(answer).unwrap()

@@ -16,6 +16,8 @@ mod help;
 mod images;
 mod import;
 mod metadata;
+mod metrics;
+mod process;
 mod queue;
 mod queued;
 mod server;
@@ -37,7 +39,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -45,7 +47,7 @@ use tracing::{error, warn};
 
 use super::date;
 use super::{
-    Answer, Client, Code, Envelope, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service,
+    Answer, Client, Code, Envelope, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service, Traffic,
 };
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::job;
@@ -136,6 +138,8 @@ pub(crate) struct Caller<'c> {
     roles: Vec<Role>,
     /// Shows it that the server lives; an error if it has gone.
     show_life: &'c dyn Fn() -> io::Result<()>,
+    /// Runs what only waits, so that other requests can be answered meanwhile.
+    aside: &'c dyn Fn(&mut dyn FnMut()),
 }
 
 impl Caller<'_> {
@@ -162,6 +166,8 @@ pub struct Actions {
     zone: TimeZone,
     /// Requests since the start.
     n_requests: AtomicU64,
+    /// What became of them.
+    requests: metrics::Requests,
     /// How often a client that waits is shown that the server lives.
     sign_of_life: Duration,
     /// What ends the server, if clients of the service port may.
@@ -171,7 +177,15 @@ pub struct Actions {
 impl Actions {
     /// The actions of this engine; dates are printed in `zone` (contract R49).
     pub fn new(engine: Arc<Engine>, facts: Facts, zone: TimeZone) -> Self {
-        Self { engine, facts, zone, n_requests: AtomicU64::new(0), sign_of_life: SIGN_OF_LIFE, stop: None }
+        Self {
+            engine,
+            facts,
+            zone,
+            n_requests: AtomicU64::new(0),
+            requests: metrics::Requests::default(),
+            sign_of_life: SIGN_OF_LIFE,
+            stop: None,
+        }
     }
 
     /// The same, showing clients that wait so often that the server lives, instead of every 5 s (R83).
@@ -204,6 +218,9 @@ impl Actions {
         };
         let prepared = port.find(&request.action).and_then(|action| {
             let parameters = &mut request.parameters;
+            if let Some(token) = parameters.text("token").and_then(job::Token::parse) {
+                tracing::Span::current().record("token", tracing::field::display(token)); // of the request
+            }
             parameters.know(action.parameters);
             caller.check(action, parameters)?;
             parameters.require()?;
@@ -215,8 +232,27 @@ impl Actions {
         (request.action, prepared)
     }
 
-    /// Both steps of the action asked for on a port.
+    /// The answer to a request on a port, counted.
     fn answer_on(
+        &self,
+        port: Port,
+        request: Result<Request, Refused>,
+        client: &Client,
+        reply: &mut dyn Reply,
+    ) -> io::Result<Outcome> {
+        let begun = Instant::now();
+        let action = match &request {
+            Ok(request) => &request.action,
+            Err(refused) => &refused.action,
+        };
+        let name = port.find(action).ok().map(|action| action.name);
+        let outcome = self.write_on(port, request, client, reply);
+        self.requests.count(name, outcome.as_ref().ok().copied(), begun.elapsed());
+        outcome
+    }
+
+    /// Both steps of the action asked for on a port.
+    fn write_on(
         &self,
         port: Port,
         request: Result<Request, Refused>,
@@ -230,9 +266,12 @@ impl Actions {
         };
         let envelope = RefCell::new(Envelope::new(reply, format));
         let show_life = || envelope.borrow_mut().wait();
-        let (action, prepared) = self.prepare(port, request, &Self::caller(client, &show_life));
+        let aside = |wait: &mut dyn FnMut()| envelope.borrow_mut().aside(wait);
+        let caller = Caller { address: address(client), roles: roles(client), show_life: &show_life, aside: &aside };
+        let (action, prepared) = self.prepare(port, request, &caller);
         let envelope = envelope.into_inner();
         match prepared {
+            Ok(_) if port == Port::Service && action.eq_ignore_ascii_case("GetStatus") => envelope.running(&action),
             Ok(Prepared::Bytes(Bytes { kind, head, mut content })) => {
                 let mut out = envelope.bytes(kind)?;
                 out.write_all(&head)?;
@@ -259,12 +298,16 @@ impl Actions {
             Err(error) => Health::Unwell(error.to_string()),
         }
     }
+}
 
-    fn caller<'c>(client: &Client, show_life: &'c dyn Fn() -> io::Result<()>) -> Caller<'c> {
-        let address = client.address.ip().to_canonical();
-        let roles = if address.is_loopback() { Role::ALL.to_vec() } else { Vec::new() };
-        Caller { address, roles, show_life }
-    }
+/// Who asks; an IPv4 address in an IPv6 one is itself.
+fn address(client: &Client) -> IpAddr {
+    client.address.ip().to_canonical()
+}
+
+/// What a client may do: loopback has all roles and nobody else has any (contract R160).
+fn roles(client: &Client) -> Vec<Role> {
+    if address(client).is_loopback() { Role::ALL.to_vec() } else { Vec::new() }
 }
 
 /// Where a request came in.
@@ -301,9 +344,8 @@ fn find(name: &str) -> Result<&'static Action, Fault> {
 }
 
 impl Service for Actions {
-    /// Loopback has all roles and nobody else has any (contract R160).
     fn admit(&self, client: &Client) -> Result<(), Fault> {
-        if !Self::caller(client, &|| Ok(())).roles.is_empty() {
+        if !roles(client).is_empty() {
             return Ok(());
         }
         Err(Fault::new(Code::NotAuthorised, format!("the address {} has no role here", client.address.ip())))
@@ -314,7 +356,22 @@ impl Service for Actions {
     }
 
     fn health(&self, client: &Client) -> Health {
-        if self.admit(client).is_err() { Health::NotAuthorised } else { self.wellness() }
+        if roles(client).contains(&Role::Query) { self.wellness() } else { Health::NotAuthorised }
+    }
+
+    fn ready(&self, client: &Client) -> Health {
+        match self.health(client) {
+            Health::Well if self.engine.is_stopping() => Health::Unwell("the server is stopping".to_owned()),
+            health => health,
+        }
+    }
+
+    fn metrics(&self, client: &Client, traffic: &Traffic) -> Result<String, Fault> {
+        if !roles(client).contains(&Role::Query) {
+            let text = format!("the metrics need the role {}", Role::Query);
+            return Err(Fault::new(Code::NotAuthorised, text));
+        }
+        metrics::page(self, traffic)
     }
 }
 

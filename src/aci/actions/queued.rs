@@ -63,7 +63,9 @@ impl Wanted {
 fn end(actions: &Actions, caller: &Caller, attendance: &Attendance<'_>) -> Result<JobView, Fault> {
     let token = attendance.token();
     let job = loop {
-        match attendance.wait(actions.sign_of_life) {
+        let mut waited = Waited::NotYet;
+        (caller.aside)(&mut || waited = attendance.wait(actions.sign_of_life));
+        match waited {
             Waited::Ended(job) => break *job,
             Waited::NotYet => (caller.show_life)().map_err(|error| {
                 debug!(%token, %error, "the client that waited has gone; the job goes on");

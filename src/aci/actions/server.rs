@@ -29,7 +29,7 @@ pub struct Facts {
     pub started: Timestamp,
     /// The same, by a clock that does not jump.
     pub since: Instant,
-    /// How many connections are served at a time.
+    /// How many requests are answered at a time.
     pub threads: usize,
 }
 

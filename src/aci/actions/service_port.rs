@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Port, Prepare, Write, queue, server};
-use crate::aci::{Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service};
+use crate::aci::{Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service, Traffic};
 use crate::job::Queue;
 
 /// The rows of the service port.
@@ -120,6 +120,14 @@ impl Service for ServicePort {
 
     fn health(&self, client: &Client) -> Health {
         self.0.health(client)
+    }
+
+    fn ready(&self, client: &Client) -> Health {
+        self.0.ready(client)
+    }
+
+    fn metrics(&self, client: &Client, traffic: &Traffic) -> Result<String, Fault> {
+        self.0.metrics(client, traffic)
     }
 }
 

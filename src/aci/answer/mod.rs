@@ -97,6 +97,11 @@ impl<'a> Envelope<'a> {
         self.reply.flush()
     }
 
+    /// Runs `wait`, which does no work, so that other requests can be answered meanwhile.
+    pub fn aside(&mut self, wait: &mut dyn FnMut()) {
+        self.reply.aside(wait);
+    }
+
     /// Begins the answer SUCCESS; what follows stands in `responsedata`.
     pub fn begin(mut self, action: &str) -> io::Result<Answer<'a>> {
         if !self.has_waited {

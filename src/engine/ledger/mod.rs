@@ -59,6 +59,8 @@ pub(super) struct JobLedger<'a> {
     earlier: Earlier,
     prints: OnceLock<Vec<Print>>,
     kept: OnceLock<Option<Kept>>,
+    /// What is compared; none while that is not known, and none with an approximate index.
+    plan: OnceLock<Plan>,
     /// None within if it could not be made.
     log: OnceLock<Option<Log>>,
     /// What is known could not be read a second time.
@@ -85,6 +87,7 @@ impl<'a> JobLedger<'a> {
             earlier,
             prints: OnceLock::new(),
             kept: OnceLock::new(),
+            plan: OnceLock::new(),
             log: OnceLock::new(),
             is_misread: AtomicBool::new(false),
             has_advanced: AtomicBool::new(false),
@@ -116,6 +119,15 @@ impl<'a> JobLedger<'a> {
     /// Whether the run is worth nothing, because what is known could not be read a second time. Nothing of it is kept.
     pub(super) fn is_misread(&self) -> bool {
         self.is_misread.load(Ordering::Relaxed)
+    }
+
+    /// How many pairs this run has compared, given how many of its units were not recalled.
+    pub(super) fn n_compared(&self, units: u64) -> u64 {
+        let Some(Plan { faces, fresh, pieces, units: all, .. }) = self.plan.get().copied() else { return 0 };
+        let pairs = |n: u32| u128::from(n) * u128::from(n.saturating_sub(1)) / 2;
+        let to_compare = pairs(faces) - pairs(faces - fresh);
+        let tiles = u128::from(all.saturating_sub(pieces)).max(1);
+        u64::try_from(to_compare * u128::from(units).min(tiles) / tiles).unwrap_or(u64::MAX)
     }
 
     /// What is compared, and what is known of it: a log is of the same work only if all of this is the same.
@@ -173,6 +185,7 @@ impl cluster::Ledger for JobLedger<'_> {
     }
 
     fn begin(&self, plan: &Plan) {
+        self.plan.get_or_init(|| *plan);
         let kept = self.kept().filter(|_| plan.fresh < plan.faces);
         let head = Head { plan: *plan, identity: self.identity(kept) };
         let path = self.engine.log_path(self.token);

@@ -297,9 +297,8 @@ fn r175_exported_and_imported_again_everything_is_the_same() {
     let path = output.path("out.jsonl");
     export(&engine, "a", &path, Format::Jsonl).unwrap();
     work_all(&engine);
-    let Some(JobResult::Export(outcome)) = engine.jobs(Queue::ExportFaceDatabase)[0].result().cloned() else {
-        panic!()
-    };
+    let jobs = engine.jobs(Queue::ExportFaceDatabase);
+    let Some(JobResult::Export(outcome)) = jobs[0].result().cloned() else { panic!() };
     assert_eq!(outcome, ExportOutcome { n_faces: 3, n_images: 4, n_skipped: 0 });
     let text = std::fs::read_to_string(&path).unwrap();
     engine.remove_database(&name("a")).unwrap();

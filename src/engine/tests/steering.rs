@@ -311,7 +311,7 @@ proptest! {
                 (H::ResumeQueue, _) => {
                     model.is_paused = false;
                     let with_queue = model.jobs.iter_mut().filter(|job| job.paused == Some(true));
-                    let resumed = with_queue.map(|job| job.resume()).count();
+                    let resumed = with_queue.map(Model::resume).count();
                     prop_assert_eq!(engine.resume_queue(QUEUE).unwrap().len(), resumed);
                 }
                 (H::Shutdown | H::Kill, _) => {
@@ -543,4 +543,65 @@ fn r82_a_shutdown_ends_the_waiting_and_too_many_do_not_wait() {
     drop(attendance);
     engine.attend(token).unwrap();
     assert_eq!(queues(&engine), "FaceClustering Queued\n");
+}
+
+/// What a client that steers was told before the process died.
+#[derive(Default)]
+struct Told {
+    original: Option<Token>,
+    is_paused: bool,
+    has_priority: bool,
+    copy: Option<Token>,
+    is_cancelled: bool,
+}
+
+fn steer(engine: &Engine, told: &mut Told) {
+    let queue = Queue::ImportFaceDatabase;
+    let original = import(engine, "people", THREE).unwrap();
+    told.original = Some(original);
+    engine.pause(queue, original).unwrap();
+    told.is_paused = true;
+    engine.change_priority(queue, original, Priority::MAX).unwrap();
+    told.has_priority = true;
+    told.copy = Some(engine.duplicate(queue, original).unwrap());
+    engine.cancel(queue, original).unwrap();
+    told.is_cancelled = true;
+}
+
+#[test]
+fn r74_r86_a_death_at_any_write_of_steering_loses_nothing_that_was_acknowledged() {
+    let queue = Queue::ImportFaceDatabase;
+    for at in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        let mortal = Mortal::with(Map::new(), at);
+        let mut told = Told::default();
+        let life = catch_unwind(AssertUnwindSafe(|| steer(&open(&mortal, settings(&folder)), &mut told)));
+        for remains in mortal.remains() {
+            let copy = tempfile::tempdir().unwrap();
+            copy_files(&folder, &copy);
+            let engine = open(&Mortal::with(remains, u64::MAX), settings(&copy));
+            let job = |token| engine.job(queue, token).expect("what was acknowledged is there");
+            if let Some(original) = told.original.map(job) {
+                assert!(!told.is_paused || original.state != State::Queued, "write {at}");
+                assert!(!told.has_priority || original.priority == Priority::MAX, "write {at}");
+                assert!(!told.is_cancelled || original.state == State::Cancelled, "write {at}");
+            }
+            assert!(told.copy.map(job).is_none_or(|copy| copy.state == State::Queued), "write {at}");
+            let open_jobs: BTreeSet<_> = (engine.jobs(queue).iter())
+                .filter(|job| !job.state.is_ended())
+                .map(|job| format!("{}.jsonl", job.token))
+                .collect();
+            let files = std::fs::read_dir(copy.path().join("uploads")).unwrap();
+            let files: BTreeSet<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+            assert_eq!(files, open_jobs, "write {at}: each job has its file, and there is no other");
+            work_all(&engine);
+            if told.copy.is_some() {
+                assert_eq!(shown(&engine, "people").len(), 2, "write {at}");
+            }
+        }
+        if life.is_ok() {
+            assert!(at > 10, "steering writes");
+            break;
+        }
+    }
 }

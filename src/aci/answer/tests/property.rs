@@ -75,7 +75,7 @@ fn lawful(places: &Places, parent: &str, children: Vec<Node>) -> Vec<Node> {
     for child in children {
         let child = match child {
             Node::Parent(name, children) => Node::Parent(name, lawful(places, name, children)),
-            text => text,
+            text @ Node::Text(..) => text,
         };
         match kept.iter().rposition(|known| known.name() == child.name()) {
             Some(at) if repeatable.contains(&child.name()) => kept.insert(at + 1, child),
