@@ -84,11 +84,7 @@ impl Change {
 
 impl Engine {
     /// Makes the change durable, then tells whoever sees the past of it.
-    pub(super) fn commit_change(
-        &self,
-        mut faces: RwLockWriteGuard<'_, Faces>,
-        change: Change,
-    ) -> Result<(), EngineError> {
+    pub(super) fn change(&self, mut faces: RwLockWriteGuard<'_, Faces>, change: Change) -> Result<(), EngineError> {
         let Change { rows, also: mut batch, dropped } = change;
         for row in &rows {
             match &row.new {

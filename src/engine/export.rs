@@ -22,7 +22,7 @@ use super::snapshot::{PastRow, Snapshot};
 use super::worker::Unfinished;
 use crate::exchange::{Complete, ExchangeError, Face, Format, Record, Writer, ids_path_beside};
 use crate::face::{DatabaseName, Identifier, ImageLabel};
-use crate::job::{Event, Queue, State, Token};
+use crate::job::{Event, Queue, Run, State, Token};
 use crate::store::{Batch, StoreError, decode, keys};
 
 /// What a client wants exported.
@@ -208,8 +208,8 @@ impl Engine {
                 jobs.get(token).map(|entry| (entry.record.life.state(Run::Idle), entry.record.task.clone()))
             };
             match task {
-                Some((true, Task::Export(task))) => self.remove_export_leftovers(token, &task),
-                Some((false, Task::Export(_))) => {} // its next run looks for itself
+                Some((state, Task::Export(task))) if state.is_ended() => self.remove_export_leftovers(token, &task),
+                Some((_, Task::Export(_))) => {} // its next run looks for itself
                 _ => self.take_back(token, &[]),
             }
         }

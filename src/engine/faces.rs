@@ -111,7 +111,7 @@ impl Engine {
         let key = self.no_face(database, number, &identifier)?;
         let mut change = Change::default();
         change.put(number, key, None, &FaceRecord::default());
-        self.commit_change(faces, change)?;
+        self.change(faces, change)?;
         Ok(identifier)
     }
 
@@ -129,7 +129,7 @@ impl Engine {
             }
             change.remove(number, key, value);
         }
-        self.commit_change(faces, change)
+        self.change(faces, change)
     }
 
     /// Gives a face another identifier.
@@ -152,7 +152,7 @@ impl Engine {
             change.remove(number, key, value);
             change.put(number, keys::image(number, new, &label), None, &image);
         }
-        self.commit_change(faces, change)
+        self.change(faces, change)
     }
 
     /// Moves a face to another database with its images and metadata. Between models the images lose their training
@@ -183,7 +183,7 @@ impl Engine {
         if n_trained > 0 {
             bind_to_mover(&mut change.also, new_database, &mut to, &from);
         }
-        self.commit_change(faces, change)
+        self.change(faces, change)
     }
 
     /// Adds a key to the metadata of a face. Key and value are names (contract R13), which the caller has checked.
@@ -244,7 +244,7 @@ impl Engine {
         }
         let mut change = Change::default();
         change.put(number, row, Some(old), &FaceRecord { metadata: metadata.into_iter().collect() });
-        self.commit_change(faces, change)
+        self.change(faces, change)
     }
 
     /// At most `limit` faces of a database, in identifier order; fewer if they have very many images.

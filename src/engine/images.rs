@@ -43,7 +43,7 @@ impl Engine {
             change.put(record.number, keys::image(record.number, identifier, label), None, &image);
         }
         change.also.record(&keys::database(database), &record);
-        self.commit_change(faces, change)?;
+        self.change(faces, change)?;
         Ok(labels)
     }
 
@@ -70,7 +70,7 @@ impl Engine {
             let image = ImageRecord::untrained(picture);
             change.put(number, keys::image(number, identifier, label), None, &image);
         }
-        self.commit_change(faces, change)?;
+        self.change(faces, change)?;
         Ok(labels)
     }
 
@@ -116,7 +116,7 @@ impl Engine {
             }
             change.remove(number, key, value);
         }
-        self.commit_change(faces, change)
+        self.change(faces, change)
     }
 
     /// Gives an image another label.
@@ -134,7 +134,7 @@ impl Engine {
         let to = self.no_image(database, record.number, identifier, new)?;
         let mut change = Change::default();
         move_image_row(&mut change, image, &record, to, &record)?;
-        self.commit_change(faces, change)
+        self.change(faces, change)
     }
 
     /// Moves an image to another face, which must be there, of this database or another one. To another model it goes
@@ -156,7 +156,7 @@ impl Engine {
         if move_image_row(&mut change, image, &from, key, &to)? == ImageStatus::Trained {
             bind_to_mover(&mut change.also, new_database, &mut to, &from);
         }
-        self.commit_change(faces, change)
+        self.change(faces, change)
     }
 
     /// Drops the pixels of these images of a face, or of all, and keeps their training (contract R135).
@@ -190,7 +190,7 @@ impl Engine {
                 }
             }
         }
-        self.commit_change(faces, change)
+        self.change(faces, change)
     }
 
     /// The pixels of an image, as they were given.

@@ -278,9 +278,6 @@ impl Actions {
                 io::copy(&mut content, &mut out)?;
                 Ok(Outcome::Success)
             }
-            Ok(Prepared::Elements(_)) if port == Port::Service && action.eq_ignore_ascii_case("GetStatus") => {
-                envelope.running(&action)
-            }
             Ok(Prepared::Elements(write)) => {
                 let mut answer = envelope.begin(&action)?;
                 write(&mut answer)?;
