@@ -40,7 +40,11 @@ fn number(answer: &str) -> u16 {
 #[test]
 fn r10_r11_r12_every_parameter_is_checked_as_its_row_says() {
     let world = World::new();
-    let before = world.get("/action=ListFaces&database=people&imagestatus=true&metadata=true");
+    let listed = || {
+        let answer = world.get("/action=ListFaces&database=people&imagestatus=true&metadata=true");
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned() // the head says what time it is
+    };
+    let before = listed();
     let mut wrong = Vec::new();
     for action in offered() {
         let example = action.example.request;
@@ -63,5 +67,5 @@ fn r10_r11_r12_every_parameter_is_checked_as_its_row_says() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(world.get("/action=ListFaces&database=people&imagestatus=true&metadata=true"), before, "R57");
+    assert_eq!(listed(), before, "R57");
 }
