@@ -21,7 +21,7 @@ class Server:
     """A running server; leaving the context stops it in order."""
 
     def __init__(self, program, data, log_level="info", config=None):
-        command = [program, "serve", "--data", data, "--listen", "127.0.0.1:0", "--log", log_level]
+        command = [program, "serve", "--data", data, "--listen", "127.0.0.1:0", "--service-listen", "127.0.0.1:0", "--log", log_level]
         command += ["--config", config] if config else []
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         for line in self.process.stderr:

@@ -305,7 +305,9 @@ fn a_second_process_on_the_same_data_is_refused_by_name() {
     let data = tempfile::tempdir().unwrap();
     let _server = Server::start(data.path());
     let folder = data.path().to_str().unwrap();
-    let second = program(&["serve", "--data", folder, "--listen", "127.0.0.1:0"]).output().unwrap();
+    let second = program(&["serve", "--data", folder, "--listen", "127.0.0.1:0", "--service-listen", "127.0.0.1:0"])
+        .output()
+        .unwrap();
     let message = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1));
     assert!(message.contains("the data directory is in use by another process (process "), "{message}");

@@ -40,7 +40,8 @@ impl Server {
 
     pub(crate) fn start_with(data: &Path, arguments: &[&str]) -> Self {
         let data = data.to_str().unwrap();
-        let mut command = program(&["serve", "--data", data, "--listen", "127.0.0.1:0", "--service-listen", "127.0.0.1:0"]);
+        let mut command =
+            program(&["serve", "--data", data, "--listen", "127.0.0.1:0", "--service-listen", "127.0.0.1:0"]);
         let mut child = command.args(arguments).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut seen = String::new();
