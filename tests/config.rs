@@ -69,22 +69,30 @@ fn a_check_reports_every_fault_of_the_text_and_then_of_the_machine() {
     }
 }
 
+/// A certificate for localhost with its key, as files.
+fn certificate(folder: &Path, name: &str) -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let (pem, key) = (certificate.pem(), key.serialize_pem());
+    (file(folder, &format!("{name}.pem"), &pem), file(folder, &format!("{name}.key"), &key))
+}
+
 #[test]
-fn a_check_knows_a_certificate_a_key_and_who_may_read_a_secret() {
+fn a_check_knows_whether_certificate_and_key_match_and_who_may_read_the_key() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
-    let certificate = file(folder.path(), "c.pem", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n");
-    let key = file(folder.path(), "k.pem", "-----BEGIN EC PRIVATE KEY-----\n-----END EC PRIVATE KEY-----\n");
-    let path =
-        file(folder.path(), "a.toml", &format!("[server]\ntls_certificate = '{certificate}'\ntls_key = '{key}'"));
-    let check = |mode| {
-        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
-        run(&["config", "check", "--config", &path], &[])
+    let ((pem, key), (_, other)) = (certificate(folder.path(), "a"), certificate(folder.path(), "b"));
+    let check = |key: &str, mode| {
+        fs::set_permissions(key, fs::Permissions::from_mode(mode)).unwrap();
+        let variables = [("FACECLIQUE_SERVER_TLS_CERTIFICATE", pem.as_str()), ("FACECLIQUE_SERVER_TLS_KEY", key)];
+        run(&["config", "check"], &variables)
     };
-    let (ok, out, _) = check(0o600);
-    assert!(ok && out.starts_with("ok\n") && out.contains("ACI: 127.0.0.1:14000, TLS"), "{out}");
-    let (ok, out, _) = check(0o644);
+    let (ok, out, err) = check(&key, 0o600);
+    assert!(ok && out.starts_with("ok\n") && out.contains("ACI: 127.0.0.1:14000, TLS"), "{out}{err}");
+    let (ok, out, _) = check(&key, 0o644);
     assert!(ok && out.starts_with("warning: server.tls_key: every user of this machine may read "), "{out}");
+    let (ok, _, err) = check(&other, 0o600);
+    assert!(!ok && err.contains(&format!("TLS: the certificate {pem} cannot be used with the key {other}")), "{err}");
 }
 
 #[test]
