@@ -161,7 +161,7 @@ fn labels_are_given_once_and_one_for_each_image() {
         is_refusal(&data.server.post(&target, &parts), number, text);
         assert_eq!(shown(&data.server), data.before);
     };
-    add("a", 15, "'imagelabels' names 1 labels for 2 images");
+    add("a", 15, "the number of labels ('imagelabels') is 1, that of images 2");
     add("a,a", 15, "'imagelabels' names 'a' twice");
     add("new,1", 47, "'imagelabel=1' exists already in 'identifier=ann' of 'database=people'");
 }
@@ -330,7 +330,7 @@ fn r66_a_full_queue_refuses_the_next_job() {
     });
     let first = data.server.submit_import("large", rows.as_bytes());
     let target = "/action=ImportFaceDatabase&database=large";
-    let text = "queue 'ImportFaceDatabase' holds 1 jobs that have not ended, the most it takes (max_queue_size)";
+    let text = "queue 'ImportFaceDatabase' is full: the limit of jobs that have not ended is 1 (max_queue_size)";
     is_refusal(&data.server.post(target, &[("dbdata", "", PEOPLE.as_bytes())]), 53, text);
     data.server.ended("ImportFaceDatabase", &first);
     data.server.import("people", PEOPLE.as_bytes());

@@ -317,9 +317,17 @@ fn r90_what_is_shown_of_jobs_in_every_state_and_of_their_queue() {
     assert_eq!(named(&success(&world.queue("getActionParameters")), &tokens), expected);
     let progress = named(&success(&world.queue("progress")), &tokens);
     assert!(progress.starts_with("<action><token>E</token><status>Queued</status><progress>"), "{progress}");
+    let ended = |world: &World| {
+        tokens.iter().map(|token| success(&world.queue(&format!("progress&AllStages=true&Token={token}")))).collect()
+    };
+    let stages: Vec<String> = ended(&world);
+    let done = |name: &str| format!("<stage><name>{name}</name><percent>100.000</percent></stage>");
+    let all = done("load") + &done("compare") + &done("link") + &done("rank");
+    assert!(stages[0].contains("<percent>100.000</percent>") && stages[0].contains(&all), "R96: {}", stages[0]);
     let world = world.restart();
     world.at(80);
     assert_eq!(named(&success(&world.queue("getStatus&sort-order=ascending")), &tokens), shown, "after a restart");
+    assert_eq!(ended(&world)[..3], stages[..3], "R95: what ended jobs reached, after a restart");
     assert_eq!(success(&world.queue("queueStatus")), figures);
 }
 

@@ -48,7 +48,7 @@ pub struct Client {
     pub address: SocketAddr,
     /// The token of `Authorization: Bearer`; a secret.
     pub bearer: Option<String>,
-    /// Whom its TLS certificate names, which was verified: the subject's common name, else the first DNS name.
+    /// Whom its TLS certificate names, which was verified: the first DNS name, else the subject's common name.
     pub identity: Option<String>,
 }
 

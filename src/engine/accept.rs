@@ -66,7 +66,16 @@ impl Engine {
             return Err(EngineError::new(ErrorKind::Internal, format!("'token={token}' names another job already")));
         }
         let life = Life::new(self.clock.now());
-        let record = JobRecord { queue, order: jobs.next_order(), priority, life, task, parameters, result: None };
+        let record = JobRecord {
+            queue,
+            order: jobs.next_order(),
+            priority,
+            life,
+            task,
+            parameters,
+            result: None,
+            reached: None,
+        };
         self.store.commit(put(token, &record))?;
         jobs.put(token, record);
         drop(jobs);

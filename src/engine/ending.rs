@@ -56,7 +56,9 @@ impl Engine {
             .expect("a job at work can end in any of these ways");
         let state = life.state(run);
         let result = result.filter(|_| matches!(state, State::Finished | State::Error));
-        let record = JobRecord { life, result, ..entry.record.as_ref().clone() };
+        let control = entry.control.as_ref().filter(|_| state.is_ended());
+        let reached = control.map(|control| control.reached(state == State::Finished));
+        let record = JobRecord { life, result, reached, ..entry.record.as_ref().clone() };
         let mut batch = if state == State::Finished { with } else { Batch::new() };
         put_into(&mut batch, token, &record);
         self.store.commit(batch)?;
@@ -69,8 +71,9 @@ impl Engine {
     /// does something.
     fn leave(&self, mut jobs: MutexGuard<'_, Jobs>, token: Token, state: State) {
         let Some(entry) = jobs.get_mut(token) else { return };
-        let Some(control) = entry.control.take() else { return };
-        entry.reached = control.progress();
+        if entry.control.take().is_none() {
+            return;
+        }
         let record = entry.record.clone();
         jobs.suspects.remove(&token);
         drop(jobs);

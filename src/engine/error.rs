@@ -174,7 +174,7 @@ impl EngineError {
     /// The queue is full.
     pub fn queue_full(queue: Queue, limit: usize) -> Self {
         let text =
-            format!("queue '{queue}' holds {limit} jobs that have not ended, the most it takes (max_queue_size)");
+            format!("queue '{queue}' is full: the limit of jobs that have not ended is {limit} (max_queue_size)");
         Self::new(ErrorKind::QueueFull, text)
     }
 }

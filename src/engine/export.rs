@@ -16,7 +16,7 @@ use super::Engine;
 use super::accept::Ticket;
 use super::error::{EngineError, ErrorKind};
 use super::images::embedding;
-use super::progress::{Control, WRITE};
+use super::progress::{Control, Stage};
 use super::records::{ExportMark, ExportOutcome, ExportTask, FaceRecord, ImageRecord, JobResult, Task};
 use super::snapshot::{PastRow, Snapshot};
 use super::worker::Unfinished;
@@ -117,7 +117,7 @@ impl Engine {
         let contents = Contents { metadata: task.include_metadata, image_data: task.include_image_data };
         let total = self.count_rows(&name, control)?;
         let mut step = |rows| {
-            control.note(WRITE, rows, total);
+            control.note(Stage::Write, rows, total);
             control.orders.obey().map_or(Ok(()), |_| Err(Unfinished::Told))
         };
         let mut snapshot = self.take_snapshot(&name)?;

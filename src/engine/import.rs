@@ -21,7 +21,7 @@ use super::change::Faces;
 use super::error::{EngineError, ErrorKind};
 use super::faces::ROWS_PER_BATCH;
 use super::files::sync;
-use super::progress::{APPLY, Control};
+use super::progress::{Control, Stage};
 use super::records::{
     DatabaseRecord, FaceRecord, ImageRecord, ImportOutcome, ImportTask, JobResult, OnError, Task, Upload,
 };
@@ -285,7 +285,7 @@ impl Engine {
             if control.order().is_some() {
                 return Err(Unfinished::Told);
             }
-            control.note(APPLY, done as u64, total * 2);
+            control.note(Stage::Apply, done as u64, total * 2);
             let (key, value) = entry?;
             let (identifier, label) = keys::staged_names(&key)?;
             let row = keys::image(database.number, &identifier, &label);

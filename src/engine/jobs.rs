@@ -24,14 +24,12 @@ pub(super) struct Entry {
     pub(super) record: Arc<JobRecord>,
     /// There as long as a thread has the job, also if that has not noticed yet that the job has ended.
     pub(super) control: Option<Arc<Control>>,
-    /// How far its last run in this process came.
-    pub(super) reached: Progress,
 }
 
 impl Entry {
     /// A job that is not at work.
     fn new(record: JobRecord) -> Self {
-        Self { record: Arc::new(record), control: None, reached: Progress::default() }
+        Self { record: Arc::new(record), control: None }
     }
 
     pub(super) fn run(&self) -> Run {
@@ -234,13 +232,12 @@ impl Engine {
     pub(super) fn view(&self, token: Token, entry: &Entry) -> JobView {
         let record = Arc::clone(&entry.record);
         let state = entry.state();
-        let mut progress = match (&entry.control, state) {
-            (_, State::Finished) => Progress { percent: 100.0, ..Progress::default() },
-            (Some(control), _) => control.progress(),
-            (None, State::Queued | State::Held) => Progress::default(),
-            (None, _) => entry.reached.clone(),
+        let mut progress = match (&record.reached, &entry.control) {
+            (Some(reached), _) => reached.clone(),
+            (None, Some(control)) => control.progress(),
+            (None, None) => Progress::default(),
         };
-        if state.is_ended() || state == State::Resting {
+        if state == State::Resting {
             progress.remaining = None; // nobody knows how long a pause takes
         }
         JobView {

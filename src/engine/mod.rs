@@ -61,7 +61,7 @@ pub use figures::{Figures, Histogram};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};
 pub use pictures::{Picture, StagedPictures};
-pub use progress::Progress;
+pub use progress::{Progress, Stage};
 pub use records::{
     ClusterTask, ClusteringOutcome, ExportOutcome, ExportTask, ImportOutcome, ImportTask, JobResult, OnError,
     SkippedRow, Task, Upload,

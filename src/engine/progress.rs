@@ -4,59 +4,82 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use super::orders::{Order, Orders};
 use crate::cluster;
 
-/// A part of a job's work, with the share of the whole it is taken for, in percent.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Stage {
-    name: &'static str,
-    begin: f64,
-    end: f64,
+/// A part of a job's work. Kept with ended jobs by its number: new ones go to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Loading the images of a clustering.
+    Load,
+    /// Building the index.
+    Index,
+    /// Comparing pairs.
+    Compare,
+    /// Merging clusters.
+    Link,
+    /// Ordering matches.
+    Rank,
+    /// Writing the result of a clustering.
+    Keep,
+    /// Reading the file of an import.
+    Read,
+    /// Taking the rows of an import into the database.
+    Apply,
+    /// Writing the file of an export.
+    Write,
 }
 
-const LOAD: usize = 0;
-const INDEX: usize = 1;
-const COMPARE: usize = 2;
-const LINK: usize = 3;
-const RANK: usize = 4;
-/// Writing the result of a clustering.
-pub(super) const KEEP: usize = 5;
-/// Reading the file of an import.
-pub(super) const READ: usize = 6;
-/// Taking the rows of an import into the database.
-pub(super) const APPLY: usize = 7;
-/// Writing the file of an export.
-pub(super) const WRITE: usize = 8;
+impl Stage {
+    /// Its name in answers (contract R95).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Index => "index",
+            Self::Compare => "compare",
+            Self::Link => "link",
+            Self::Rank => "rank",
+            Self::Keep => "keep",
+            Self::Read => "read",
+            Self::Apply => "apply",
+            Self::Write => "write",
+        }
+    }
 
-/// The shares are those of an exact clustering of some hundred thousand images, which compares nine tenths of its time;
-/// they shape the percentage, and how long the stages behind the comparison are expected to take.
-const STAGES: [Stage; 9] = [
-    Stage { name: "load", begin: 0.0, end: 2.0 },
-    Stage { name: "index", begin: 2.0, end: 60.0 },
-    Stage { name: "compare", begin: 2.0, end: 92.0 },
-    Stage { name: "link", begin: 92.0, end: 96.0 },
-    Stage { name: "rank", begin: 96.0, end: 97.0 },
-    Stage { name: "keep", begin: 97.0, end: 100.0 },
-    Stage { name: "read", begin: 0.0, end: 70.0 },
-    Stage { name: "apply", begin: 70.0, end: 100.0 },
-    Stage { name: "write", begin: 0.0, end: 100.0 },
-];
+    /// Where of the whole job, in percent, it is taken to begin and to end.
+    ///
+    /// The shares are those of an exact clustering of some hundred thousand images, which compares nine tenths of its
+    /// time; they shape the percentage, and how long the stages behind the comparison are expected to take.
+    fn share(self) -> (f64, f64) {
+        match self {
+            Self::Load => (0.0, 2.0),
+            Self::Index => (2.0, 60.0),
+            Self::Compare => (2.0, 92.0),
+            Self::Link => (92.0, 96.0),
+            Self::Rank => (96.0, 97.0),
+            Self::Keep => (97.0, 100.0),
+            Self::Read => (0.0, 70.0),
+            Self::Apply => (70.0, 100.0),
+            Self::Write => (0.0, 100.0),
+        }
+    }
+}
 
 /// Before this time there is no estimate.
 const FIRST_ESTIMATE: Duration = Duration::from_secs(1);
 
-/// How far a job is.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// How far a job is, or was when it ended.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// Of the whole, 0 to 100; never falls during one run.
     pub percent: f64,
-    /// The running stage, with the percentage of it that is done.
-    pub stage: Option<(&'static str, f64)>,
+    /// The running stage, or the last one, with the percentage of it that is done.
+    pub stage: Option<(Stage, f64)>,
     /// The stages before it, in the order of the work.
-    pub before: Vec<&'static str>,
+    pub before: Vec<Stage>,
     /// How much longer it is expected to take.
     pub remaining: Option<Duration>,
 }
@@ -75,11 +98,11 @@ pub(super) struct Control {
 /// Where a run is.
 #[derive(Debug, Default)]
 struct At {
-    stage: Option<usize>,
+    stage: Option<Stage>,
     done: u64,
     total: u64,
     /// The stages before this one, in the order of the work.
-    before: Vec<&'static str>,
+    before: Vec<Stage>,
     /// The largest percentage so far.
     percent: f64,
     pace: Pace,
@@ -116,7 +139,7 @@ impl Pace {
     /// What is left of the comparison and of the stages behind it, which take their share of what all of it would take.
     fn remaining(&self, percent: f64) -> Option<Duration> {
         let unit = self.of_a_unit()?;
-        let Stage { begin, end, .. } = STAGES[COMPARE];
+        let (begin, end) = Stage::Compare.share();
         let behind = (100.0 - percent.max(end)) / (end - begin) * self.total as f64;
         let left = (self.total - self.last.1.min(self.total)) as f64;
         Duration::try_from_secs_f64(unit * (left + behind)).ok()
@@ -167,27 +190,37 @@ impl Control {
     }
 
     /// Notes that `done` of `total` steps of a stage are done; a total of 0 means unknown.
-    pub(super) fn note(&self, stage: usize, done: u64, total: u64) {
+    pub(super) fn note(&self, stage: Stage, done: u64, total: u64) {
         let worked = self.worked();
         let mut at = self.at();
         if at.stage != Some(stage) {
-            let left = at.stage.map(|left| STAGES[left].name);
+            let left = at.stage;
             at.before.extend(left);
         }
         (at.stage, at.done, at.total) = (Some(stage), done, total);
-        if stage == COMPARE {
+        if stage == Stage::Compare {
             let [light, light_done] = [&self.n_light, &self.n_light_done].map(|n| n.load(Ordering::Relaxed));
             at.pace.note(worked, done.saturating_sub(light_done), total.saturating_sub(light));
         }
-        let Stage { begin, end, .. } = STAGES[stage];
+        let (begin, end) = stage.share();
         at.percent = at.percent.max(begin + (end - begin) * at.share());
+    }
+
+    /// How far the run came, at its end: done, or cut short.
+    pub(super) fn reached(&self, is_done: bool) -> Progress {
+        let mut reached = Progress { remaining: None, ..self.progress() };
+        if is_done {
+            reached.percent = 100.0;
+            reached.stage = reached.stage.map(|(stage, _)| (stage, 100.0));
+        }
+        reached
     }
 
     /// How far the run is.
     pub(super) fn progress(&self) -> Progress {
         let worked = self.worked();
         let at = self.at();
-        let stage = at.stage.map(|stage| (STAGES[stage].name, at.share() * 100.0));
+        let stage = at.stage.map(|stage| (stage, at.share() * 100.0));
         let remaining = at.remaining(worked);
         Progress { percent: at.percent, stage, before: at.before.clone(), remaining }
     }
@@ -203,7 +236,7 @@ impl At {
     /// there is none by the percentage.
     fn remaining(&self, spent: Duration) -> Option<Duration> {
         match self.stage? {
-            COMPARE | LINK | RANK | KEEP if !self.before.contains(&STAGES[INDEX].name) => {
+            Stage::Compare | Stage::Link | Stage::Rank | Stage::Keep if !self.before.contains(&Stage::Index) => {
                 self.pace.remaining(self.percent)
             }
             _ if self.percent < 1.0 || spent < FIRST_ESTIMATE => None,
@@ -220,10 +253,10 @@ impl cluster::Watch for Control {
 
     fn report(&self, stage: cluster::Stage, done: u64, total: u64) {
         let stage = match stage {
-            cluster::Stage::Index => INDEX,
-            cluster::Stage::Compare => COMPARE,
-            cluster::Stage::Link => LINK,
-            cluster::Stage::Rank => RANK,
+            cluster::Stage::Index => Stage::Index,
+            cluster::Stage::Compare => Stage::Compare,
+            cluster::Stage::Link => Stage::Link,
+            cluster::Stage::Rank => Stage::Rank,
         };
         self.note(stage, done, total);
     }
@@ -245,7 +278,7 @@ impl cluster::Watch for Control {
 impl Control {
     /// Notes that the images are being loaded.
     pub(super) fn loading(&self) {
-        self.note(LOAD, 0, 1);
+        self.note(Stage::Load, 0, 1);
     }
 }
 
@@ -265,13 +298,13 @@ mod tests {
         control.report(cluster::Stage::Compare, 1, 10);
         let after = control.progress();
         assert!((after.percent - high).abs() < 1e-9);
-        assert_eq!((after.stage, after.before), (Some(("compare", 10.0)), vec!["index"]));
+        assert_eq!((after.stage, after.before), (Some((Stage::Compare, 10.0)), vec![Stage::Index]));
     }
 
     #[test]
     fn r96_there_is_an_estimate_by_the_units_that_were_computed_and_none_before() {
         let second = Duration::from_secs;
-        let mut at = At { stage: Some(COMPARE), percent: 2.0, ..At::default() };
+        let mut at = At { stage: Some(Stage::Compare), percent: 2.0, ..At::default() };
         assert_eq!(at.remaining(second(9)), None);
         at.pace.note(second(1), 0, 900);
         at.pace.note(second(10), 1, 900); // what came before was recalled
@@ -280,11 +313,11 @@ mod tests {
         let behind = 8.0 / 90.0 * 900.0;
         assert_eq!(at.remaining(second(20)), Some(Duration::from_secs_f64(0.1 * (799.0 + behind))));
         at.pace.note(second(100), 900, 900);
-        (at.stage, at.percent) = (Some(LINK), 96.0);
+        (at.stage, at.percent) = (Some(Stage::Link), 96.0);
         let unit = 90.0 / 899.0;
         let remaining = at.remaining(second(101)).unwrap().as_secs_f64();
         assert!((remaining - unit * behind / 2.0).abs() < 1e-6, "{remaining}");
-        let at = At { stage: Some(READ), percent: 20.0, ..At::default() };
+        let at = At { stage: Some(Stage::Read), percent: 20.0, ..At::default() };
         assert_eq!((at.remaining(second(0)), at.remaining(second(3))), (None, Some(second(12))));
     }
 }

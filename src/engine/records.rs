@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ErrorKind;
 use super::pictures::PictureRecord;
+use super::progress::Progress;
 use crate::cluster::{Choice, MatchScope, RecallAudit, Search};
 use crate::confidence::{Confidence, Threshold};
 use crate::face::{FailReason, ImageStatus};
@@ -206,6 +207,8 @@ pub(super) struct JobRecord {
     pub parameters: Vec<(String, String)>,
     /// What came of it, once it has Finished or ended in Error.
     pub result: Option<JobResult>,
+    /// How far it came, once it has ended in a run.
+    pub reached: Option<Progress>,
 }
 
 /// What came of a job.

@@ -82,7 +82,8 @@ impl Engine {
         record.life = life;
         if record.life.state(run).is_ended() {
             if record.life.state(run) == State::Error {
-                let text = format!("the process ended {attempts} times in a row while this job was at work");
+                let often = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times in a row") };
+                let text = format!("the process ended {often} while this job was at work");
                 record.result = Some(JobResult::Fault { kind: ErrorKind::Crashed, text });
             }
             self.clear_rows(&[keys::result(token)])?;

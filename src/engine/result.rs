@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
-use super::progress::{Control, KEEP};
+use super::progress::{Control, Stage};
 use super::records::ClusteringOutcome;
 use super::worker::Unfinished;
 use crate::cluster::Clustering;
@@ -103,7 +103,7 @@ impl Engine {
                     if control.orders.obey().is_some() {
                         return Err(Unfinished::Told);
                     }
-                    control.note(KEEP, done, faces.len() as u64);
+                    control.note(Stage::Keep, done, faces.len() as u64);
                     writer.write(&Chunk::Images(std::mem::take(&mut images)))?;
                     n_items = 0;
                 }

@@ -12,7 +12,7 @@ use super::Engine;
 use super::error::{EngineError, ErrorKind};
 use super::faces::ROWS_PER_BATCH;
 use super::pictures::{PictureId, PictureRecord};
-use super::progress::{Control, READ};
+use super::progress::{Control, Stage};
 use super::records::{FaceRecord, ImageRecord, ImportTask, OnError, SkippedRow};
 use super::worker::Unfinished;
 use crate::exchange::{self, BadRow, Entry, ExchangeError, Face, Format, ImageData, Options, Reader, Record, Source};
@@ -111,7 +111,7 @@ impl<'a> Staging<'a> {
                 return Err(Unfinished::Told);
             }
             let progress = reader.progress();
-            control.note(READ, progress.done, progress.total);
+            control.note(Stage::Read, progress.done, progress.total);
             let outcome = match next {
                 Ok(Entry::Image(record)) => {
                     let taken = self.take(&record)?;

@@ -122,7 +122,9 @@ impl Engine {
             if entry.record.life == *life {
                 continue;
             }
-            let record = JobRecord { life: life.clone(), ..entry.record.as_ref().clone() };
+            let control = entry.control.as_ref().filter(|_| life.has_ended());
+            let reached = control.map(|control| control.reached(false));
+            let record = JobRecord { life: life.clone(), reached, ..entry.record.as_ref().clone() };
             put_into(&mut batch, *token, &record);
             if life.has_ended() && entry.control.is_some() {
                 // Its thread may have left parts of a result, and may not live to clear them.

@@ -16,6 +16,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::error::Category;
 
 use super::lines::{Line, Lines};
 use super::read::{ImageData, Options, Progress, Records, Unit};
@@ -85,7 +86,12 @@ impl Object {
             // The parser sees one line and calls it line 1.
             let text = error.to_string();
             let text = text.rsplit_once(" at line 1 column ").map_or(text.as_str(), |(text, _)| text);
-            format!("column {}: {}", error.column(), tamed(text))
+            let column = error.column();
+            match error.classify() {
+                Category::Syntax => format!("column {column}: this is not JSON ({})", tamed(text)),
+                Category::Eof => format!("column {column}: the line ends in the middle of its JSON ({})", tamed(text)),
+                Category::Data | Category::Io => format!("column {column}: {}", tamed(text)),
+            }
         })
     }
 

@@ -178,10 +178,11 @@ pub(crate) fn identity(stream: &TlsStream<TcpStream>) -> Option<String> {
     name(session.peer_certificates()?.first()?)
 }
 
-/// The one common name of the subject, else the first DNS name.
+/// The first DNS name, else the one common name of the subject: a certificate with DNS names is known by them (RFC 6125
+/// section 6.4.4).
 fn name(certificate: &CertificateDer<'_>) -> Option<String> {
     let certificate = EndEntityCert::try_from(certificate).ok()?;
-    common_name(certificate.subject()).or_else(|| certificate.valid_dns_names().next().map(str::to_owned))
+    certificate.valid_dns_names().next().map(str::to_owned).or_else(|| common_name(certificate.subject()))
 }
 
 /// Whether a handshake has failed because what came was not TLS at all.
@@ -265,9 +266,10 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_names_its_common_name_else_its_first_dns_name() {
+    fn a_certificate_names_its_first_dns_name_else_its_common_name() {
         let named = |common_names: &[&str], dns_names: &[&str]| name(certificate(common_names, dns_names).0.der());
-        assert_eq!(named(&["Zoë & Co"], &["a.example"]).unwrap(), "Zoë & Co");
+        assert_eq!(named(&["Zoë & Co"], &["a.example"]).unwrap(), "a.example");
+        assert_eq!(named(&["Zoë & Co"], &[]).unwrap(), "Zoë & Co");
         assert_eq!(named(&[&"x".repeat(300)], &[]).unwrap().len(), 300);
         assert_eq!(named(&[], &["b.example", "a.example"]).unwrap(), "b.example");
         assert_eq!(named(&["line\nbreak"], &["a.example"]).unwrap(), "a.example");

@@ -245,7 +245,7 @@ fn staged_uploads<'a>(actions: &'a Actions, uploads: &[Upload]) -> Result<Staged
 fn check_labels(labels: Option<&[ImageLabel]>, n_images: usize) -> Result<(), Fault> {
     let Some(labels) = labels else { return Ok(()) };
     if labels.len() != n_images {
-        let text = format!("'imagelabels' names {} labels for {n_images} images", labels.len());
+        let text = format!("the number of labels ('imagelabels') is {}, that of images {n_images}", labels.len());
         return Err(Fault::new(Code::CountsDisagree, text));
     }
     distinct(labels).map(|_| ())

@@ -52,10 +52,14 @@ fn write_progress(answer: &mut Answer<'_>, job: &JobView, stages: Stages) -> io:
         answer.value("estimated_time_remaining", remaining.as_secs_f64().ceil())?;
     }
     let before = if stages == Stages::All { job.progress.before.as_slice() } else { &[] };
-    let running = job.progress.stage.filter(|_| stages != Stages::None);
-    for (name, percent) in before.iter().map(|&name| (name, 100.0)).chain(running) {
+    let running = job.progress.stage.filter(|_| match stages {
+        Stages::None => false,
+        Stages::Running => !job.state.is_ended(),
+        Stages::All => true,
+    });
+    for (stage, percent) in before.iter().map(|&stage| (stage, 100.0)).chain(running) {
         answer.open("stage")?;
-        answer.text("name", name)?;
+        answer.text("name", stage.name())?;
         answer.value("percent", format_args!("{percent:.3}"))?;
         answer.close("stage")?;
     }
