@@ -7,8 +7,10 @@
 
 mod actions;
 mod demands;
+mod errors;
 mod forms;
 mod masked;
+mod seams;
 mod world;
 
 /// The forms of answers, as `responseformat` names them.
