@@ -10,6 +10,7 @@ mod demands;
 mod errors;
 mod forms;
 mod masked;
+mod queue_info;
 mod seams;
 mod world;
 

@@ -1,9 +1,15 @@
-//! What a test puts under an engine to have its way: a store that fails, and one that makes work wait.
+//! What a test puts under an engine to have its way: a store that fails, and one that makes work wait; a clock.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
+use faceclique::engine::Clock;
+use faceclique::job::Timestamp;
 use faceclique::store::{Batch, Memory, Scan, Store, StoreError, keys};
+
+/// 2021-Jan-13 12:00:00 UTC, in seconds.
+const NOON: i64 = 1_610_539_200;
 
 /// The longest that work waits, so that a test that fails ends.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -97,5 +103,28 @@ impl Store for Troubled {
 
     fn bytes(&self) -> Result<u64, StoreError> {
         self.kept.bytes()
+    }
+}
+
+/// A clock that stands where it is set; the half second must not be seen.
+pub(crate) struct Stopped(AtomicI64);
+
+impl Stopped {
+    /// At noon.
+    pub(crate) fn new() -> Self {
+        let clock = Self(AtomicI64::new(0));
+        clock.set(0);
+        clock
+    }
+
+    /// So many seconds past noon.
+    pub(crate) fn set(&self, seconds: i64) {
+        self.0.store((NOON + seconds) * 1_000_000 + 500_000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
     }
 }

@@ -20,6 +20,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::masked::TOKEN;
+
 /// A picture of one pixel, in base64.
 pub(crate) const BITMAP: &str = "Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAATCwAAEwsAAAAAAAAAAAAAICAgAA==";
 
@@ -150,10 +152,10 @@ impl World {
         answer
     }
 
-    /// The target as it is in this world: `{token}` is that of the clustering.
+    /// The target as it is in this world: the token is that of the clustering.
     pub(crate) fn here(&self, target: &str) -> String {
         let exports = self.folder.path().join("exports");
-        target.replace("{token}", &self.token).replace(EXPORTS, exports.to_str().unwrap())
+        target.replace("{token}", &self.token).replace(TOKEN, &self.token).replace(EXPORTS, exports.to_str().unwrap())
     }
 
     /// The answer to a request as written for any world, and as any world would give it.
