@@ -6,12 +6,16 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod actions;
+mod clients;
 mod demands;
 mod errors;
 mod forms;
 mod masked;
 mod queue_info;
+mod real_clients;
 mod seams;
+#[path = "../support/clients.rs"]
+mod sent;
 mod world;
 
 /// The forms of answers, as `responseformat` names them.

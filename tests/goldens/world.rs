@@ -1,7 +1,7 @@
 //! The world in which every golden request is made: the four faces of the contract's example, clustered.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use faceclique::aci::actions::{Actions, Facts, ServicePort, Setting};
 use faceclique::engine::{Clock, Engine, Settings, SystemClock, worker};
 use faceclique::http;
 use faceclique::store::{Disk, Store};
+use flate2::read::GzDecoder;
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -166,6 +167,33 @@ impl World {
     /// The same of a port.
     pub(crate) fn ask_on(&self, port: SocketAddr, request: &str) -> String {
         self.anywhere(&String::from_utf8_lossy(&Self::send_to(port, self.here(request).as_bytes())))
+    }
+
+    /// The answer, unpacked, to a request whose client may want the connection to go on; if so, it can be used again.
+    pub(crate) fn converse(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        stream.write_all(self.here(request).as_bytes()).unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut answer = String::new();
+        while !answer.ends_with("\r\n\r\n") {
+            assert!(reader.read_line(&mut answer).unwrap() > 0, "the connection ended: {answer}");
+        }
+        let is_closed = answer.contains("connection: close");
+        let mut body = vec![0; between(&answer, "content-length: ", "\r\n").parse().unwrap()];
+        reader.read_exact(&mut body).unwrap();
+        if answer.contains("content-encoding: gzip") {
+            GzDecoder::new(&*body).read_to_string(&mut answer).unwrap();
+        } else {
+            answer += &text(&body);
+        }
+        if !is_closed {
+            reader.get_mut().write_all(get("/a=getpid").as_bytes()).unwrap();
+        }
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest.contains("<response>SUCCESS</response>"), !is_closed, "{rest}");
+        self.anywhere(&answer)
     }
 
     /// An answer of this world as any would give it.
