@@ -7,8 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use faceclique::aci::access::{Access, Clients, Role, Roles, Rule};
-use faceclique::aci::{Code, Envelope, Fault, ResponseFormat};
+use faceclique::aci::{Code, Envelope, Fault, ResponseFormat, Role};
 use faceclique::confidence::ConfidenceScale;
 use faceclique::engine::Model;
 use faceclique::store::Memory;
@@ -16,6 +15,7 @@ use faceclique::store::Memory;
 use crate::actions::are_golden;
 use crate::demands;
 use crate::masked::{TOKEN, masked};
+use crate::roles::loopback_has;
 use crate::seams::{Trouble, Troubled};
 use crate::world::{BITMAP, World, between, get, upload};
 
@@ -72,13 +72,7 @@ fn from_the_request() -> Vec<Row> {
             World::empty(|setup| setup.limits.max_input_string = 100).ask(request)
         }),
         row(Code::NotAuthorised, "error-30", get("/action=RemoveFaceDatabase&database=people"), |request| {
-            let rule = Rule {
-                name: "visitors".to_owned(),
-                roles: Roles::from_iter([Role::Query]),
-                clients: vec![Clients::Loopback],
-                identities: Vec::new(),
-            };
-            World::empty(|setup| setup.access = Access::new(vec![rule], None)).ask(request)
+            World::empty(|setup| setup.access = loopback_has([Role::Query])).ask(request)
         }),
         row(
             Code::NotAuthorised,

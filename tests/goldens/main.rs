@@ -13,6 +13,7 @@ mod forms;
 mod masked;
 mod queue_info;
 mod real_clients;
+mod roles;
 mod seams;
 #[path = "../support/clients.rs"]
 mod sent;
