@@ -151,6 +151,7 @@ fn questions() -> Vec<(&'static str, String)> {
             status("finished-after=2021-Jan-13%2012:00:20&finished-before=2021-01-13%2012:00:56%2B00:00"),
         ),
         ("QueueInfo-getStatus-priorities", status("min-priority=51&max-priority=70")),
+        ("QueueInfo-getStatus-imports", "/action=QueueInfo&queuename=ImportFaceDatabase&queueaction=getStatus".into()),
         ("QueueInfo-queueStatus", clusterings("queueStatus")),
         (
             "QueueInfo-queueStatus-paused",
@@ -219,10 +220,34 @@ fn changes() -> Vec<Change> {
     ]
 }
 
+/// What jobs answer with their result (R80), and where it stands else.
+fn results() -> Vec<Change> {
+    let waited = |name, parameters: &str| Change {
+        name,
+        target: format!("/action=FaceClustering&synchronous=true{parameters}"),
+        before: |scene| scene.store.release(),
+    };
+    vec![
+        waited("FaceClustering-synchronous", "&database=people"),
+        waited("FaceClustering-search", "&database=people&search=exact&matchscope=cluster&clusterthreshold=76"),
+        waited("FaceClustering-synctime", "&database=people&syncdatabase=false&maxresults=0"),
+        Change {
+            name: "QueueInfo-getStatus-exports",
+            target: "/action=QueueInfo&queuename=ExportFaceDatabase&queueaction=getStatus".to_owned(),
+            before: |scene| {
+                scene.store.release();
+                let target = "/action=ExportFaceDatabase&database=people&synchronous=true";
+                let answer = scene.world.get(&format!("{target}&dbpath=/srv/exports/people.jsonl"));
+                assert!(answer.contains("SUCCESS"), "{answer}");
+            },
+        },
+    ]
+}
+
 /// The names of the goldens.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let questions = questions().into_iter().map(|(name, _)| name);
-    questions.chain(changes().into_iter().map(|change| change.name))
+    questions.chain(changes().into_iter().chain(results()).map(|change| change.name))
 }
 
 #[test]
@@ -234,8 +259,8 @@ fn r84_r98_every_question_to_a_queue_is_answered_so() {
 }
 
 #[test]
-fn r86_r88_every_change_of_a_queue_is_answered_so() {
-    for Change { name, target, before } in changes() {
+fn r80_r86_r88_every_change_of_a_queue_and_every_result_is_answered_so() {
+    for Change { name, target, before } in changes().into_iter().chain(results()) {
         are_golden(name, &get(&target), |request| {
             let scene = Scene::new();
             before(&scene);
