@@ -11,6 +11,7 @@ mod demands;
 mod errors;
 mod forms;
 mod masked;
+mod order;
 mod queue_info;
 mod real_clients;
 mod roles;

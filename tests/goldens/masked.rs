@@ -128,3 +128,14 @@ fn what_differs_is_replaced_and_nothing_else() {
                     <pid>1234</pid><x>2021-Jan-13 12:08:31</x>";
     assert_eq!(masked(answer), expected);
 }
+
+#[test]
+fn tokens_that_have_a_name_keep_it_and_times_of_a_job_stand() {
+    let (known, other) = ("0176fba5-bbb9-7852-afa3-1cf7a302e400", "0176fba5-bbb9-7852-afa3-1cf7a302e401");
+    let answer = format!("HTTP/1.1 200 OK\r\ndate: x\r\n\r\n<a>{known}{other}</a><b>2026-Nov-24 01:02:03</b>");
+    let name = "0176fba5-0001-7000-8000-000000000001";
+    let expected = format!(
+        "HTTP/1.1 200 OK\r\ndate: Wed, 13 Jan 2021 12:08:31 GMT\r\n\r\n<a>{name}{TOKEN}</a><b>2026-Nov-24 01:02:03</b>"
+    );
+    assert_eq!(named(&answer, &[(known.to_owned(), name)]), expected);
+}

@@ -102,7 +102,7 @@ fn r182_curl_shows_an_error_as_it_is_and_does_not_fail() {
 fn python(world: &World, folder: &Path, modules: &str, script: &str) -> Option<String> {
     let mut python = installed("python3", &["-c", &format!("import {modules}")])?;
     let url = format!("http://{}", world.address);
-    python.current_dir(folder).env("NO_PROXY", "*").args(["-c", script, &url]);
+    python.current_dir(folder).env("NO_PROXY", "*").env("PYTHONUTF8", "1").args(["-c", script, &url]);
     Some(said(&python.output().unwrap()))
 }
 
