@@ -25,6 +25,8 @@ fn check_xml(name: &str, body: &str) {
     let is_error = body.contains("<response>ERROR</response>");
     assert!(is_success != is_error, "{name}: in capitals, one of them\n{body}");
     assert!(!body.contains("&apos;") && !body.contains("&quot;"), "{name}: R36\n{body}");
+    let is_polled = body.contains("<actions><action>");
+    assert!(!is_polled || body.contains("<actions><action><status>"), "{name}: pollers never see the end\n{body}");
     let mut reader = quick_xml::Reader::from_str(body);
     reader.config_mut().check_end_names = true;
     loop {

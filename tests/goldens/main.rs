@@ -6,9 +6,18 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod actions;
+mod clients;
 mod demands;
+mod errors;
 mod forms;
 mod masked;
+mod order;
+mod queue_info;
+mod real_clients;
+mod roles;
+mod seams;
+#[path = "../support/clients.rs"]
+mod sent;
 mod world;
 
 /// The forms of answers, as `responseformat` names them.

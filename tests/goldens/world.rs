@@ -1,15 +1,19 @@
 //! The world in which every golden request is made: the four faces of the contract's example, clustered.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use faceclique::aci::Limits;
+use faceclique::aci::access::{Access, Reach};
 use faceclique::aci::actions::{Actions, Facts, ServicePort, Setting};
-use faceclique::engine::{Engine, Settings, worker};
+use faceclique::engine::{Clock, Engine, Settings, SystemClock, worker};
 use faceclique::http;
+use faceclique::store::{Disk, Store};
+use flate2::read::GzDecoder;
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -17,8 +21,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::masked::TOKEN;
+
 /// A picture of one pixel, in base64.
-const BITMAP: &str = "Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAATCwAAEwsAAAAAAAAAAAAAICAgAA==";
+pub(crate) const BITMAP: &str = "Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAATCwAAEwsAAAAAAAAAAAAAICAgAA==";
 
 /// Where examples have files written; in the world it is a folder of its own.
 const EXPORTS: &str = "/srv/exports";
@@ -35,21 +41,39 @@ pub(crate) struct World {
     folder: TempDir,
 }
 
+/// What may be different in a world.
+pub(crate) struct Setup {
+    pub(crate) settings: Settings,
+    pub(crate) limits: Limits,
+    pub(crate) access: Access,
+    /// Where it keeps things; by default in a store of its own on the disk.
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Setup {
+    fn new(folder: &Path) -> Self {
+        let mut settings = Settings::new(folder.join("data"));
+        let exports = folder.join("exports");
+        fs::create_dir(&exports).unwrap();
+        settings.allowed_output = vec![exports.clone()];
+        settings.allowed_input = vec![exports];
+        let limits = Limits { spool_directory: settings.spool_folder(), ..Limits::default() };
+        let access = Access::by_default(Reach::Loopback, None);
+        Self { settings, limits, access, store: None, clock: Arc::new(SystemClock) }
+    }
+
+    fn engine(self) -> Arc<Engine> {
+        let Self { settings, store, clock, .. } = self;
+        let store = store.unwrap_or_else(|| Arc::new(Disk::open(&settings.data, settings.cache).unwrap()));
+        Engine::with(store, clock, settings).unwrap()
+    }
+}
+
 impl World {
     /// With the database `people`, and one finished clustering of it.
     pub(crate) fn new() -> Self {
-        let mut world = Self::empty(|_| {});
-        let people = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/people.jsonl")).unwrap();
-        let body =
-            [b"--b\r\nContent-Disposition: form-data; name=\"dbdata\"\r\n\r\n".as_slice(), &people, b"\r\n--b--\r\n"]
-                .concat();
-        let head = format!(
-            "POST /action=ImportFaceDatabase&database=people HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        let answer = text(&world.send(&[head.as_bytes(), &body].concat()));
-        world.finish("ImportFaceDatabase", &between(&answer, "<token>", "</token>"));
+        let mut world = Self::people(|_| {});
         let answer = world.get("/action=FaceClustering&database=people");
         world.token = between(&answer, "<token>", "</token>");
         world.finish("FaceClustering", &world.token);
@@ -61,17 +85,23 @@ impl World {
         world
     }
 
-    /// Without any database; the settings may be changed.
-    pub(crate) fn empty(change: impl FnOnce(&mut Settings)) -> Self {
+    /// With the four faces in the database `people`; the setup may be changed.
+    pub(crate) fn people(change: impl FnOnce(&mut Setup)) -> Self {
+        let world = Self::empty(change);
+        let people = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/people.jsonl")).unwrap();
+        let request = upload("/action=ImportFaceDatabase&database=people", "dbdata", &people);
+        let answer = text(&world.send(request.as_bytes()));
+        world.finish("ImportFaceDatabase", &between(&answer, "<token>", "</token>"));
+        world
+    }
+
+    /// Without any database; the setup may be changed.
+    pub(crate) fn empty(change: impl FnOnce(&mut Setup)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut settings = Settings::new(folder.path().join("data"));
-        let exports = folder.path().join("exports");
-        fs::create_dir(&exports).unwrap();
-        settings.allowed_output = vec![exports];
-        change(&mut settings);
-        let limits =
-            faceclique::aci::Limits { spool_directory: settings.spool_folder(), ..faceclique::aci::Limits::default() };
-        let engine = Engine::open(settings).unwrap();
+        let mut setup = Setup::new(folder.path());
+        change(&mut setup);
+        let (limits, access) = (setup.limits.clone(), setup.access.clone());
+        let engine = setup.engine();
         let runtime = Runtime::new().unwrap();
         let (stop, stopping) = watch::channel(());
         let stopped = |mut stopping: watch::Receiver<()>| async move {
@@ -88,7 +118,8 @@ impl World {
             source: "default".to_owned(),
         };
         let facts = Facts { service: Some(service), settings: vec![listen], ..Facts::now(address, None, 256) };
-        let actions = Arc::new(Actions::new(Arc::clone(&engine), facts, TimeZone::UTC).stopped_by(|| {}));
+        let actions = Actions::new(Arc::clone(&engine), facts, TimeZone::UTC).allowing(access).stopped_by(|| {});
+        let actions = Arc::new(actions);
         let worker = runtime.spawn(worker::run(engine, stopped(stopping.clone())));
         let settings = http::Settings { limits, ..http::Settings::default() };
         let port = Arc::new(ServicePort::new(Arc::clone(&actions)));
@@ -100,6 +131,11 @@ impl World {
             runtime.spawn(async move { service_server.await.unwrap() }),
         ];
         Self { address, service, token: String::new(), stop: Some(stop), ends, runtime, folder }
+    }
+
+    /// Tells the server to stop, and does not wait until it has.
+    pub(crate) fn stop(&mut self) {
+        drop(self.stop.take());
     }
 
     /// The whole answer to these bytes on the ACI port.
@@ -117,10 +153,52 @@ impl World {
         answer
     }
 
-    /// The target as it is in this world: `{token}` is that of the clustering.
+    /// The target as it is in this world: the token is that of the clustering.
     pub(crate) fn here(&self, target: &str) -> String {
         let exports = self.folder.path().join("exports");
-        target.replace("{token}", &self.token).replace(EXPORTS, exports.to_str().unwrap())
+        target.replace("{token}", &self.token).replace(TOKEN, &self.token).replace(EXPORTS, exports.to_str().unwrap())
+    }
+
+    /// The answer to a request as written for any world, and as any world would give it.
+    pub(crate) fn ask(&self, request: &str) -> String {
+        self.ask_on(self.address, request)
+    }
+
+    /// The same of a port.
+    pub(crate) fn ask_on(&self, port: SocketAddr, request: &str) -> String {
+        self.anywhere(&String::from_utf8_lossy(&Self::send_to(port, self.here(request).as_bytes())))
+    }
+
+    /// The answer, unpacked, to a request whose client may want the connection to go on; if so, it can be used again.
+    pub(crate) fn converse(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        stream.write_all(self.here(request).as_bytes()).unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut answer = String::new();
+        while !answer.ends_with("\r\n\r\n") {
+            assert!(reader.read_line(&mut answer).unwrap() > 0, "the connection ended: {answer}");
+        }
+        let is_closed = answer.contains("connection: close");
+        let mut body = vec![0; between(&answer, "content-length: ", "\r\n").parse().unwrap()];
+        reader.read_exact(&mut body).unwrap();
+        if answer.contains("content-encoding: gzip") {
+            GzDecoder::new(&*body).read_to_string(&mut answer).unwrap();
+        } else {
+            answer += &text(&body);
+        }
+        if !is_closed {
+            reader.get_mut().write_all(get("/a=getpid").as_bytes()).unwrap();
+        }
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest.contains("<response>SUCCESS</response>"), !is_closed, "{rest}");
+        self.anywhere(&answer)
+    }
+
+    /// An answer of this world as any would give it.
+    pub(crate) fn anywhere(&self, answer: &str) -> String {
+        answer.replace(self.folder.path().join("exports").to_str().unwrap(), EXPORTS)
     }
 
     /// The whole answer to a `GET` of this target.
@@ -130,14 +208,40 @@ impl World {
 
     /// Waits until a job has ended.
     pub(crate) fn finish(&self, queue: &str, token: &str) {
+        self.watch(queue, token, |answer| {
+            !["<status>Queued<", "<status>Processing<"].iter().any(|waiting| answer.contains(waiting))
+        });
+    }
+
+    /// Waits until a job has this status.
+    pub(crate) fn reaches(&self, queue: &str, token: &str, status: &str) {
+        self.watch(queue, token, |answer| answer.contains(&format!("<status>{status}<")));
+    }
+
+    fn watch(&self, queue: &str, token: &str, is_there: impl Fn(&str) -> bool) {
         let target = format!("/action=QueueInfo&queuename={queue}&queueaction=progress&token={token}");
-        loop {
+        wait_for(|| is_there(&self.get(&target)).then_some(()));
+    }
+
+    /// The token of the one job of a queue, as soon as there is one.
+    pub(crate) fn waiting_job(&self, queue: &str) -> String {
+        let target = format!("/action=QueueInfo&queuename={queue}&queueaction=getStatus");
+        wait_for(|| {
             let answer = self.get(&target);
-            if !["<status>Queued<", "<status>Processing<"].iter().any(|waiting| answer.contains(waiting)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(2)); // between two polls
+            answer.contains("<token>").then(|| between(&answer, "<token>", "</token>"))
+        })
+    }
+}
+
+/// Asks again and again until there is an answer.
+fn wait_for<T>(ask: impl Fn() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
         }
+        assert!(begun.elapsed() < Duration::from_mins(1), "waited too long");
+        std::thread::sleep(Duration::from_millis(2)); // between two questions
     }
 }
 
@@ -153,6 +257,16 @@ impl Drop for World {
 /// A request for a target.
 pub(crate) fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+}
+
+/// A request that uploads `content` as the part `name`.
+pub(crate) fn upload(target: &str, name: &str, content: &str) -> String {
+    let body = format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n--b--\r\n");
+    format!(
+        "POST {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {

@@ -10,5 +10,7 @@ mod limits;
 mod packed;
 mod protocol;
 mod raw;
+#[path = "../support/clients.rs"]
+mod sent;
 mod server;
 mod tls;

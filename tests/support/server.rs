@@ -83,8 +83,17 @@ impl Server {
 
     /// The peak memory of the process so far, in KiB.
     pub(crate) fn peak_kib(&self) -> u64 {
+        self.kib("VmHWM:")
+    }
+
+    /// The memory of the process now, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        self.kib("VmRSS:")
+    }
+
+    fn kib(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
