@@ -315,7 +315,7 @@ fn limits_of_queue_and_memory_are_named() {
     data.server.import("many", same.as_bytes());
     let answer = data.server.cluster("database=many");
     let error = between(&answer, "<error>", "</error>");
-    assert!(error.contains("the images alone need more than 200000 bytes"), "{error}");
+    assert!(error.contains("of memory, the limit is 200000 (setting max_job_memory)"), "{error}");
 }
 
 #[test]

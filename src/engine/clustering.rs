@@ -156,7 +156,11 @@ impl Engine {
         let bytes = (image.1.dimension() * size_of::<f32>() + size_of::<FaceId>()) as u64;
         *left = left.checked_sub(bytes).ok_or_else(|| {
             let limit = self.settings.memory;
-            let text = format!("the images alone need more than {limit} bytes of memory (setting max_job_memory)");
+            let least = limit - *left + bytes;
+            let text = format!(
+                "the images alone need at least {least} bytes of memory, the limit is {limit} (setting max_job_memory); \
+                 one database at a time needs less than all together"
+            );
             EngineError::new(ErrorKind::Limit, text)
         })?;
         Ok(image)

@@ -169,6 +169,7 @@ fn questions() -> Vec<(&'static str, String)> {
         ("QueueInfo-progress-allstages", clusterings(&format!("progress&token={PROCESSING}&allstages=true"))),
         ("QueueInfo-progress-maxdepth-0", clusterings(&format!("progress&token={PROCESSING}&maxdepth=0"))),
         ("QueueInfo-progress-Finished", clusterings(&format!("progress&token={FINISHED}"))),
+        ("QueueInfo-progress-Finished-allstages", clusterings(&format!("progress&token={FINISHED}&allstages=true"))),
         ("QueueInfo-progress-Error", clusterings(&format!("progress&token={ERROR}&maxdepth=0"))),
     ]
 }

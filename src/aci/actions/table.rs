@@ -94,7 +94,7 @@ pub enum Way {
     Queued(Queue),
 }
 
-/// A request with its answer, kept equal to what the server says by a test (`tests/goldens.rs`).
+/// A request with its answer, kept equal to what the server says by a test (`tests/goldens`).
 #[derive(Debug, Clone, Copy)]
 pub struct Example {
     /// The name of its fixtures.
