@@ -129,11 +129,11 @@ impl Server {
 fn complaint(line: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(line);
     let begins_with_a_date = line.len() > 20 && line[..4].iter().all(u8::is_ascii_digit) && line[4] == b'-';
-    if text.contains("panicked") {
+    if text.contains("panicked at") {
         Some("a panic")
     } else if text.chars().any(char::is_control) {
         Some("a control character in the log")
-    } else if text.contains(" ERROR ") {
+    } else if text.split_whitespace().nth(1) == Some("ERROR") {
         Some("an error in the log")
     } else if !begins_with_a_date {
         Some("a line that the log did not begin")
