@@ -18,6 +18,9 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// So long a job is waited for whose server shows that it lives; then the client goes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// So much of the beginning and of the end of what was sent and received is shown of a failure.
+const SHOWN: usize = 4 << 10;
+
 /// What went wrong, with all that is needed to see why.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -28,7 +31,11 @@ pub(crate) struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |bytes: &[u8]| bytes.escape_ascii().to_string().replace("\\r\\n", "\\r\\n\n");
+        let text = |bytes: &[u8]| bytes.escape_ascii().to_string().replace("\\r\\n", "\\r\\n\n");
+        let shown = |bytes: &[u8]| match bytes.len() {
+            len if len > 2 * SHOWN => format!("{} ... {}", text(&bytes[..SHOWN]), text(&bytes[len - SHOWN..])),
+            _ => text(bytes),
+        };
         write!(f, "{}\n--- sent\n{}\n--- received\n{}\n", self.what, shown(&self.sent), shown(&self.received))
     }
 }
@@ -136,6 +143,7 @@ impl<'w> Client<'w> {
             Some(connection) => connection,
             None => self.connect(slot)?,
         };
+        connection.sent.clear();
         let manner = match self.random.below(200) {
             0 if first.bytes.len() < 400 => Manner::Dribble,
             1..=15 => Manner::Pipelined,
@@ -225,7 +233,6 @@ impl<'w> Client<'w> {
             Err(why) => return Err(connection.failure(format!("no answer: {why:?}"))),
         };
         self.judge(connection, &answer, message, begun.elapsed())?;
-        connection.sent.clear();
         Ok(!answer.closes() && !message.is_last)
     }
 
