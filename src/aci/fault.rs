@@ -186,6 +186,7 @@ impl Fault {
 
     /// Error 14 for one parameter with two values (R8).
     pub fn given_twice(name: &str) -> Self {
+        let name = super::text::cut(name); // any name counts, also one that no action knows
         Self::new(Code::Contradiction, format!("'{name}' is given twice, with different values"))
     }
 
@@ -319,6 +320,7 @@ mod tests {
     fn r53_values_are_cut_at_254_bytes_and_a_character_boundary() {
         let fault = Fault::database_not_found(&format!("x{}", "é".repeat(200)));
         assert_eq!(fault.description, format!("'database=x{}' does not exist", "é".repeat(126)));
+        assert!(Fault::given_twice(&"x".repeat(16_000)).description.len() < 300);
         assert_eq!(Fault::new(Code::Storage, "").description, "Storage failure");
     }
 
