@@ -48,7 +48,8 @@ pub(crate) fn judge(answer: &Answer) -> Result<Verdict, String> {
         "text/xml; charset=UTF-8" => tree::of_xml(&answer.body)?,
         "application/json; charset=UTF-8" => tree::of_json(&answer.body)?,
         "text/plain; version=0.0.4" | "text/plain; charset=UTF-8" => return plain(answer),
-        picture if picture.starts_with("image/") => {
+        // A stored image; what was uploaded as one may be none.
+        kind if kind.starts_with("image/") || kind == "application/octet-stream" => {
             guarded(answer)?;
             return Ok(Verdict::Bytes);
         }
