@@ -688,6 +688,15 @@ fn r79_a_forgotten_job_leaves_nothing_behind() {
 }
 
 #[test]
+fn r53_the_name_of_a_model_is_cut_in_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(&Mortal::with(Map::new(), u64::MAX), settings(&folder));
+    let people = DatabaseName::new("people").unwrap();
+    let error = engine.create_database(&people, Some(&"é".repeat(9_000))).unwrap_err();
+    assert!(error.to_string().len() < 400, "{error}");
+}
+
+#[test]
 fn r79_a_result_that_is_being_shown_outlives_its_job() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { retention: Retention { age: Duration::MAX, count: 1 }, ..settings(&folder) };
