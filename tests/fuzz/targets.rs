@@ -183,7 +183,7 @@ fn config(bytes: &[u8], ending: &str) {
     std::fs::write(&path, bytes).unwrap();
     match (Sources { file: Some(path), ..Sources::default() }).read() {
         Ok(reading) => {
-            reading.settings().flatten().for_each(|text| drop(text));
+            reading.settings().flatten().for_each(drop);
             reading.warnings.iter().for_each(|warning| is_readable(warning));
         }
         Err(error) => assert!(!error.to_string().is_empty()),

@@ -15,7 +15,7 @@ const NOT_ENDED: &str = "Queued,Processing,Paused";
 
 /// Percent-encoded, all of it.
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"))
 }
 
 /// The answer to a clean request in simple JSON: its `responsedata` if it is SUCCESS.

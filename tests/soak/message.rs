@@ -215,7 +215,7 @@ fn spoil(draft: &mut Draft, random: &mut Random) {
         2 => header("Origin", b"https://evil.example"),
         3 => {
             draft.headers[0].1 =
-                random.choose(&[&b"evil.example"[..], b"", b"[::1", b"localhost:99999", b"127.0.0.1\xff"]).to_vec()
+                random.choose(&[&b"evil.example"[..], b"", b"[::1", b"localhost:99999", b"127.0.0.1\xff"]).to_vec();
         }
         4 => header("Sec-Fetch-Site", b"cross-site"),
         5 => header("X-Long", &vec![b'x'; 1 << (4 + random.below(12))]),
@@ -237,7 +237,7 @@ fn spoil(draft: &mut Draft, random: &mut Random) {
                     b"/action",
                     b"//a=getpid",
                 ])
-                .to_vec()
+                .to_vec();
         }
         12 => {
             let other = draft.body.clone();
@@ -270,7 +270,7 @@ fn spoil(draft: &mut Draft, random: &mut Random) {
                             b"localhost:1",
                             b"http://evil.example/a=getpid",
                         ])
-                        .to_vec()
+                        .to_vec();
                 }
                 5 => header("X\r\n: y\nZ", b"\0"),
                 _ => draft.target.resize(70_000, b'y'),

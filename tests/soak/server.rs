@@ -54,10 +54,10 @@ impl Server {
     pub(crate) fn start(folder: &Path) -> Self {
         let config = folder.join("soak.toml");
         let paths = format!(
-            "[paths]\ndata = {:?}\nallowed_input_directories = [{:?}]\nallowed_output_directories = [{:?}]\n",
-            folder.join("data"),
-            folder.join("inputs"),
-            folder.join("exports")
+            "[paths]\ndata = \"{}\"\nallowed_input_directories = [\"{}\"]\nallowed_output_directories = [\"{}\"]\n",
+            folder.join("data").display(),
+            folder.join("inputs").display(),
+            folder.join("exports").display()
         );
         fs::write(&config, format!("{paths}{SETTINGS}")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_faceclique"));
