@@ -6,7 +6,7 @@ VENV := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard bench-load fixtures clean
+	bench-hard bench-load soak fuzz fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,26 @@ bench-hard: ## sets of 100,000 x 512 that make very many pairs, within a budget 
 bench-load: ## 1,000 connections that poll QueueInfo while a job runs: requests/s, latency, and what the job loses (minutes)
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/load.py target/release/faceclique $(ARGS)
+
+SOAK_SECONDS ?= 180
+
+soak: ## flood the server with mutated requests, SOAK_SECONDS=180 of them; SOAK_SEED=n to see a run again
+	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --release --test soak -- --nocapture
+
+FUZZ_SECONDS ?= 30
+FUZZ_TARGETS ?= request multipart form values jsonl csv npy npz toml ini
+# `none` needs no nightly compiler, and the fuzzed code has no `unsafe` of its own.
+FUZZ_SANITIZER ?= none
+
+fuzz: ## run libFuzzer on the decoders and readers, FUZZ_SECONDS=30 each; needs `cargo install cargo-fuzz` and a C++ compiler
+	cp Cargo.lock tests/fuzz/Cargo.lock
+	for target in $(FUZZ_TARGETS); do \
+		mkdir -p target/fuzz-corpus/$$target target/fuzz-artifacts; \
+		seeds=tests/fuzz/corpus/$$target; test -d $$seeds || seeds=fixtures/aci; \
+		$(CARGO) fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer $(FUZZ_SANITIZER) $$target \
+			target/fuzz-corpus/$$target $$seeds -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 \
+			-artifact_prefix=target/fuzz-artifacts/$$target- || exit 1; \
+	done
 
 # One by one, so that a package that cannot be had here holds back no other; its contender is shown as not installed.
 $(VENV)/ready: tests/bench/requirements.txt

@@ -1,7 +1,8 @@
 //! The catalogue of errors: number, code, text, and the descriptions that are fixed (contract chapter 3).
 //!
 //! **Promises.** A description is never empty and quotes values up to 254 bytes, cut at a character boundary, so that
-//! the reader need not look anything up (R51, R53).
+//! the reader need not look anything up (R51, R53). It is one line without control characters: those of a quoted value
+//! are shown escaped, so that a log or a terminal on which a client shows it is not theirs to command.
 //!
 //! **Not here.** When the error happened and how it is written (`answer`); details for the log (the caller's).
 
@@ -139,7 +140,7 @@ impl Fault {
     /// A fault with this description; an empty one is replaced by the catalogue's text.
     pub fn new(code: Code, description: impl Into<String>) -> Self {
         let description = description.into();
-        let description = if description.is_empty() { code.errorstring().to_owned() } else { description };
+        let description = if description.is_empty() { code.errorstring().to_owned() } else { printable(description) };
         Self { code, description }
     }
 
@@ -185,6 +186,7 @@ impl Fault {
 
     /// Error 14 for one parameter with two values (R8).
     pub fn given_twice(name: &str) -> Self {
+        let name = super::text::cut(name); // any name counts, also one that no action knows
         Self::new(Code::Contradiction, format!("'{name}' is given twice, with different values"))
     }
 
@@ -254,9 +256,32 @@ impl Fault {
     }
 }
 
+/// A text with its control characters escaped: a tab as `\t`, U+0085 as `\u{85}`.
+fn printable(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_debug());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn r53_control_characters_of_a_value_are_shown_escaped() {
+        let fault = Fault::value("maxresults", "1\t\r\n\u{85}\u{7f}é\\", "is not a number");
+        assert_eq!(fault.description, r"'maxresults=1\t\r\n\u{85}\u{7f}é\' is not a number");
+        assert!(!Fault::unknown_action("\u{1b}[31m").description.contains('\u{1b}'));
+    }
 
     #[test]
     fn r59_numbers_ascend_and_lead_back_to_their_code() {
@@ -295,6 +320,7 @@ mod tests {
     fn r53_values_are_cut_at_254_bytes_and_a_character_boundary() {
         let fault = Fault::database_not_found(&format!("x{}", "é".repeat(200)));
         assert_eq!(fault.description, format!("'database=x{}' does not exist", "é".repeat(126)));
+        assert!(Fault::given_twice(&"x".repeat(16_000)).description.len() < 300);
         assert_eq!(Fault::new(Code::Storage, "").description, "Storage failure");
     }
 

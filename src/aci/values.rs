@@ -120,7 +120,9 @@ mod tests {
         let name = parameters("database", " Zoë").required_name("database", DatabaseName::new).unwrap();
         assert_eq!(name.as_str(), " Zoë");
         let fault = parameters("database", "a\tb").name("database", DatabaseName::new);
-        assert!(description(fault, 12).starts_with("'database=a\tb' is not valid: a name holds no control characters"));
+        assert!(
+            description(fault, 12).starts_with(r"'database=a\tb' is not valid: a name holds no control characters")
+        );
         let long = "x".repeat(255);
         let fault = parameters("database", &long).name("database", DatabaseName::new);
         let text = format!("'database={}' is not valid: a name has at most 254 bytes, this one has 255", &long[1..]);
@@ -170,7 +172,7 @@ mod tests {
         let fault = parameters("l", "a,,b").names("l", ImageLabel::new);
         assert_eq!(description(fault, 11), "'l=a,,b' is not a list: an element is empty");
         let fault = parameters("l", "a,b\tc").names("l", ImageLabel::new);
-        assert!(description(fault, 12).starts_with("'l=b\tc' is not valid"));
+        assert!(description(fault, 12).starts_with(r"'l=b\tc' is not valid"));
     }
 
     #[test]

@@ -84,12 +84,15 @@ impl Engine {
             self.remove_uploads(&record.task);
             self.ended.notify_all();
         }
-        info!(%token, queue = %record.queue, %state, "job left its thread");
-        self.forget_expired(record.queue);
+        let queue = record.queue;
+        drop(record); // or it would count as being shown
+        info!(%token, %queue, %state, "job left its thread");
+        self.forget_expired(queue);
         self.wake.notify_one();
     }
 
     /// Removes the ended jobs of a queue that are kept no longer (contract R79); if that fails it is tried again later.
+    /// A result that is being shown stays until the next time, or the next start, so that no answer breaks off.
     pub(super) fn forget_expired(&self, queue: Queue) {
         let forgotten = self.try_to_forget(queue).and_then(|tokens| {
             // outside the lock: a result may be large, and nobody can ask for it any more
@@ -107,7 +110,8 @@ impl Engine {
         }
     }
 
-    /// Jobs that a thread has still, or whose end is awaited, are not forgotten yet.
+    /// Forgets jobs, and says whose results can be removed. Jobs that a thread has still, or whose end is awaited, are
+    /// not forgotten yet.
     fn try_to_forget(&self, queue: Queue) -> Result<Vec<Token>, EngineError> {
         let mut jobs = self.lock_jobs();
         let ended = jobs.of(queue).filter_map(|(token, entry)| Some((token, entry.record.life.ended?)));
@@ -127,7 +131,7 @@ impl Engine {
         for &token in &tokens {
             jobs.remove(token);
         }
-        Ok(tokens)
+        Ok(jobs.unseen())
     }
 
     /// Removes the result of a job that is forgotten already, or that has none.

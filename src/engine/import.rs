@@ -21,6 +21,7 @@ use super::change::Faces;
 use super::error::{EngineError, ErrorKind};
 use super::faces::ROWS_PER_BATCH;
 use super::files::sync;
+use super::paths::shown;
 use super::progress::{Control, Stage};
 use super::records::{
     DatabaseRecord, FaceRecord, ImageRecord, ImportOutcome, ImportTask, JobResult, OnError, Task, Upload,
@@ -233,6 +234,7 @@ impl Engine {
         if let (Some(asked), Some(said)) = (&task.model, &staged.model)
             && asked != said
         {
+            let (said, asked) = (shown(said), shown(asked));
             let text = format!("the file says model '{said}', the request says 'model={asked}'");
             return Err(EngineError::new(ErrorKind::Model, text));
         }

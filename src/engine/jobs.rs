@@ -55,6 +55,8 @@ pub(super) struct Jobs {
     pub(super) paused: BTreeSet<Queue>,
     /// For each job whose end is awaited, by how many; such a job is not forgotten.
     pub(super) attended: BTreeMap<Token, usize>,
+    /// Forgotten jobs whose results are there still, because somebody may be reading them.
+    forgotten: Vec<(Token, Arc<JobRecord>)>,
     /// How many jobs of each queue have not ended.
     n_open: BTreeMap<Queue, usize>,
     /// What ended since the start.
@@ -125,8 +127,17 @@ impl Jobs {
     }
 
     /// Forgets a job that has ended.
+    /// Removes a job; its result stays until [`Self::unseen`] gives it.
     pub(super) fn remove(&mut self, token: Token) {
-        self.table.remove(&token);
+        if let Some(entry) = self.table.remove(&token) {
+            self.forgotten.push((token, entry.record));
+        }
+    }
+
+    /// The removed jobs that no [`JobView`] shows any more, once each; nobody can get another view of them.
+    pub(super) fn unseen(&mut self) -> Vec<Token> {
+        let is_unseen = |(_, record): &mut (Token, Arc<JobRecord>)| Arc::strong_count(record) == 1;
+        self.forgotten.extract_if(.., is_unseen).map(|(token, _)| token).collect()
     }
 }
 

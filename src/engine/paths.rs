@@ -124,7 +124,7 @@ impl Engine {
     }
 }
 
-/// A path for a message, cut when long.
+/// A path or another text of a client's for a message, cut when long (contract R53).
 pub(super) fn shown(path: &str) -> &str {
     &path[..path.floor_char_boundary(SHOWN_BYTES)]
 }

@@ -115,8 +115,9 @@ impl Engine {
         Ok(writer.n_chunks)
     }
 
-    /// Reads the result of a finished clustering, from its first image on. A job that is forgotten meanwhile makes the
-    /// reader fail: a result is never cut short without a word.
+    /// Reads the result of a finished clustering, from its first image on. As long as somebody has a
+    /// [`JobView`](super::JobView) of the job its result stays, even if the job is forgotten; without one the reader may
+    /// fail: a result is never cut short without a word.
     pub fn read_result(&self, token: Token, outcome: &ClusteringOutcome) -> Result<ResultReader<'_>, EngineError> {
         let mut reader = ResultReader {
             chunks: self.store.scan(&keys::result(token)),

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::error::{EngineError, ErrorKind};
+use super::paths::shown;
 use super::records::{DatabaseRecord, ModelRecord};
 use crate::confidence::ConfidenceScale;
 use crate::exchange;
@@ -131,6 +132,7 @@ impl Settings {
     ) -> Result<ModelRecord, EngineError> {
         let mut model = match (&database.model, wanted) {
             (Some(bound), Some(wanted)) if bound.name != wanted => {
+                let wanted = shown(wanted);
                 let text = format!("'database={name}' is bound to the model '{}', not to 'model={wanted}'", bound.name);
                 return Err(EngineError::new(ErrorKind::Model, text));
             }
@@ -162,7 +164,7 @@ impl Settings {
         let Some(model) = self.models.iter().find(|model| model.name == name) else {
             let known: Vec<&str> =
                 std::iter::once(COSINE).chain(self.models.iter().map(|model| model.name.as_str())).collect();
-            let text = format!("'model={name}' is not configured; known are: {}", known.join(", "));
+            let text = format!("'model={}' is not configured; known are: {}", shown(name), known.join(", "));
             return Err(EngineError::new(ErrorKind::Model, text));
         };
         Ok(ModelRecord {

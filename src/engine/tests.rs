@@ -688,6 +688,42 @@ fn r79_a_forgotten_job_leaves_nothing_behind() {
 }
 
 #[test]
+fn r53_the_name_of_a_model_is_cut_in_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(&Mortal::with(Map::new(), u64::MAX), settings(&folder));
+    let people = DatabaseName::new("people").unwrap();
+    let error = engine.create_database(&people, Some(&"é".repeat(9_000))).unwrap_err();
+    assert!(error.to_string().len() < 400, "{error}");
+}
+
+#[test]
+fn r79_a_result_that_is_being_shown_outlives_its_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { retention: Retention { age: Duration::MAX, count: 1 }, ..settings(&folder) };
+    let store = Mortal::with(Map::new(), u64::MAX);
+    let engine = open(&store, settings);
+    import(&engine, "people", THREE).unwrap();
+    work_all(&engine);
+    let cluster = || {
+        let token = engine.submit(Ticket::default(), cluster_all()).unwrap();
+        work_all(&engine);
+        engine.job(Queue::FaceClustering, token).unwrap()
+    };
+    let shown = cluster();
+    drop(cluster());
+    assert!(engine.job(Queue::FaceClustering, shown.token).is_none(), "it is forgotten");
+    let Some(JobResult::Clustering(outcome)) = shown.result() else { panic!("it was finished") };
+    let mut reader = engine.read_result(shown.token, outcome).unwrap();
+    let n_faces = std::iter::from_fn(|| reader.next_face().unwrap()).count();
+    assert_eq!(n_faces, 3);
+    drop((reader, shown.clone(), shown));
+    let last = cluster();
+    let results: BTreeSet<_> = store.map().into_keys().filter(|key| key[0] == b'r').collect();
+    let tokens: BTreeSet<_> = results.iter().map(|key| crate::store::keys::token(key).unwrap()).collect();
+    assert_eq!(Vec::from_iter(tokens), [last.token]);
+}
+
+#[test]
 fn r79_cancelled_jobs_are_forgotten_too_and_age_counts_without_new_jobs() {
     let folder = tempfile::tempdir().unwrap();
     let retention = Retention { age: Duration::from_secs(500), count: 2 };
