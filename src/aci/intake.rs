@@ -9,9 +9,10 @@ use std::io;
 use std::sync::Arc;
 
 use super::answer::ResponseFormat;
+use super::budget::Share;
 use super::fault::Fault;
 use super::limits::Limits;
-use super::request::{Kind, Part, Value, canonical};
+use super::request::{Kind, Part, Request, Value, canonical};
 use super::text;
 use super::upload::{Receiving, Spool};
 
@@ -25,8 +26,14 @@ pub struct Intake {
     count: usize,
     /// Bytes of all names and texts.
     text: usize,
+    /// What they have of the memory of all requests.
+    share: Share,
     current: Option<Current>,
 }
+
+/// The memory that a request has of that of all requests, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held(#[expect(dead_code, reason = "held, never read")] [Share; 2]);
 
 #[derive(Debug)]
 struct Current {
@@ -44,7 +51,8 @@ impl Intake {
     /// Nothing received yet.
     pub fn new(limits: Arc<Limits>) -> Self {
         let spool = Spool::new(Arc::clone(&limits));
-        Self { limits, spool, parts: Vec::new(), count: 0, text: 0, current: None }
+        let share = limits.request_memory.share();
+        Self { limits, spool, parts: Vec::new(), count: 0, text: 0, share, current: None }
     }
 
     /// The limits it works under.
@@ -147,18 +155,28 @@ impl Intake {
         super::request::format(&self.parts)
     }
 
-    /// Everything received.
+    /// Everything received, without its hold on the memory of all requests.
     pub fn finish(self) -> Vec<Part> {
         self.parts
     }
 
+    /// The request that was received; its memory counts until it is dropped.
+    pub fn request(self) -> Result<Request, Fault> {
+        let request = Request::new(self.parts)?;
+        Ok(request.holding(Held([self.share, self.spool.into_share()])))
+    }
+
     fn grow_text(&mut self, bytes: usize) -> Result<(), Fault> {
         self.text += bytes;
-        if self.text <= self.limits.max_request_text {
-            return Ok(());
+        if self.text > self.limits.max_request_text {
+            let what = "the names and values of the request have too many bytes together";
+            return Err(Fault::too_large(what, self.limits.max_request_text, "MaxRequestText"));
         }
-        let what = "the names and values of the request have too many bytes together";
-        Err(Fault::too_large(what, self.limits.max_request_text, "MaxRequestText"))
+        if !self.share.take(bytes) {
+            let what = "the requests at hand have too many bytes in memory together; try again later";
+            return Err(Fault::too_large(what, self.limits.request_memory.size(), "MaxRequestMemory"));
+        }
+        Ok(())
     }
 }
 
@@ -171,6 +189,8 @@ fn storage(error: &io::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aci::budget::Budget;
+    use crate::aci::upload::Content;
 
     fn intake(change: impl FnOnce(&mut Limits)) -> Intake {
         let mut limits = Limits { max_input_string: 5, max_file_upload_size: 8, max_parts: 3, ..Limits::default() };
@@ -182,6 +202,23 @@ mod tests {
         intake.begin(name.into(), None)?;
         pieces.iter().try_for_each(|piece| intake.push(piece))?;
         intake.end()
+    }
+
+    #[test]
+    fn requests_at_hand_share_a_memory_and_beyond_it_uploads_go_to_disk_and_text_is_refused() {
+        let limits = Limits { request_memory: Budget::new(20), ..Limits::default() };
+        let limits = Arc::new(limits);
+        let [mut one, mut other, mut third] = [(); 3].map(|()| Intake::new(Arc::clone(&limits)));
+        assert_eq!(part(&mut one, "x", &[&[b'x'; 10]]), Ok(()));
+        assert_eq!(part(&mut other, "imagedata", &[&[0; 8], &[1; 4]]), Ok(()), "9 bytes are left for the upload");
+        let Value::Upload(upload) = &other.parts[0].value else { panic!("an upload") };
+        assert!(matches!(upload.content(), Content::Spooled(_)), "{upload:?}");
+        let fault = part(&mut third, "y", &[&[b'y'; 10]]).unwrap_err();
+        assert!(fault.description.ends_with("more than the limit of 20 (setting MaxRequestMemory)"), "{fault}");
+        let request = one.request().unwrap();
+        assert!(part(&mut Intake::new(Arc::clone(&limits)), "y", &[&[b'y'; 10]]).is_err(), "held by the request");
+        drop((request, other, third));
+        assert_eq!(part(&mut Intake::new(limits), "y", &[&[b'y'; 19]]), Ok(()));
     }
 
     #[test]

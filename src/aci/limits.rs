@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::budget::Budget;
+
 /// The limits of a request's content; exceeding one is error 20. Those of a connection are in `http`.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -21,6 +23,9 @@ pub struct Limits {
     /// Images and embeddings of one request that stay in memory have at most so many bytes together; what comes
     /// after them goes into the spool file. Default 8 MiB.
     pub max_upload_memory: usize,
+    /// `MaxRequestMemory`: bytes of names, values and uploads that all requests at hand together hold in memory. Beyond
+    /// it uploads go into spool files, and a request with more text is refused. Default 256 MiB.
+    pub request_memory: Budget,
     /// Where spool files are made. For import files to be moved into the data directory without copying it must be
     /// on the same file system. Default: the directory for temporary files.
     pub spool_directory: PathBuf,
@@ -36,6 +41,7 @@ impl Default for Limits {
             max_request_text: 16 << 20,
             spool_from: 256 << 10,
             max_upload_memory: 8 << 20,
+            request_memory: Budget::new(256 << 20),
             spool_directory: std::env::temp_dir(),
         }
     }

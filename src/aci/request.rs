@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::ResponseFormat;
 use super::fault::Fault;
+use super::intake::Held;
 use super::parameter::{COMMON, Need, Parameter, SYNCHRONOUS};
 use super::upload::Upload;
 
@@ -90,6 +91,9 @@ pub struct Request {
     pub format: ResponseFormat,
     /// Everything else.
     pub parameters: Parameters,
+    /// What it has of the memory of all requests.
+    #[expect(dead_code, reason = "held until the request is dropped, never read")]
+    held: Option<Held>,
 }
 
 impl Request {
@@ -110,7 +114,12 @@ impl Request {
         if let Some(value) = parameters.text("encryptresponse").filter(|value| value.eq_ignore_ascii_case("true")) {
             return Err(Fault::not_offered("encryptresponse", value, "is not offered: answers are not encrypted"));
         }
-        Ok(Self { action, format, parameters })
+        Ok(Self { action, format, parameters, held: None })
+    }
+
+    /// The same, with its hold on the memory of all requests.
+    pub(crate) fn holding(self, held: Held) -> Self {
+        Self { held: Some(held), ..self }
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::{NamedTempFile, TempPath};
 
+use super::budget::Share;
 use super::limits::Limits;
 
 /// One uploaded image, embedding or file.
@@ -125,6 +126,8 @@ pub(crate) struct Spool {
     limits: Arc<Limits>,
     /// Bytes of finished uploads in memory.
     in_memory: usize,
+    /// What all uploads have of the memory of all requests, also the one being received.
+    share: Share,
     shared: Option<Arc<Mutex<File>>>,
     end: u64,
 }
@@ -157,7 +160,8 @@ impl Receiving {
 
 impl Spool {
     pub(crate) fn new(limits: Arc<Limits>) -> Self {
-        Self { limits, in_memory: 0, shared: None, end: 0 }
+        let share = limits.request_memory.share();
+        Self { limits, in_memory: 0, share, shared: None, end: 0 }
     }
 
     /// Adds `bytes` to `receiving`.
@@ -165,10 +169,12 @@ impl Spool {
         match receiving {
             Receiving::Memory(have) => {
                 let total = have.len() + bytes.len();
-                if total <= self.limits.spool_from && self.in_memory + total <= self.limits.max_upload_memory {
+                let fits = total <= self.limits.spool_from && self.in_memory + total <= self.limits.max_upload_memory;
+                if fits && self.share.take(bytes.len()) {
                     have.extend_from_slice(bytes);
                     return Ok(());
                 }
+                self.share.give_back(have.len());
                 let have = std::mem::take(have);
                 *receiving = Receiving::Spooled { file: self.shared()?, at: self.end, len: 0 };
                 self.write(receiving, &have)?;
@@ -206,6 +212,11 @@ impl Spool {
             Receiving::File { file: None, .. } => Content::Memory(Vec::new()),
         };
         Upload { content_type, content }
+    }
+
+    /// What the finished uploads have of the memory of all requests.
+    pub(crate) fn into_share(self) -> Share {
+        self.share
     }
 
     fn own_file(&self) -> io::Result<NamedTempFile> {

@@ -10,8 +10,8 @@ use super::file::read_limited;
 use super::report::{Report, did_you_mean};
 use super::said::{Said, SaidModel, SaidRole};
 use super::{Config, Log, LogForm, TlsFiles};
-use crate::aci::Limits;
 use crate::aci::access::{Access, Clients, Reach, Role, Roles, Rule, Secret};
+use crate::aci::{Budget, Limits};
 use crate::confidence::{ConfidenceScale, ScaleError};
 use crate::engine::{COSINE, Model, Settings};
 use crate::face::MAX_DIMENSION;
@@ -99,6 +99,7 @@ fn http(said: &Said, engine: &Settings) -> http::Settings {
             max_request_size: said.count("limits.max_request_size"),
             max_parts: said.size("limits.max_parts"),
             max_request_text: said.size("limits.max_request_text"),
+            request_memory: Budget::new(said.size("limits.max_request_memory")),
             spool_directory: engine.spool_folder(),
             ..Limits::default()
         },

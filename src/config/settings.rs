@@ -233,6 +233,8 @@ const LIMITS: &[Setting] = &[
         "parts or parameters of one request"),
     row("limits", "max_request_text", bytes(1, PIB), Is("16777216"), &[],
         "bytes of all names and values of one request together, uploads excepted"),
+    row("limits", "max_request_memory", bytes(1, PIB), Is("268435456"), &[],
+        "bytes in memory of all requests at hand together; beyond it uploads go to disk and more text is refused"),
     row("limits", "max_image_pixels", count(1, 1 << 40), Is("100000000"), &[],
         "pixels of one picture; one with more is failed, not decoded"),
     row("limits", "max_num_parallel", count(1, 1_024), OfMachine(processors, "2"), &[],

@@ -165,7 +165,7 @@ async fn decode<B: Body<Data = Bytes> + Send + Unpin>(
     };
     let (action, format) = (intake.action().to_owned(), intake.format());
     let request = match received {
-        Ok(()) => Request::new(intake.finish()),
+        Ok(()) => intake.request(),
         Err(BodyError::Fault(fault)) => Err(fault),
         Err(error) => return Err(error),
     };
