@@ -120,10 +120,14 @@ pub(super) fn write_outcome(
     page: Option<Page>,
 ) -> io::Result<()> {
     let shown = page.unwrap_or(Page::ALL);
-    let mut reader = actions.engine.read_result(token, outcome).map_err(cut)?;
-    let names = reader.take_names();
-    let faces = std::iter::from_fn(|| reader.next_face().map_err(cut).transpose());
-    write_clusters(answer, &names, faces, shown)?;
+    if shown.max == 0 || shown.first > outcome.n_clusters {
+        write_clusters(answer, &[], std::iter::empty(), shown)?; // pollers ask so: the names of all images are not read
+    } else {
+        let mut reader = actions.engine.read_result(token, outcome).map_err(cut)?;
+        let names = reader.take_names();
+        let faces = std::iter::from_fn(|| reader.next_face().map_err(cut).transpose());
+        write_clusters(answer, &names, faces, shown)?;
+    }
     if let Some(page) = page {
         answer.open("resultclusters")?;
         answer.value("first", page.first)?;
