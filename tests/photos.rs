@@ -1,0 +1,151 @@
+//! Real photos: boxes and embeddings agree with those that another runtime found.
+//!
+//! A part of the photos by default; all with `FACECLIQUE_ALL_PHOTOS=1`, as `make photos` does.
+#![cfg(all(feature = "server", feature = "vision"))]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on panics, and says what it skips")]
+
+mod support;
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use faceclique::face::FailReason;
+use faceclique::kernel::dot;
+use faceclique::vision::{LookError, MAX_IMAGE_PIXELS, Pack, Pipeline, READY_PACKS, Region, Seen};
+use support::data;
+
+/// Of how many photos one is looked at by default.
+const ONE_IN: usize = 8;
+
+fn pipeline(data: &Path, name: &str) -> Pipeline {
+    let (_, description) = READY_PACKS.into_iter().find(|(ready, _)| *ready == name).unwrap();
+    Pipeline::open(Pack::read(description, &data.join("models")).unwrap(), MAX_IMAGE_PIXELS).unwrap()
+}
+
+/// What another runtime found: for each photo its file, the box of its largest face, and the embedding.
+struct Expected {
+    files: Vec<String>,
+    boxes: Vec<Vec<f32>>,
+    n_faces: Vec<i64>,
+    embeddings: Vec<Vec<f32>>,
+}
+
+fn expected(data: &Path, embedder: &str) -> Expected {
+    let mut archive = zip::ZipArchive::new(File::open(data.join("expected/photos.npz")).unwrap()).unwrap();
+    let mut rows = |name: &str| {
+        let array = npyz::NpyFile::new(archive.by_name(name).unwrap()).unwrap();
+        let columns = usize::try_from(array.shape()[1]).unwrap();
+        array.into_vec::<f32>().unwrap().chunks(columns).map(<[f32]>::to_vec).collect()
+    };
+    let (boxes, embeddings) = (rows("box.npy"), rows(&format!("{embedder}.npy")));
+    let files = npyz::NpyFile::new(archive.by_name("files.npy").unwrap()).unwrap().into_vec().unwrap();
+    let n_faces = npyz::NpyFile::new(archive.by_name("nfaces.npy").unwrap()).unwrap().into_vec().unwrap();
+    Expected { files, boxes, n_faces, embeddings }
+}
+
+/// The largest face of each photo, with the time that took, by as many threads as there are processors.
+fn look(pipeline: &Pipeline, photos: &[Vec<u8>]) -> Vec<(Option<Seen>, Duration)> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let at = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(photo) = photos.get(at)
+        {
+            let start = Instant::now();
+            let faces = pipeline.look_at_all(photo).unwrap();
+            done.push((at, (faces.into_iter().next().and_then(Result::ok), start.elapsed())));
+        }
+        done
+    };
+    let n_threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut seen = thread::scope(|scope| {
+        let threads: Vec<_> = (0..n_threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    seen.sort_by_key(|(at, _)| *at);
+    seen.into_iter().map(|(_, seen)| seen).collect()
+}
+
+fn agrees(pack: &str, embedder: &str) {
+    let Some(data) = data() else { return };
+    let expected = expected(&data, embedder);
+    let one_in = if std::env::var_os("FACECLIQUE_ALL_PHOTOS").is_some() { 1 } else { ONE_IN };
+    let chosen: Vec<usize> = (0..expected.files.len()).step_by(one_in).collect();
+    let photos: Vec<Vec<u8>> =
+        chosen.iter().map(|&at| fs::read(data.join("photos").join(&expected.files[at])).unwrap()).collect();
+    let pipeline = pipeline(&data, pack);
+    let seen = look(&pipeline, &photos);
+
+    let (mut n_boxes, mut cosines, mut n_chosen) = (0, Vec::new(), 0);
+    let mut spent = Duration::ZERO;
+    for ((&at, (seen, took)), photo) in chosen.iter().zip(&seen).zip(&photos) {
+        let file = &expected.files[at];
+        spent += *took;
+        n_chosen += usize::from(pipeline.look(photo).is_ok());
+        let Some(seen) = seen else {
+            eprintln!("{file}: no face, expected {}", expected.n_faces[at]);
+            cosines.push(0.0);
+            continue;
+        };
+        let [x, y, width, height] = expected.boxes[at][..] else { panic!("a box has four numbers") };
+        let overlap = seen.facts.face.region.overlap(&Region { x, y, width, height });
+        let cosine = dot(seen.embedding.values(), &expected.embeddings[at]);
+        if overlap < 0.9 || cosine < 0.98 {
+            eprintln!("{file}: overlap {overlap:.3}, cosine {cosine:.4}, {} faces", seen.facts.n_faces);
+        }
+        n_boxes += usize::from(overlap >= 0.9);
+        cosines.push(cosine);
+    }
+    let n = chosen.len();
+    let n_close = cosines.iter().filter(|&&cosine| cosine >= 0.98).count();
+    let mean = cosines.iter().sum::<f64>() / n as f64;
+    let least = cosines.iter().copied().fold(1.0, f64::min);
+    eprintln!(
+        "| {pack} | photos | box IoU >= 0.9 | cosine >= 0.98 | mean cosine | least | one face chosen | ms a photo |"
+    );
+    eprintln!(
+        "| | {n} | {n_boxes} | {n_close} | {mean:.5} | {least:.4} | {n_chosen} | {:.1} |",
+        spent.as_secs_f64() * 1e3 / n as f64
+    );
+    assert!(n_boxes * 100 >= n * 99, "{n_boxes} of {n} boxes agree");
+    assert!(n_close * 100 >= n * 97, "{n_close} of {n} embeddings agree");
+    assert!(mean >= 0.99, "the mean cosine is {mean}");
+}
+
+#[test]
+fn face_reidentification_retail_0095_agrees_with_another_runtime() {
+    agrees("face-reid-retail-0095", "reid0095");
+}
+
+#[test]
+fn mobilefacenet_agrees_with_another_runtime() {
+    agrees("mobilefacenet-y1", "mobilefacenet_y1");
+}
+
+#[test]
+fn a_photo_of_several_people_is_not_one_person() {
+    let Some(data) = data() else { return };
+    let pipeline = pipeline(&data, "face-reid-retail-0095");
+    for file in ["bbt1.jpg", "bbt2.jpg"] {
+        let photo = fs::read(data.join("photos_group").join(file)).unwrap();
+        let Err(LookError::Unusable(unusable)) = pipeline.look(&photo) else { panic!("{file} has several faces") };
+        eprintln!("{file}: {unusable}");
+        assert_eq!(unusable.reason, FailReason::SeveralFaces);
+        let all = pipeline.look_at_all(&photo).unwrap();
+        assert!(all.len() > 1 && all.iter().all(Result::is_ok), "each of them can be trained alone");
+    }
+}
+
+#[test]
+fn the_same_photo_gives_the_same_bits_on_every_thread() {
+    let Some(data) = data() else { return };
+    let pipeline = pipeline(&data, "face-reid-retail-0095");
+    let photo = fs::read(data.join("photos").join(&expected(&data, "reid0095").files[0])).unwrap();
+    let first = pipeline.look(&photo).unwrap();
+    for (seen, _) in look(&pipeline, &vec![photo; 9]) {
+        assert_eq!(seen.as_ref(), Some(&first));
+    }
+}
