@@ -5,7 +5,7 @@
 //! no singular values: with points as complex numbers it is `q = a p + b`, and `a` is one division.
 
 use super::detect::{Landmarks, Point};
-use super::picture::{Beyond, Picture, to_byte};
+use super::picture::{Picture, to_byte};
 use super::unusable::Unusable;
 use crate::face::FailReason;
 
@@ -75,7 +75,7 @@ pub(super) fn crop(
     for row in 0..side {
         for column in 0..side {
             let (x, y) = back.apply(column as f64, row as f64);
-            rgb.extend(picture.sample(x as f32, y as f32, Beyond::Black).map(to_byte));
+            rgb.extend(picture.sample(x as f32, y as f32).map(to_byte));
         }
     }
     Ok(Picture::new(side, side, rgb))

@@ -23,7 +23,7 @@ impl Default for Choice {
 
 impl Choice {
     /// The only face, or the one that is clearly larger than the rest. `faces` begins with the largest.
-    pub(super) fn one<'a>(&self, faces: &'a [Face]) -> Result<&'a Face, Unusable> {
+    pub(super) fn one(self, faces: &[Face]) -> Result<&Face, Unusable> {
         let [largest, others @ ..] = faces else {
             return Err(Unusable::new(FailReason::NoFace, "no face was found in the picture"));
         };

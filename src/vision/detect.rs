@@ -115,7 +115,9 @@ impl Detector {
             found.extend(grid.faces(self.settings.min_score));
         }
         let mut faces = distinct(found, self.settings.max_overlap);
-        faces.iter_mut().for_each(|face| enlarge(face, zoom_x, zoom_y));
+        for face in &mut faces {
+            enlarge(face, zoom_x, zoom_y);
+        }
         faces.sort_by(|a, b| b.region.area().total_cmp(&a.region.area())); // stable: then the better score
         Ok(faces)
     }
@@ -213,6 +215,7 @@ fn enlarge(face: &mut Face, x: f32, y: f32) {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact by their arithmetic")]
 mod tests {
     use super::*;
 

@@ -140,6 +140,7 @@ impl Quality {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact by their arithmetic")]
 mod tests {
     use super::super::detect::{Point, Region};
     use super::*;

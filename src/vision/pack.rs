@@ -239,6 +239,12 @@ fn check(name: &str, detector: &DetectorPart, embedder: &EmbedderPart) -> Result
     Ok(())
 }
 
+/// The lower case digits of a checksum.
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).expect("a nibble is below 16");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// A model's file, which has this checksum.
 fn model(folder: &Path, key: &'static str, file: &str, sha256: &str) -> Result<Vec<u8>, PackError> {
     // a pack comes from somewhere else: its files are in its folder
@@ -248,7 +254,7 @@ fn model(folder: &Path, key: &'static str, file: &str, sha256: &str) -> Result<V
     }
     let path = folder.join(file);
     let bytes = fs::read(&path).map_err(|source| PackError::Read { path, source })?;
-    let found = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let found = hexadecimal(&Sha256::digest(&bytes));
     if sha256 == UNKNOWN {
         return Err(PackError::Unpinned { file: file.to_owned(), found });
     }

@@ -1,11 +1,19 @@
 //! Pixels in memory, upright, three bytes each, and how they are sampled.
 
+use std::fmt;
+
 /// A picture of 8-bit red, green and blue, row by row from the top left; at least one pixel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
     width: usize,
     height: usize,
     rgb: Vec<u8>,
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Picture({} x {})", self.width, self.height)
+    }
 }
 
 impl Picture {
@@ -43,19 +51,15 @@ impl Picture {
         [0, 1, 2].map(|channel| f32::from(self.rgb[at + channel]))
     }
 
-    /// The colour at a point between pixels, bilinear; pixel (0, 0) has its centre at the origin. Beyond the edge the
-    /// picture goes on as `beyond` says.
-    pub(super) fn sample(&self, x: f32, y: f32, beyond: Beyond) -> [f32; 3] {
+    /// The colour at a point between pixels, bilinear; pixel (0, 0) has its centre at the origin, and beyond the
+    /// edge all is black.
+    pub(super) fn sample(&self, x: f32, y: f32) -> [f32; 3] {
         let (left, top) = (x.floor(), y.floor());
         let (right_share, lower_share) = (x - left, y - top);
         let (left, top) = (left as i64, top as i64); // saturates; nothing is near such a point
-        let corner = |column: i64, row: i64| -> [f32; 3] {
-            let (last_column, last_row) = (self.width as i64 - 1, self.height as i64 - 1);
-            let (inner_column, inner_row) = (column.clamp(0, last_column), row.clamp(0, last_row));
-            match beyond {
-                Beyond::Black if (inner_column, inner_row) != (column, row) => [0.0; 3],
-                _ => self.pixel(inner_column as usize, inner_row as usize),
-            }
+        let corner = |column: i64, row: i64| match (usize::try_from(column), usize::try_from(row)) {
+            (Ok(column), Ok(row)) if column < self.width && row < self.height => self.pixel(column, row),
+            _ => [0.0; 3],
         };
         let (right, bottom) = (left.saturating_add(1), top.saturating_add(1));
         let (a, b, c, d) = (corner(left, top), corner(right, top), corner(left, bottom), corner(right, bottom));
@@ -66,9 +70,8 @@ impl Picture {
         })
     }
 
-    /// The picture scaled down until its long side has at most `longest` pixels, and never up.
-    ///
-    /// Bilinear; from a half on the mean of several samples a pixel, so that fine patterns do not turn into coarse ones.
+    /// The picture scaled down until its long side has at most `longest` pixels, and never up. A pixel is the mean of the
+    /// area that it covers, so that fine patterns do not turn into coarse ones.
     pub(super) fn shrunk(&self, longest: usize) -> Self {
         let long_side = self.width.max(self.height);
         if long_side <= longest {
@@ -76,41 +79,47 @@ impl Picture {
         }
         let scaled = |side: usize| ((side as f64 * longest as f64 / long_side as f64).round() as usize).max(1);
         let (width, height) = (scaled(self.width), scaled(self.height));
-        let (step_x, step_y) = (self.width as f32 / width as f32, self.height as f32 / height as f32);
-        let n_samples = (long_side / longest).max(1);
+        let columns: Vec<Cover> = (0..width).map(|column| Cover::of(column, width, self.width)).collect();
         let mut rgb = Vec::with_capacity(3 * width * height);
+        let mut line = vec![0.0; 3 * self.width];
         for row in 0..height {
-            for column in 0..width {
-                let sum = self.mean(column as f32 * step_x, row as f32 * step_y, (step_x, step_y), n_samples);
+            line.fill(0.0);
+            Cover::of(row, height, self.height).each(|row, share| {
+                let pixels = &self.rgb[3 * row * self.width..3 * (row + 1) * self.width];
+                line.iter_mut().zip(pixels).for_each(|(sum, &channel)| *sum += share * f32::from(channel));
+            });
+            for cover in &columns {
+                let mut sum = [0.0; 3];
+                cover.each(|column, share| {
+                    (0..3).for_each(|channel| sum[channel] += share * line[3 * column + channel]);
+                });
                 rgb.extend(sum.map(to_byte));
             }
         }
         Self::new(width, height, rgb)
     }
-
-    /// The mean colour of a rectangle with its upper left corner at (x, y), of `n` x `n` samples spread evenly.
-    fn mean(&self, x: f32, y: f32, (width, height): (f32, f32), n: usize) -> [f32; 3] {
-        let mut sum = [0.0; 3];
-        for part_y in 0..n {
-            for part_x in 0..n {
-                let inside = |part: usize| (part as f32 + 0.5) / n as f32;
-                // corners of pixels to their centres: half a pixel less
-                let (x, y) = (x + inside(part_x) * width - 0.5, y + inside(part_y) * height - 0.5);
-                let colour = self.sample(x, y, Beyond::Edge);
-                (0..3).for_each(|channel| sum[channel] += colour[channel]);
-            }
-        }
-        sum.map(|channel| channel / (n * n) as f32)
-    }
 }
 
-/// What is beyond the edge of a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beyond {
-    /// Its outermost pixels.
-    Edge,
-    /// Nothing.
-    Black,
+/// The stretch of a picture that one row or column of a smaller one covers, in pixels from the edge.
+struct Cover {
+    from: f64,
+    to: f64,
+}
+
+impl Cover {
+    /// The stretch of place `at` of `n` among `n_old`.
+    fn of(at: usize, n: usize, n_old: usize) -> Self {
+        let edge = |at: usize| at as f64 * n_old as f64 / n as f64;
+        Self { from: edge(at), to: edge(at + 1).min(n_old as f64) }
+    }
+
+    /// Every old place that it covers, with its share of the whole.
+    fn each(&self, mut with: impl FnMut(usize, f32)) {
+        for place in self.from as usize..self.to.ceil() as usize {
+            let covered = self.to.min((place + 1) as f64) - self.from.max(place as f64);
+            with(place, (covered / (self.to - self.from)) as f32);
+        }
+    }
 }
 
 /// A channel as a byte, rounded.
@@ -119,6 +128,7 @@ pub(super) fn to_byte(channel: f32) -> u8 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact by their arithmetic")]
 mod tests {
     use super::*;
 
@@ -131,12 +141,11 @@ mod tests {
     #[test]
     fn between_pixels_lies_their_mix() {
         let picture = ramp(4, 3);
-        assert_eq!(picture.sample(1.25, 0.5, Beyond::Edge), [1.25, 0.5, 7.0]);
-        assert_eq!(picture.sample(-5.0, 9.0, Beyond::Edge), [0.0, 2.0, 7.0]);
-        assert_eq!(picture.sample(-5.0, 9.0, Beyond::Black), [0.0; 3]);
-        assert_eq!(picture.sample(3.5, 0.0, Beyond::Black), [1.5, 0.0, 3.5], "half of the last pixel");
+        assert_eq!(picture.sample(1.25, 0.5), [1.25, 0.5, 7.0]);
+        assert_eq!(picture.sample(-5.0, 9.0), [0.0; 3]);
+        assert_eq!(picture.sample(3.5, 0.0), [1.5, 0.0, 3.5], "half of the last pixel");
         for far in [f32::MAX, f32::MIN, f32::INFINITY, f32::NAN] {
-            let _ = picture.sample(far, far, Beyond::Edge); // answers something
+            let _ = picture.sample(far, far); // answers something
         }
     }
 

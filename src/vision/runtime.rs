@@ -22,7 +22,7 @@ use thiserror::Error;
 
 /// A model that did not run.
 #[derive(Debug, Error)]
-#[error("the model does not run: {0}")]
+#[error("{0}")]
 pub struct RuntimeError(String);
 
 impl RuntimeError {

@@ -28,6 +28,6 @@ pub enum LookError {
     #[error(transparent)]
     Unusable(#[from] Unusable),
     /// The runtime is at fault, with a model that worked when it was opened: the job is in error.
-    #[error(transparent)]
+    #[error("a model does not run: {0}")]
     Runtime(#[from] RuntimeError),
 }
