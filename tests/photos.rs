@@ -4,6 +4,8 @@
 #![cfg(all(feature = "server", feature = "vision"))]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on panics, and says what it skips")]
 
+#[path = "support/drawn.rs"]
+mod drawn;
 mod support;
 
 use std::fs::{self, File};
@@ -12,9 +14,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use drawn::{encoded, with_orientation};
 use faceclique::face::FailReason;
 use faceclique::kernel::dot;
 use faceclique::vision::{LookError, MAX_IMAGE_PIXELS, Pack, Pipeline, READY_PACKS, Region, Seen};
+use image::ImageFormat;
 use support::data;
 
 /// Of how many photos one is looked at by default.
@@ -137,6 +141,26 @@ fn a_photo_of_several_people_is_not_one_person() {
         let all = pipeline.look_at_all(&photo).unwrap();
         assert!(all.len() > 1 && all.iter().all(Result::is_ok), "each of them can be trained alone");
     }
+}
+
+#[test]
+fn a_photo_turned_grey_or_deep_shows_the_same_person() {
+    let Some(data) = data() else { return };
+    let pipeline = pipeline(&data, "face-reid-retail-0095");
+    let photo = fs::read(data.join("photos").join(&expected(&data, "reid0095").files[0])).unwrap();
+    let image = image::load_from_memory(&photo).unwrap();
+    let seen = pipeline.look(&encoded(image.clone(), ImageFormat::Png)).unwrap();
+    let cosine = |other: &[u8]| dot(seen.embedding.values(), pipeline.look(other).unwrap().embedding.values());
+
+    // shot with the camera on its side: stored turned to the left, 6 says to turn it to the right
+    let turned = with_orientation(&encoded(image.rotate270(), ImageFormat::Jpeg), 6);
+    assert!(cosine(&turned) > 0.98, "turned: {}", cosine(&turned));
+    let grey = encoded(image.to_luma8(), ImageFormat::Jpeg);
+    assert!(cosine(&grey) > 0.7, "grey: {}", cosine(&grey));
+    let deep = encoded(image.to_rgb16(), ImageFormat::Png);
+    assert_eq!(pipeline.look(&deep).unwrap(), seen, "of 16 bits a channel");
+    let half = pipeline.look(&photo[..photo.len() / 2]);
+    assert!(matches!(half, Err(LookError::Unusable(unusable)) if unusable.reason == FailReason::Unreadable));
 }
 
 #[test]

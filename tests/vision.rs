@@ -2,15 +2,19 @@
 #![cfg(feature = "vision")]
 #![allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test that cannot go on panics; equal bits are meant")]
 
+#[path = "support/cmyk.rs"]
+mod cmyk;
 #[path = "support/drawn.rs"]
 mod drawn;
 
 use std::thread;
 
+use cmyk::{cmyk_jpeg, cmyk_tiff};
 use drawn::{draw, encoded, portrait, tiny_pack, wall, with_orientation};
 use faceclique::face::FailReason;
 use faceclique::kernel::dot;
 use faceclique::vision::{LookError, MAX_IMAGE_PIXELS, Pack, Picture, Pipeline, Seen, Unusable};
+use image::imageops::{FilterType, resize};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageFormat};
 
@@ -95,6 +99,19 @@ fn a_grey_picture_is_read_although_its_face_has_no_colours() {
         assert_eq!(refusal(pipeline().look(&bytes)).reason, FailReason::NoFace, "{format:?}");
         let picture = Picture::decode(&bytes, MAX_IMAGE_PIXELS).unwrap();
         assert!(picture.rgb().chunks(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]));
+    }
+}
+
+#[test]
+fn a_picture_of_four_inks_is_seen_in_its_colours() {
+    let pipeline = pipeline();
+    let mut small = wall(50, 60);
+    draw(&mut small, 3, (25.0, 30.0), 10.0);
+    let large = resize(&small, 400, 480, FilterType::Nearest);
+    let original = pipeline.look(&png(large.clone())).unwrap();
+    for (kind, bytes) in [("JPEG", cmyk_jpeg(&small)), ("TIFF", cmyk_tiff(&large))] {
+        let seen = pipeline.look(&bytes).unwrap();
+        assert!(cosine(&original, &seen) > 0.999, "{kind}: {}", cosine(&original, &seen));
     }
 }
 

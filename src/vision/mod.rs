@@ -17,6 +17,20 @@
 //!
 //! **Why five points.** An embedder was trained on faces turned, scaled and shifted so that eyes, nose and mouth corners
 //! come to lie on a template; shown anything else it answers, and answers badly.
+//!
+//! ```
+//! use std::path::Path;
+//! use faceclique::face::FailReason;
+//! use faceclique::vision::{LookError, MAX_IMAGE_PIXELS, Pack, Pipeline};
+//!
+//! let pipeline = Pipeline::open(Pack::open(Path::new("fixtures/packs/tiny"))?, MAX_IMAGE_PIXELS)?;
+//! match pipeline.look(b"not a picture") {
+//!     Ok(seen) => println!("{} numbers", seen.embedding.dimension()),
+//!     Err(LookError::Unusable(unusable)) => assert_eq!(unusable.reason, FailReason::Unreadable),
+//!     Err(broken) => return Err(broken.into()),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod align;
 mod choose;
