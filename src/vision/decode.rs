@@ -23,8 +23,9 @@ impl Picture {
         if bytes.is_empty() {
             return Err(Unusable::new(FailReason::NoData, "the picture has 0 bytes"));
         }
+        let max_bytes = max_pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_BYTES);
         let mut limits = Limits::no_limits();
-        limits.max_alloc = Some(max_pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(WORKING_BYTES));
+        limits.max_alloc = Some(max_bytes);
         let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| unreadable(&e))?;
         if reader.format().is_none() {
             return Err(unreadable(&"it begins like no kind of picture that is understood"));
@@ -44,6 +45,11 @@ impl Picture {
         }
         if n_pixels == 0 {
             return Err(unreadable(&format!("it has {width} x {height} pixels")));
+        }
+        let n_bytes = decoder.total_bytes(); // four times as many for floating point as for 8 bits
+        if n_bytes > max_bytes {
+            let detail = format!("the picture's pixels take {n_bytes} bytes, at most {max_bytes} are decoded");
+            return Err(Unusable::new(FailReason::TooLarge, detail));
         }
         let orientation = decoder.orientation().map_err(|error| refused(&error))?;
         let mut image = DynamicImage::from_decoder(decoder).map_err(|error| refused(&error))?;
