@@ -6,7 +6,7 @@ VENV := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard bench-load soak fuzz fixtures clean
+	bench-hard bench-load photos soak fuzz fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: ## cluster the fixture offline, with a summary
 
 test: ## run all tests; those on real faces say so when ../shared is absent
 	$(CARGO) test --no-fail-fast
+
+photos: ## all photos of ../shared through the whole pipeline, beside another runtime's results (minutes)
+	FACECLIQUE_ALL_PHOTOS=1 $(CARGO) test --test photos -- --nocapture
 
 check: fmt core doc ## formatting, lints, the pure core alone, documentation
 	$(CARGO) clippy --all-targets -- -D warnings

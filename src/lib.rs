@@ -21,6 +21,7 @@
 //! | [`confidence`] | from cosine to confidence and back | nothing |
 //! | [`kernel`] | the arithmetic; the only place with `unsafe` | `face` |
 //! | [`cluster`](mod@cluster) | the answer: pairs, edges, clusters, matches. Pure | the three above |
+//! | `vision` | pictures to embeddings, by ONNX models | `face`, `confidence` |
 //! | `job` | the promise: states, transitions, queues, tokens. Pure | nothing |
 //! | `store` | one durable ordered map (sled) | names and tokens |
 //! | `exchange` | files of faces in and out | `face` |
@@ -29,8 +30,8 @@
 //! | `http` | sockets and limits | `aci` |
 //! | `config`, `cli` | settings and the command line | everything |
 //!
-//! The first four are the pure core and build with `--no-default-features`; the others need the feature `server`, which
-//! is on by default. `tests/architecture.rs` holds who may know whom.
+//! The first four are the pure core and build with `--no-default-features`; `vision` needs the feature of its name, the
+//! others the feature `server`; both are on by default. `tests/architecture.rs` holds who may know whom.
 //!
 //! # The words
 //!
@@ -124,6 +125,8 @@ pub mod job;
 pub mod kernel;
 #[cfg(feature = "server")]
 pub mod store;
+#[cfg(feature = "vision")]
+pub mod vision;
 
 pub use cluster::{Clustering, MatchScope, Parameters, Resources, Search, Unwatched, Watch, cluster};
 pub use confidence::{Confidence, ConfidenceScale, Threshold};

@@ -7,12 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every room of `src` with the rooms it may import.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     // the pure core, which builds alone
     ("face", &[]),
     ("confidence", &[]),
     ("kernel", &["face"]),
     ("cluster", &["face", "confidence", "kernel"]),
+    // pictures to embeddings, which an appliance may use alone
+    ("vision", &["face", "confidence"]),
     // pure too: the life of jobs, without a clock or a store
     ("job", &[]),
     // bytes that last
@@ -30,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 30] = [
+const CRATES: [(&str, &[&str]); 33] = [
     ("bincode", &["store"]),
     ("base64", &["aci", "exchange"]),
     ("blake3", &["engine"]),
@@ -43,6 +45,7 @@ const CRATES: [(&str, &[&str]); 30] = [
     ("http_body_util", &["http"]),
     ("hyper", &["http"]),
     ("hyper_util", &["http"]),
+    ("image", &["vision"]),
     ("indicatif", &["cli"]),
     ("jiff", &["aci", "cli"]),
     ("matrixmultiply", &["kernel"]),
@@ -51,12 +54,14 @@ const CRATES: [(&str, &[&str]); 30] = [
     ("quick_xml", &["aci"]),
     ("rustix", &["engine"]),
     ("rlimit", &["http"]),
+    ("rten", &["vision"]),
+    ("sha2", &["vision"]),
     ("sled", &["store"]),
     ("strsim", &["config"]),
     ("subtle", &["aci"]),
     ("tokio", &["engine", "http", "cli"]),
     ("tokio_rustls", &["http"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "vision"]),
     ("ureq", &["cli"]),
     ("uuid", &["job"]),
     ("webpki", &["http"]),
