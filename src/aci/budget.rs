@@ -1,4 +1,7 @@
 //! Memory that all requests at hand share, so that many of them together are bounded too.
+//!
+//! **Why not for the small ones.** What a request needs to be understood at all is outside of it (`intake`): polls and
+//! Stop are answered however much others have sent. Uploads, which can go to disk instead, leave half of it to text.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,9 +40,17 @@ pub(crate) struct Share {
 impl Share {
     /// Takes so many bytes more; false if there are not so many left.
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
-        let taken = (self.budget.left)
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes))
-            .is_ok();
+        self.take_leaving(bytes, 0)
+    }
+
+    /// The same, if half of the budget is left then.
+    pub(crate) fn take_from_half(&mut self, bytes: usize) -> bool {
+        self.take_leaving(bytes, self.budget.size / 2)
+    }
+
+    fn take_leaving(&mut self, bytes: usize, rest: usize) -> bool {
+        let less = |left: usize| left.checked_sub(bytes).filter(|&left| left >= rest);
+        let taken = self.budget.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok();
         if taken {
             self.taken += bytes;
         }
@@ -72,6 +83,7 @@ mod tests {
         one.give_back(2);
         assert!(other.take(2) && !other.take(1));
         drop(other);
-        assert!(one.take(6) && !one.take(1));
+        assert!(one.take_from_half(1) && !one.take_from_half(1));
+        assert!(one.take(5) && !one.take(1));
     }
 }

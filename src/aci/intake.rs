@@ -16,6 +16,12 @@ use super::request::{Kind, Part, Request, Value, canonical};
 use super::text;
 use super::upload::{Receiving, Spool};
 
+/// Text of a request that does not count against the memory of all requests, so that small ones are always answered.
+const FREE_TEXT: usize = 64 << 10;
+
+/// What a part takes besides its name and value, at most.
+const BYTES_PER_PART: usize = 128;
+
 /// The parts received so far, and the one being received.
 #[derive(Debug)]
 pub struct Intake {
@@ -24,8 +30,10 @@ pub struct Intake {
     parts: Vec<Part>,
     /// Parts begun.
     count: usize,
-    /// Bytes of all names and texts.
+    /// Bytes of all names, texts and types.
     text: usize,
+    /// The same with what comes with each part.
+    memory: usize,
     /// What they have of the memory of all requests.
     share: Share,
     current: Option<Current>,
@@ -52,7 +60,7 @@ impl Intake {
     pub fn new(limits: Arc<Limits>) -> Self {
         let spool = Spool::new(Arc::clone(&limits));
         let share = limits.request_memory.share();
-        Self { limits, spool, parts: Vec::new(), count: 0, text: 0, share, current: None }
+        Self { limits, spool, parts: Vec::new(), count: 0, text: 0, memory: 0, share, current: None }
     }
 
     /// The limits it works under.
@@ -68,7 +76,8 @@ impl Intake {
             let what = "the request has more parameters or parts than are taken";
             return Err(Fault::too_large(what, self.limits.max_parts, "MaxParts"));
         }
-        self.grow_text(name.len())?;
+        self.grow_text(name.len() + content_type.as_ref().map_or(0, String::len))?;
+        self.grow_memory(BYTES_PER_PART)?;
         let name = canonical(&text::checked(name, "the name of a parameter")?);
         let value = match Kind::of(&name) {
             Kind::Text => Incoming::Text { bytes: Vec::new(), characters: 0 },
@@ -172,7 +181,13 @@ impl Intake {
             let what = "the names and values of the request have too many bytes together";
             return Err(Fault::too_large(what, self.limits.max_request_text, "MaxRequestText"));
         }
-        if !self.share.take(bytes) {
+        self.grow_memory(bytes)
+    }
+
+    fn grow_memory(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.memory += bytes;
+        let counted = bytes.min(self.memory.saturating_sub(FREE_TEXT));
+        if !self.share.take(counted) {
             let what = "the requests at hand have too many bytes in memory together; try again later";
             return Err(Fault::too_large(what, self.limits.request_memory.size(), "MaxRequestMemory"));
         }
@@ -206,19 +221,30 @@ mod tests {
 
     #[test]
     fn requests_at_hand_share_a_memory_and_beyond_it_uploads_go_to_disk_and_text_is_refused() {
-        let limits = Limits { request_memory: Budget::new(20), ..Limits::default() };
-        let limits = Arc::new(limits);
+        let limits = Arc::new(Limits { request_memory: Budget::new(20_000), ..Limits::default() });
         let [mut one, mut other, mut third] = [(); 3].map(|()| Intake::new(Arc::clone(&limits)));
-        assert_eq!(part(&mut one, "x", &[&[b'x'; 10]]), Ok(()));
-        assert_eq!(part(&mut other, "imagedata", &[&[0; 8], &[1; 4]]), Ok(()), "9 bytes are left for the upload");
+        let text = vec![b'x'; 60_000];
+        assert_eq!(part(&mut one, "x", &[&text]).and_then(|()| part(&mut one, "y", &[&text[..17_000]])), Ok(()));
+        assert_eq!(part(&mut other, "imagedata", &[&[0; 8], &[1; 4]]), Ok(()), "less than half is left");
         let Value::Upload(upload) = &other.parts[0].value else { panic!("an upload") };
         assert!(matches!(upload.content(), Content::Spooled(_)), "{upload:?}");
-        let fault = part(&mut third, "y", &[&[b'y'; 10]]).unwrap_err();
-        assert!(fault.description.ends_with("more than the limit of 20 (setting MaxRequestMemory)"), "{fault}");
+        assert_eq!(part(&mut third, "x", &[&text]), Ok(()), "what every request may have");
+        let fault = part(&mut third, "y", &[&text[..17_000]]).unwrap_err();
+        assert!(fault.description.ends_with("more than the limit of 20000 (setting MaxRequestMemory)"), "{fault}");
         let request = one.request().unwrap();
-        assert!(part(&mut Intake::new(Arc::clone(&limits)), "y", &[&[b'y'; 10]]).is_err(), "held by the request");
+        let mut fourth = Intake::new(Arc::clone(&limits));
+        assert_eq!(part(&mut fourth, "x", &[&text]), Ok(()));
+        assert!(part(&mut fourth, "y", &[&text[..17_000]]).is_err(), "held by the request");
         drop((request, other, third));
-        assert_eq!(part(&mut Intake::new(limits), "y", &[&[b'y'; 19]]), Ok(()));
+        let mut fifth = Intake::new(limits);
+        assert_eq!(part(&mut fifth, "x", &[&text]).and_then(|()| part(&mut fifth, "y", &[&text[..17_000]])), Ok(()));
+    }
+
+    #[test]
+    fn the_types_of_parts_count_as_text() {
+        let mut intake = intake(|limits| limits.max_request_text = 1_000);
+        let fault = intake.begin(b"imagedata".to_vec(), Some("x".repeat(1_000))).unwrap_err();
+        assert!(fault.description.ends_with("(setting MaxRequestText)"), "{fault}");
     }
 
     #[test]

@@ -23,8 +23,9 @@ pub struct Limits {
     /// Images and embeddings of one request that stay in memory have at most so many bytes together; what comes
     /// after them goes into the spool file. Default 8 MiB.
     pub max_upload_memory: usize,
-    /// `MaxRequestMemory`: bytes of names, values and uploads that all requests at hand together hold in memory. Beyond
-    /// it uploads go into spool files, and a request with more text is refused. Default 256 MiB.
+    /// `MaxRequestMemory`: bytes that all requests at hand together hold in memory, the first 64 KiB of text of each
+    /// excepted. Uploads take at most half of it and go into spool files then; a request with more text is refused.
+    /// Default 256 MiB.
     pub request_memory: Budget,
     /// Where spool files are made. For import files to be moved into the data directory without copying it must be
     /// on the same file system. Default: the directory for temporary files.

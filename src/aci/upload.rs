@@ -170,7 +170,7 @@ impl Spool {
             Receiving::Memory(have) => {
                 let total = have.len() + bytes.len();
                 let fits = total <= self.limits.spool_from && self.in_memory + total <= self.limits.max_upload_memory;
-                if fits && self.share.take(bytes.len()) {
+                if fits && self.share.take_from_half(bytes.len()) {
                     have.extend_from_slice(bytes);
                     return Ok(());
                 }

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::Engine;
 use super::error::EngineError;
-use super::jobs::{Jobs, put, put_into};
+use super::jobs::{Jobs, Removed, put, put_into};
 use super::orders::Order;
 use super::records::{JobRecord, JobResult, Task};
 use crate::job::{Event, Queue, State, Token, expired};
@@ -94,12 +94,15 @@ impl Engine {
     /// Removes the ended jobs of a queue that are kept no longer (contract R79); if that fails it is tried again later.
     /// A result that is being shown stays until the next time, or the next start, so that no answer breaks off.
     pub(super) fn forget_expired(&self, queue: Queue) {
-        let forgotten = self.try_to_forget(queue).and_then(|tokens| {
-            // outside the lock: a result may be large, and nobody can ask for it any more
-            tokens.into_iter().try_for_each(|token| self.clear_result(token))
-        });
-        if let Err(error) = forgotten {
-            warn!(error = &error as &dyn std::error::Error, "ended jobs could not be removed");
+        let warned = |error: &EngineError| {
+            warn!(error = error as &dyn std::error::Error, "ended jobs could not be removed");
+        };
+        let unseen = self.try_to_forget(queue).inspect_err(warned).unwrap_or_default();
+        // outside the lock: a result may be large, and nobody can ask for it any more
+        let kept = unseen.into_iter().filter(|(token, _)| self.clear_result(*token).inspect_err(warned).is_err());
+        let kept: Vec<_> = kept.collect();
+        if !kept.is_empty() {
+            self.lock_jobs().still_there(kept);
         }
     }
 
@@ -112,7 +115,7 @@ impl Engine {
 
     /// Forgets jobs, and says whose results can be removed. Jobs that a thread has still, or whose end is awaited, are
     /// not forgotten yet.
-    fn try_to_forget(&self, queue: Queue) -> Result<Vec<Token>, EngineError> {
+    fn try_to_forget(&self, queue: Queue) -> Result<Vec<Removed>, EngineError> {
         let mut jobs = self.lock_jobs();
         let ended = jobs.of(queue).filter_map(|(token, entry)| Some((token, entry.record.life.ended?)));
         let mut tokens = expired(ended, self.clock.now(), self.settings.retention);

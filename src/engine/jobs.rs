@@ -56,7 +56,7 @@ pub(super) struct Jobs {
     /// For each job whose end is awaited, by how many; such a job is not forgotten.
     pub(super) attended: BTreeMap<Token, usize>,
     /// Forgotten jobs whose results are there still, because somebody may be reading them.
-    forgotten: Vec<(Token, Arc<JobRecord>)>,
+    forgotten: Vec<Removed>,
     /// How many jobs of each queue have not ended.
     n_open: BTreeMap<Queue, usize>,
     /// What ended since the start.
@@ -66,6 +66,9 @@ pub(super) struct Jobs {
     /// Nothing is accepted or started any more.
     pub(super) stopping: bool,
 }
+
+/// A job that is forgotten, whose result is not removed yet.
+pub(super) type Removed = (Token, Arc<JobRecord>);
 
 impl Jobs {
     /// All jobs, in the order of their tokens.
@@ -126,7 +129,6 @@ impl Jobs {
         *n_open = *n_open + usize::from(is_open) - usize::from(was_open);
     }
 
-    /// Forgets a job that has ended.
     /// Removes a job; its result stays until [`Self::unseen`] gives it.
     pub(super) fn remove(&mut self, token: Token) {
         if let Some(entry) = self.table.remove(&token) {
@@ -135,9 +137,14 @@ impl Jobs {
     }
 
     /// The removed jobs that no [`JobView`] shows any more, once each; nobody can get another view of them.
-    pub(super) fn unseen(&mut self) -> Vec<Token> {
-        let is_unseen = |(_, record): &mut (Token, Arc<JobRecord>)| Arc::strong_count(record) == 1;
-        self.forgotten.extract_if(.., is_unseen).map(|(token, _)| token).collect()
+    pub(super) fn unseen(&mut self) -> Vec<Removed> {
+        let is_unseen = |(_, record): &mut Removed| Arc::strong_count(record) == 1;
+        self.forgotten.extract_if(.., is_unseen).collect()
+    }
+
+    /// Their results could not be removed: they are given again the next time.
+    pub(super) fn still_there(&mut self, removed: Vec<Removed>) {
+        self.forgotten.extend(removed);
     }
 }
 

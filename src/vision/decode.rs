@@ -52,7 +52,8 @@ impl Picture {
             return Err(Unusable::new(FailReason::TooLarge, detail));
         }
         let orientation = decoder.orientation().map_err(|error| refused(&error))?;
-        let mut image = DynamicImage::from_decoder(decoder).map_err(|error| refused(&error))?;
+        let image = DynamicImage::from_decoder(decoder).map_err(|error| refused(&error))?;
+        let mut image = DynamicImage::ImageRgb8(image.into_rgb8()); // first, for turning it takes its size again
         image.apply_orientation(orientation);
         let image = image.into_rgb8();
         Ok(Self::new(image.width() as usize, image.height() as usize, image.into_raw()))

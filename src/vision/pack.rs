@@ -201,6 +201,7 @@ impl Pack {
     pub fn read(description: &str, folder: &Path) -> Result<Self, PackError> {
         let Description { name, detector, embedder, choice, quality } = toml::from_str(description)?;
         check(&name, &detector, &embedder)?;
+        check_faces(choice, &quality)?;
         let scale = ConfidenceScale::new(embedder.confidence.clone())?;
         let detector_model = model(folder, "detector.file", &detector.file, &detector.sha256)?;
         let embedder_model = model(folder, "embedder.file", &embedder.file, &embedder.sha256)?;
@@ -235,6 +236,43 @@ fn check(name: &str, detector: &DetectorPart, embedder: &EmbedderPart) -> Result
     if !is_usable {
         let value = format!("{} (mean = {})", embedder.scale, embedder.mean);
         return refuse("embedder.scale", value, "finite numbers, the scale not 0");
+    }
+    check_template(embedder)
+}
+
+/// Refuses landmarks outside the square, and those to which no face can be aligned because they are all in one place.
+fn check_template(embedder: &EmbedderPart) -> Result<(), PackError> {
+    let refuse = |value: String, expected: String| Err(PackError::Value { key: "embedder.template", value, expected });
+    let square = 0.0..=embedder.size as f32;
+    for Point { x, y } in embedder.template {
+        if !(square.contains(&x) && square.contains(&y)) {
+            return refuse(format!("[{x}, {y}]"), format!("points inside the square of {} pixels", embedder.size));
+        }
+    }
+    let [first, rest @ ..] = embedder.template;
+    if rest.iter().all(|point| (point.x - first.x).hypot(point.y - first.y) < 1.0) {
+        return refuse(format!("five times [{}, {}]", first.x, first.y), "landmarks apart from each other".to_owned());
+    }
+    Ok(())
+}
+
+/// Refuses a choice or a quality that no face, or every face, would meet by mistake.
+fn check_faces(choice: Choice, quality: &Quality) -> Result<(), PackError> {
+    let refuse = |key, value: f32, expected: &str| {
+        Err(PackError::Value { key, value: value.to_string(), expected: expected.to_owned() })
+    };
+    if !(0.0..=1.0).contains(&choice.max_second_area) {
+        return refuse("choice.max_second_area", choice.max_second_area, "0 to 1");
+    }
+    for (key, value) in [
+        ("quality.min_face_width", quality.min_face_width),
+        ("quality.min_sharpness", quality.min_sharpness),
+        ("quality.min_frontalness", quality.min_frontalness),
+        ("quality.min_norm", quality.min_norm),
+    ] {
+        if !value.is_finite() || value < 0.0 {
+            return refuse(key, value, "0 or more");
+        }
     }
     Ok(())
 }

@@ -81,20 +81,19 @@ impl Picture {
         let (width, height) = (scaled(self.width), scaled(self.height));
         let columns: Vec<Cover> = (0..width).map(|column| Cover::of(column, width, self.width)).collect();
         let mut rgb = Vec::with_capacity(3 * width * height);
-        let mut line = vec![0.0; 3 * self.width];
+        let mut line = vec![[0.0; 3]; width]; // of the small picture: the large one may be 100,000,000 pixels wide
         for row in 0..height {
-            line.fill(0.0);
-            Cover::of(row, height, self.height).each(|row, share| {
+            line.fill([0.0; 3]);
+            Cover::of(row, height, self.height).each(|row, row_share| {
                 let pixels = &self.rgb[3 * row * self.width..3 * (row + 1) * self.width];
-                line.iter_mut().zip(pixels).for_each(|(sum, &channel)| *sum += share * f32::from(channel));
+                for (sum, cover) in line.iter_mut().zip(&columns) {
+                    cover.each(|column, share| {
+                        let share = row_share * share;
+                        (0..3).for_each(|channel| sum[channel] += share * f32::from(pixels[3 * column + channel]));
+                    });
+                }
             });
-            for cover in &columns {
-                let mut sum = [0.0; 3];
-                cover.each(|column, share| {
-                    (0..3).for_each(|channel| sum[channel] += share * line[3 * column + channel]);
-                });
-                rgb.extend(sum.map(to_byte));
-            }
+            rgb.extend(line.iter().flat_map(|sum| sum.map(to_byte)));
         }
         Self::new(width, height, rgb)
     }
