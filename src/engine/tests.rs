@@ -5,6 +5,8 @@ mod pairs;
 mod paths;
 mod pictures;
 mod steering;
+mod training;
+mod training_crashes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;

@@ -416,6 +416,7 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::MetadataKeyExists => Code::MetadataKeyExists,
         ErrorKind::NoPicture => Code::NoPicture,
         ErrorKind::TooLarge => Code::TooLarge,
+        ErrorKind::NothingTrained => Code::NothingTrained,
     }
 }
 
