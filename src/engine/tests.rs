@@ -7,6 +7,7 @@ mod pictures;
 mod steering;
 mod training;
 mod training_crashes;
+mod training_meanwhile;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;

@@ -1,13 +1,10 @@
-//! Training with a trainer whose answer can be read in the picture: what is trained, what is not, and what happens when
-//! the database changes or the job is steered while a picture is looked at.
+//! Training with a trainer whose answer can be read in the picture: what is trained, what is not, and why.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::thread;
 
 use super::*;
 use crate::confidence::ConfidenceScale;
-use crate::engine::jobs::Started;
 use crate::face::{FailReason, ImageStatus};
 
 type Hook = Arc<dyn Fn(&str) + Send + Sync>;
@@ -34,11 +31,11 @@ impl Fake {
     }
 
     /// What is done when the picture is looked at for the first time.
-    fn at(&self, picture: &'static str, act: impl Fn() + Send + Sync + 'static) {
-        let first = std::sync::Once::new();
+    pub(super) fn at(&self, picture: &'static str, act: impl Fn() + Send + Sync + 'static) {
+        let was_there = AtomicBool::new(false);
         let hook = move |looked_at: &str| {
-            if looked_at == picture {
-                first.call_once(&act);
+            if looked_at == picture && !was_there.swap(true, Ordering::Relaxed) {
+                act();
             }
         };
         *self.hook.lock().unwrap() = Some(Arc::new(hook));
@@ -103,7 +100,7 @@ pub(super) fn build_all(engine: &Engine, database: Option<&str>, parallel: u64) 
     engine.submit(Ticket::default(), Task::BuildAll(task)).unwrap()
 }
 
-fn build(engine: &Engine, database: &str, face: &str) -> Token {
+pub(super) fn build(engine: &Engine, database: &str, face: &str) -> Token {
     let task = BuildTask { database: database.to_owned(), identifier: face.to_owned(), parallel: 1 };
     engine.submit(Ticket::default(), Task::Build(task)).unwrap()
 }
@@ -306,162 +303,6 @@ fn r149_all_faces_of_all_databases_are_trained_but_those_of_another_model() {
     assert_eq!((count("a", 0, ImageStatus::Untrained), count("b", 1, ImageStatus::Trained)), (4, 1));
 }
 
-/// An engine whose trainer does something when it looks at the picture.
-fn acting(picture: &'static str, act: impl Fn(&Engine) + Send + Sync + 'static) -> (TempDir, Arc<Fake>, Arc<Engine>) {
-    let (folder, trainer) = (tempfile::tempdir().unwrap(), Fake::new());
-    let engine = open(&Mortal::with(Map::new(), u64::MAX), trained_by(&trainer, &folder));
-    untrained(&engine);
-    let own = Arc::downgrade(&engine);
-    trainer.at(picture, move || act(&own.upgrade().unwrap()));
-    (folder, trainer, engine)
-}
-
-#[test]
-fn r126_a_database_removed_while_it_is_trained_ends_its_jobs_in_error_40_and_not_those_on_all() {
-    let remove = |engine: &Engine| engine.remove_database(&name("a")).unwrap();
-    for (picture, submit) in [
-        ("face:0.6,0.8", (|engine: &Engine| build(engine, "a", "ann")) as fn(&Engine) -> Token),
-        ("face:0.6,0.8", |engine| build_all(engine, Some("a"), 1)),
-        ("new", |engine| train(engine, request("a", "new"), &[("1", "face:1,0"), ("2", "new")]).unwrap()),
-    ] {
-        let (folder, _, engine) = acting(picture, remove);
-        let token = submit(&engine);
-        work_all(&engine);
-        assert_eq!(told(&engine, token), "Error ('database=a' does not exist)");
-        assert!(whole(&engine, &folder).starts_with("b\n"), "and its pictures are gone");
-    }
-    let (_folder, _, engine) = acting("face:0.6,0.8", remove);
-    let token = build_all(&engine, None, 1);
-    work_all(&engine);
-    assert_eq!(told(&engine, token), "Finished\na/ann 0/0 1=trained 2=failed\nb/bob 1/1 1=trained");
-}
-
-#[test]
-fn a_face_made_while_its_name_is_trained_ends_the_training() {
-    let (folder, _, engine) = acting("new", |engine| {
-        engine.new_face(&name("a"), Some(&identifier("new"))).unwrap();
-    });
-    let token = train(&engine, request("a", "new"), &[("1", "face:1,0"), ("2", "new")]).unwrap();
-    work_all(&engine);
-    assert_eq!(told(&engine, token), "Error ('identifier=new' exists already in 'database=a')");
-    whole(&engine, &folder); // no picture is left
-}
-
-#[test]
-fn an_image_that_changes_while_it_is_looked_at_is_not_given_what_the_old_one_shows() {
-    let ann = || (name("a"), identifier("ann"));
-    let replace = move |engine: &Engine| {
-        engine.remove_images(&ann().0, &ann().1, &labels(&["1", "3"])).unwrap();
-        add_pictures(engine, "a", "ann", &[("1", "face:0,1")]).unwrap();
-        engine.null_images(&ann().0, &ann().1, Some(&labels(&["2"]))).unwrap();
-        engine.new_face(&name("a"), Some(&identifier("0"))).unwrap();
-    };
-    for parallel in [1, 4] {
-        let (folder, _, engine) = acting("face:1,0", replace);
-        let token = build_all(&engine, Some("a"), parallel);
-        work_all(&engine);
-        let text = told(&engine, token);
-        assert!(text.starts_with("Finished\na/ann "), "{text}");
-        let text = whole(&engine, &folder);
-        assert!(text.contains("    1 trained None [0.0, 1.0] pixels \"face:0,1\"\n    2 failed"), "{text}");
-        let a = text.split_once("\nb\n").unwrap().0;
-        assert!(!a.contains("[1.0, 0.0]") && !a.contains("untrained"), "{a}");
-    }
-    let (_folder, _, engine) = acting("face:1,0", move |engine| {
-        engine.rename_face(&ann().0, &ann().1, &identifier("zoe")).unwrap();
-    });
-    let (token, next) = (build_all(&engine, Some("a"), 1), build_all(&engine, Some("a"), 1));
-    work_all(&engine);
-    assert_eq!(told(&engine, token), "Finished\na/bob 1/1 1=trained", "what has another name now is left alone");
-    assert_eq!(told(&engine, next), "Finished\na/zoe 2/4 1=trained 2=failed 3=trained 4=failed");
-}
-
-#[test]
-fn r72_r147_a_stopped_build_keeps_what_it_trained_and_a_stopped_training_nothing() {
-    let submits = [
-        (Queue::BuildFace, (|engine: &Engine| build(engine, "a", "ann")) as fn(&Engine) -> Token),
-        (Queue::BuildAllFaces, |engine| build_all(engine, Some("a"), 1)),
-        (Queue::TrainFace, |engine| train(engine, request("a", "new"), &[("1", "crowd"), ("2", "face:1,0")]).unwrap()),
-    ];
-    for (queue, submit) in submits {
-        let (folder, trainer, engine) = acting("crowd", move |engine| {
-            let token = engine.jobs(queue)[0].token;
-            assert_eq!(engine.stop(queue, token).unwrap(), State::Stopping);
-        });
-        let token = submit(&engine);
-        work_all(&engine);
-        assert_eq!(told(&engine, token), "Stopped");
-        let (n_asked, n_done) = if queue == Queue::TrainFace { (1, 0) } else { (2, 2) };
-        assert_eq!(trainer.asked().len(), n_asked);
-        let text = whole(&engine, &folder);
-        assert_eq!(text.matches(" failed ").count() + text.matches(" trained ").count(), n_done, "{text}");
-        assert_eq!(engine.store.scan(&crate::store::keys::result(token)).count(), 0, "it has no result");
-        assert_eq!(engine.store.scan(&crate::store::keys::forgotten()).count(), 0);
-        assert_eq!(std::fs::read_dir(engine.uploads_folder()).unwrap().count(), 0);
-    }
-}
-
-#[test]
-fn r72_a_paused_build_waits_between_images_and_a_restart_goes_on_with_the_others() {
-    let (folder, trainer) = (tempfile::tempdir().unwrap(), Fake::new());
-    let store = Mortal::with(Map::new(), u64::MAX);
-    let engine = open(&store, trained_by(&trainer, &folder));
-    untrained(&engine);
-    let token = build_all(&engine, Some("a"), 4);
-    let own = Arc::downgrade(&engine);
-    trainer.at("crowd", move || {
-        own.upgrade().unwrap().pause(Queue::BuildAllFaces, token).unwrap();
-    });
-    let started = engine.start_next().unwrap().unwrap();
-    let worker = at_work(&engine, started);
-    rests(&engine, Queue::BuildAllFaces, token);
-    let job = engine.job(Queue::BuildAllFaces, token).unwrap();
-    assert!(job.progress.percent > 0.0 && job.progress.percent < 100.0, "{:?}", job.progress);
-    engine.release_all();
-    worker.join().unwrap();
-    let first = trainer.asked();
-    drop(engine);
-    let engine = open(&store, trained_by(&trainer, &folder));
-    assert_eq!(told(&engine, token), "Paused");
-    engine.resume(Queue::BuildAllFaces, token).unwrap();
-    work_all(&engine);
-    let text = "Finished\na/ann 2/4 1=trained 2=failed 3=trained 4=failed\na/bob 1/1 1=trained";
-    assert_eq!(told(&engine, token), text, "as if it had been one run");
-    let mut asked = trainer.asked();
-    assert!(first.len() <= asked.len());
-    asked.sort();
-    assert_eq!(asked, ["crowd", "face:0,1", "face:0.6,0.8", "face:1,0"], "none was looked at twice");
-}
-
-fn at_work(engine: &Arc<Engine>, started: Started) -> thread::JoinHandle<()> {
-    let engine = Arc::clone(engine);
-    thread::spawn(move || engine.work(&started))
-}
-
-/// Waits until a job rests.
-fn rests(engine: &Engine, queue: Queue, token: Token) {
-    while engine.job(queue, token).unwrap().state != State::Resting {
-        thread::yield_now();
-    }
-}
-
-#[test]
-fn r86_a_duplicate_has_pictures_of_its_own_and_a_new_name_where_none_was_given() {
-    let (folder, trainer) = (tempfile::tempdir().unwrap(), Fake::new());
-    let engine = open(&Mortal::with(Map::new(), u64::MAX), trained_by(&trainer, &folder));
-    engine.create_database(&name("a"), None).unwrap();
-    let unnamed = TrainRequest { identifier: None, ..request("a", "-") };
-    let token = train(&engine, unnamed, &[("1", "face:1,0")]).unwrap();
-    let copy = engine.duplicate(Queue::TrainFace, token).unwrap();
-    engine.cancel(Queue::TrainFace, token).unwrap();
-    let again = engine.duplicate(Queue::TrainFace, copy).unwrap();
-    work_all(&engine);
-    for token in [copy, again] {
-        assert_eq!(told(&engine, token), "Finished [Trained]");
-    }
-    assert_eq!(shown(&engine, "a").len(), 2);
-}
-
 #[test]
 fn r20_r31_a_picture_that_is_too_large_or_not_allowed_makes_no_job() {
     let (folder, trainer) = (tempfile::tempdir().unwrap(), Fake::new());
@@ -474,4 +315,16 @@ fn r20_r31_a_picture_that_is_too_large_or_not_allowed_makes_no_job() {
     assert_eq!(error.kind(), ErrorKind::PathNotAllowed);
     assert!(engine.jobs(Queue::TrainFace).is_empty());
     assert_eq!(std::fs::read_dir(engine.uploads_folder()).unwrap().count(), 0);
+}
+
+#[test]
+fn r125_a_database_can_be_bound_to_the_trainers_model_before_anything_is_trained() {
+    let (folder, trainer) = (tempfile::tempdir().unwrap(), Fake::new());
+    let engine = open(&Mortal::with(Map::new(), u64::MAX), trained_by(&trainer, &folder));
+    engine.create_database(&name("a"), Some("fake")).unwrap();
+    let token = train(&engine, request("a", "ann"), &[("1", "face:1,0")]).unwrap();
+    work_all(&engine);
+    assert_eq!(told(&engine, token), "Finished [Trained]");
+    let error = engine.create_database(&name("b"), Some("other")).unwrap_err();
+    assert_eq!(error.to_string(), "'model=other' is not configured; known are: cosine, fake");
 }
