@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Engine;
-use super::change::Change;
+use super::change::{Change, Faces, Which};
 use super::error::{EngineError, ErrorKind};
 use super::faces::ROWS_PER_BATCH;
 use super::lanes;
@@ -43,6 +43,7 @@ struct Build<'a> {
 struct Site {
     database: DatabaseName,
     number: u64,
+    which: Which,
     /// What the keys of the images begin with.
     prefix: Vec<u8>,
 }
@@ -73,14 +74,14 @@ impl Engine {
         let database = DatabaseName::new(&task.database).expect("checked when the job was accepted");
         let identifier = Identifier::new(&task.identifier).expect("checked when the job was accepted");
         let (site, trainer, n_untrained) = {
-            let _faces = self.read_faces();
+            let faces = self.read_faces();
             let record = self.database(&database)?;
-            let number = record.number;
+            let (number, which) = (record.number, faces.which(record.number));
             self.face(&database, number, &identifier)?;
             let trainer = self.trainer()?;
             trainer.check_fits(&database, &record)?;
             let count = self.count_face(number, &identifier)?;
-            (Site { database, number, prefix: keys::images_of(number, &identifier) }, trainer, count.untrained)
+            (Site { database, number, which, prefix: keys::images_of(number, &identifier) }, trainer, count.untrained)
         };
         let build = Build::new(self, token, trainer, (task.parallel, n_untrained), control)?;
         if build.site(&site)? == Went::Gone {
@@ -114,7 +115,10 @@ impl Engine {
         let build = Build::new(self, token, trainer, (task.parallel, n_untrained), control)?;
         match named {
             Some(name) => {
-                let site = Site::of(name.clone(), &self.database(&name)?);
+                let site = {
+                    let faces = self.read_faces();
+                    Site::of(&faces, name.clone(), self.database(&name)?.number)
+                };
                 if build.site(&site)? == Went::Gone {
                     return Err(EngineError::database_not_found(&name).into());
                 }
@@ -127,8 +131,8 @@ impl Engine {
 
 impl Site {
     /// All images of a database.
-    fn of(database: DatabaseName, record: &DatabaseRecord) -> Self {
-        Self { database, number: record.number, prefix: keys::images(record.number) }
+    fn of(faces: &Faces, database: DatabaseName, number: u64) -> Self {
+        Self { database, number, which: faces.which(number), prefix: keys::images(number) }
     }
 }
 
@@ -164,7 +168,8 @@ impl<'a> Build<'a> {
                 left_out.push(format!("'database={name}' (model '{model}')"));
                 continue;
             }
-            self.site(&Site::of(name, &record))?; // one that is removed meanwhile is none of all
+            let site = Site::of(&self.engine.read_faces(), name, record.number);
+            self.site(&site)?; // one that is removed meanwhile is none of all
         }
         if left_out.is_empty() {
             return Ok(());
@@ -188,21 +193,22 @@ impl<'a> Build<'a> {
             let Some(piece) = self.piece(site, &mut behind)? else { return Ok(Went::Gone) };
             lanes::each(piece.keys, self.lanes, |key| self.image(site, &key))?;
             if piece.is_last {
-                let _faces = self.engine.read_faces();
-                return Ok(if self.record(site)?.is_some() { Went::Through } else { Went::Gone });
+                let faces = self.engine.read_faces();
+                return Ok(if self.record(&faces, site)?.is_some() { Went::Through } else { Went::Gone });
             }
         }
     }
 
     /// The database's record, if it is the one that the job began with.
-    fn record(&self, site: &Site) -> Result<Option<DatabaseRecord>, EngineError> {
-        Ok(self.engine.find_database(&site.database)?.filter(|record| record.number == site.number))
+    fn record(&self, faces: &Faces, site: &Site) -> Result<Option<DatabaseRecord>, EngineError> {
+        let found = self.engine.find_database(&site.database)?;
+        Ok(found.filter(|record| faces.which(record.number) == site.which))
     }
 
     /// The next untrained images; none if the database has gone.
     fn piece(&self, site: &Site, behind: &mut Vec<u8>) -> Result<Option<Piece>, EngineError> {
-        let _faces = self.engine.read_faces();
-        if self.record(site)?.is_none() {
+        let faces = self.engine.read_faces();
+        if self.record(&faces, site)?.is_none() {
             return Ok(None);
         }
         let (mut keys, mut n_rows) = (Vec::new(), 0);
@@ -243,8 +249,8 @@ impl<'a> Build<'a> {
 
     /// The row of an image that is untrained still, and its picture; none if there is nothing to try.
     fn open(&self, site: &Site, key: &[u8]) -> Result<Option<Opened>, EngineError> {
-        let _faces = self.engine.read_faces(); // until the file is open nobody removes it
-        if self.record(site)?.is_none() {
+        let faces = self.engine.read_faces(); // until the file is open nobody removes it
+        if self.record(&faces, site)?.is_none() {
             return Ok(None);
         }
         let Some(row) = self.engine.store.get(key)? else { return Ok(None) };
@@ -259,7 +265,7 @@ impl<'a> Build<'a> {
     /// Writes what was made of the image with this row; false if the row is another one by now.
     fn keep(&self, site: &Site, key: &[u8], row: Vec<u8>, looked: Looked) -> Result<bool, EngineError> {
         let faces = self.engine.write_faces();
-        let Some(record) = self.record(site)? else { return Ok(false) };
+        let Some(record) = self.record(&faces, site)? else { return Ok(false) };
         if self.engine.store.get(key)?.as_ref() != Some(&row) {
             return Ok(false);
         }

@@ -24,12 +24,33 @@ pub(super) struct Faces {
     pub(super) snapshots: Snapshots,
     /// When the engine was opened.
     pub(super) opened: Timestamp,
+    /// How often a database of a number was removed since then.
+    removals: BTreeMap<u64, u64>,
+}
+
+/// Which database is meant: one that is made when it has gone may have its name, and even its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Which {
+    number: u64,
+    n_before: u64,
 }
 
 impl Faces {
     /// Nothing has changed yet.
     pub(super) fn new(opened: Timestamp) -> Self {
-        Self { views: BTreeMap::new(), snapshots: Snapshots::default(), opened }
+        Self { views: BTreeMap::new(), snapshots: Snapshots::default(), opened, removals: BTreeMap::new() }
+    }
+
+    /// The database that has this number now.
+    pub(super) fn which(&self, number: u64) -> Which {
+        Which { number, n_before: self.removals.get(&number).copied().unwrap_or(0) }
+    }
+
+    /// Notes that a database is removed.
+    pub(super) fn forget(&mut self, number: u64) {
+        self.views.remove(&number);
+        self.snapshots.remove(number);
+        *self.removals.entry(number).or_default() += 1;
     }
 
     /// The view of a database.

@@ -12,7 +12,7 @@ use tracing::debug;
 use super::Engine;
 use super::accept::Ticket;
 use super::bundle::Bundle;
-use super::change::Change;
+use super::change::{Change, Which};
 use super::error::{EngineError, ErrorKind};
 use super::faces::generated;
 use super::lanes;
@@ -99,19 +99,19 @@ impl Engine {
     pub(super) fn run_training(&self, token: Token, task: &TrainTask, control: &Control) -> Result<State, Unfinished> {
         let name = DatabaseName::new(&task.database).expect("checked when the job was accepted");
         let identifier = Identifier::new(&task.identifier).expect("checked when the job was accepted");
-        let trainer = {
-            let _faces = self.read_faces();
+        let (trainer, which) = {
+            let faces = self.read_faces();
             let record = self.database(&name)?;
             self.no_face(&name, record.number, &identifier)?;
             let trainer = self.trainer()?;
             trainer.check_fits(&name, &record)?;
-            trainer
+            (trainer, faces.which(record.number))
         };
         let looked = self.look_at_all(trainer, task, control)?;
         if looked.iter().all(Result::is_err) {
             return Err(nothing_trained(task, &looked).into());
         }
-        self.add_trained(token, (&name, &identifier), task, looked, control)
+        self.add_trained(token, (&name, which, &identifier), task, looked, control)
     }
 
     /// What the trainer makes of each picture, in the order of the request.
@@ -141,7 +141,7 @@ impl Engine {
     fn add_trained(
         &self,
         token: Token,
-        (name, identifier): (&DatabaseName, &Identifier),
+        (name, which, identifier): (&DatabaseName, Which, &Identifier),
         task: &TrainTask,
         looked: Vec<Looked>,
         control: &Control,
@@ -157,6 +157,9 @@ impl Engine {
         staged.seal()?;
         let faces = self.write_faces();
         let mut record = self.database(name)?;
+        if faces.which(record.number) != which {
+            return Err(EngineError::database_not_found(name).into()); // another one has its name now
+        }
         let face = self.no_face(name, record.number, identifier)?;
         let mut change = Change::default();
         let trainer = self.trainer()?;

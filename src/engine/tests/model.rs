@@ -28,7 +28,7 @@ const TRAINED: usize = 3;
 struct OfEven(super::Model);
 
 impl OfEven {
-    fn new() -> Arc<dyn Trainer> {
+    fn shared() -> Arc<dyn Trainer> {
         let scale = ConfidenceScale::cosine();
         Arc::new(Self(super::Model { name: COSINE.to_owned(), dimension: Some(TRAINED), scale }))
     }
@@ -40,9 +40,10 @@ impl Trainer for OfEven {
     }
 
     fn train(&self, picture: &[u8]) -> Result<Embedding, Untrainable> {
-        match is_even(std::str::from_utf8(picture).unwrap()) {
-            true => Ok(Embedding::new(vector(TRAINED)).unwrap()),
-            false => Err(Untrainable::Picture { reason: FailReason::NoFace, detail: "it is odd".to_owned() }),
+        if is_even(std::str::from_utf8(picture).unwrap()) {
+            Ok(Embedding::new(vector(TRAINED)).unwrap())
+        } else {
+            Err(Untrainable::Picture { reason: FailReason::NoFace, detail: "it is odd".to_owned() })
         }
     }
 }
@@ -339,7 +340,7 @@ proptest! {
     fn r122_any_sequence_of_requests_does_what_a_naive_model_does(ops in proptest::collection::vec(op(), 1..60)) {
         let folder = tempfile::tempdir().unwrap();
         let store = Mortal::with(Map::new(), u64::MAX);
-        let settings = || Settings { trainer: Some(OfEven::new()), ..settings(&folder) };
+        let settings = || Settings { trainer: Some(OfEven::shared()), ..settings(&folder) };
         let engine = open(&store, settings());
         let mut model = Model::default();
         for op in &ops {

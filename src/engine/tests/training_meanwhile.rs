@@ -20,6 +20,14 @@ fn acting(picture: &'static str, act: impl Fn(&Engine) + Send + Sync + 'static) 
 #[test]
 fn r126_a_database_removed_while_it_is_trained_ends_its_jobs_in_error_40_and_not_those_on_all() {
     let remove = |engine: &Engine| engine.remove_database(&name("a")).unwrap();
+    let replace = |engine: &Engine| {
+        let number = |database| engine.find_database(&name(database)).unwrap().unwrap().number;
+        engine.remove_database(&name("b")).unwrap(); // or its number would be the last one
+        let old = number("a");
+        engine.remove_database(&name("a")).unwrap();
+        engine.create_database(&name("a"), None).unwrap();
+        assert_eq!(number("a"), old, "the new one has the number of the old one");
+    };
     for (picture, submit) in [
         ("face:0.6,0.8", (|engine: &Engine| build(engine, "a", "ann")) as fn(&Engine) -> Token),
         ("face:0.6,0.8", |engine| build_all(engine, Some("a"), 1)),
@@ -30,6 +38,11 @@ fn r126_a_database_removed_while_it_is_trained_ends_its_jobs_in_error_40_and_not
         work_all(&engine);
         assert_eq!(told(&engine, token), "Error ('database=a' does not exist)");
         assert!(whole(&engine, &folder).starts_with("b\n"), "and its pictures are gone");
+        let (folder, _, engine) = acting(picture, replace);
+        let token = submit(&engine);
+        work_all(&engine);
+        assert_eq!(told(&engine, token), "Error ('database=a' does not exist)", "another one has its name now");
+        assert_eq!(whole(&engine, &folder), "a\n");
     }
     let (_folder, _, engine) = acting("face:0.6,0.8", remove);
     let token = build_all(&engine, None, 1);
