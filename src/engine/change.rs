@@ -9,9 +9,10 @@ use std::sync::RwLockWriteGuard;
 use super::Engine;
 use super::error::EngineError;
 use super::pictures::PictureId;
+use super::records::JobResult;
 use super::snapshot::Snapshots;
 use super::view::View;
-use crate::job::Timestamp;
+use crate::job::{Event, State, Timestamp, Token};
 use crate::store::{Batch, encode, keys};
 
 /// What is known of the databases beside the store.
@@ -23,12 +24,33 @@ pub(super) struct Faces {
     pub(super) snapshots: Snapshots,
     /// When the engine was opened.
     pub(super) opened: Timestamp,
+    /// How often a database of a number was removed since then.
+    removals: BTreeMap<u64, u64>,
+}
+
+/// Which database is meant: one that is made when it has gone may have its name, and even its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Which {
+    number: u64,
+    n_before: u64,
 }
 
 impl Faces {
     /// Nothing has changed yet.
     pub(super) fn new(opened: Timestamp) -> Self {
-        Self { views: BTreeMap::new(), snapshots: Snapshots::default(), opened }
+        Self { views: BTreeMap::new(), snapshots: Snapshots::default(), opened, removals: BTreeMap::new() }
+    }
+
+    /// The database that has this number now.
+    pub(super) fn which(&self, number: u64) -> Which {
+        Which { number, n_before: self.removals.get(&number).copied().unwrap_or(0) }
+    }
+
+    /// Notes that a database is removed.
+    pub(super) fn forget(&mut self, number: u64) {
+        self.views.remove(&number);
+        self.snapshots.remove(number);
+        *self.removals.entry(number).or_default() += 1;
     }
 
     /// The view of a database.
@@ -75,6 +97,18 @@ impl Change {
         self.rows.push(Row { number, key, old: Some(old), new: None });
     }
 
+    /// All of it.
+    fn batch(&self) -> Batch {
+        let mut batch = self.also.clone();
+        for row in &self.rows {
+            match &row.new {
+                Some(new) => batch.put(&row.key[..], new.clone()),
+                None => batch.remove(&row.key[..]),
+            }
+        }
+        batch
+    }
+
     /// No row refers to the picture any more.
     pub(super) fn drop_picture(&mut self, id: PictureId) {
         self.also.put(id.marker(), Vec::new());
@@ -84,24 +118,37 @@ impl Change {
 
 impl Engine {
     /// Makes the change durable, then tells whoever sees the past of it.
-    pub(super) fn change(&self, mut faces: RwLockWriteGuard<'_, Faces>, change: Change) -> Result<(), EngineError> {
-        let Change { rows, also: mut batch, dropped } = change;
-        for row in &rows {
-            match &row.new {
-                Some(new) => batch.put(&row.key[..], new.clone()),
-                None => batch.remove(&row.key[..]),
-            }
+    pub(super) fn change(&self, faces: RwLockWriteGuard<'_, Faces>, change: Change) -> Result<(), EngineError> {
+        let batch = change.batch();
+        if !batch.is_empty() {
+            self.store.commit(batch)?;
+            self.note_changed(faces, change);
         }
-        if batch.is_empty() {
-            return Ok(());
+        Ok(())
+    }
+
+    /// Makes the change durable in one step with the end of the job whose work it is (contract R73); nothing changes if
+    /// the job ends in another way than Finished.
+    pub(super) fn finish(
+        &self,
+        faces: RwLockWriteGuard<'_, Faces>,
+        token: Token,
+        result: JobResult,
+        change: Change,
+    ) -> Result<State, EngineError> {
+        let state = self.end(token, Event::Finish, Some(result), change.batch())?;
+        if state == State::Finished {
+            self.note_changed(faces, change);
         }
-        self.store.commit(batch)?;
+        Ok(state)
+    }
+
+    fn note_changed(&self, mut faces: RwLockWriteGuard<'_, Faces>, Change { rows, dropped, .. }: Change) {
         for Row { number, key, old, new } in &rows {
             faces.note(*number, key, old.as_deref(), new.as_deref());
         }
         let dropped = faces.snapshots.spare(dropped);
         drop(faces);
         self.forget_pictures(&dropped);
-        Ok(())
     }
 }

@@ -97,8 +97,7 @@ impl Engine {
         batch.remove(keys::database(name));
         batch.put(keys::clearance(record.number), Vec::new());
         self.store.commit(batch)?;
-        faces.views.remove(&record.number);
-        faces.snapshots.remove(record.number);
+        faces.forget(record.number);
         drop(faces); // decided: nobody finds the rows any more, and nobody is given their number
         if let Err(error) = self.clear_database(record.number) {
             warn!(

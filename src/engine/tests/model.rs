@@ -1,88 +1,82 @@
 //! Any sequence of requests against a naive model in memory: the same answers, the same listings, before and after the
 //! engine is opened again, and without synchronisation the past of the last one.
 
+mod asked;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::confidence::ConfidenceScale;
 use crate::engine::records::ImageRecord;
-use crate::face::ImageStatus;
+use crate::face::{FailReason, ImageStatus};
 use crate::store::{decode, keys};
-
-/// Names out of few, so that they meet.
-type Few = u8;
-
-#[derive(Debug, Clone)]
-enum Op {
-    Create(Few),
-    RemoveDatabase(Few),
-    RenameDatabase(Few, Few),
-    Sync(Few),
-    NewFace(Few, Few),
-    RemoveFace(Few, Few),
-    RenameFace(Few, Few, Few),
-    MoveFace(Few, Few, Few),
-    AddMetadata(Few, Few, Few, Few),
-    UpdateMetadata(Few, Few, Few, Few),
-    RemoveMetadata(Few, Few, Few),
-    AddPictures(Few, Few, Vec<Few>),
-    AddEmbedding(Few, Few, Few, usize),
-    RemoveImages(Few, Few, BTreeSet<Few>),
-    Relabel(Few, Few, Few, Few),
-    MoveImage((Few, Few, Few), Few, Few),
-    Null(Few, Few, Option<BTreeSet<Few>>),
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let (few, label) = (|| 0u8..3, || 0u8..4);
-    let set = || proptest::collection::btree_set(0u8..4, 1..3);
-    prop_oneof![
-        3 => few().prop_map(Op::Create),
-        1 => few().prop_map(Op::RemoveDatabase),
-        2 => (few(), few()).prop_map(|(a, b)| Op::RenameDatabase(a, b)),
-        2 => few().prop_map(Op::Sync),
-        5 => (few(), few()).prop_map(|(d, f)| Op::NewFace(d, f)),
-        1 => (few(), few()).prop_map(|(d, f)| Op::RemoveFace(d, f)),
-        3 => (few(), few(), few()).prop_map(|(d, f, g)| Op::RenameFace(d, f, g)),
-        4 => (few(), few(), few()).prop_map(|(d, f, e)| Op::MoveFace(d, f, e)),
-        1 => (few(), few(), few(), few()).prop_map(|(d, f, k, v)| Op::AddMetadata(d, f, k, v)),
-        1 => (few(), few(), few(), few()).prop_map(|(d, f, k, v)| Op::UpdateMetadata(d, f, k, v)),
-        1 => (few(), few(), few()).prop_map(|(d, f, k)| Op::RemoveMetadata(d, f, k)),
-        4 => (few(), few(), proptest::collection::vec(label(), 1..3)).prop_map(|(d, f, l)| Op::AddPictures(d, f, l)),
-        5 => (few(), few(), label(), 2usize..4).prop_map(|(d, f, l, n)| Op::AddEmbedding(d, f, l, n)),
-        2 => (few(), few(), set()).prop_map(|(d, f, l)| Op::RemoveImages(d, f, l)),
-        2 => (few(), few(), label(), label()).prop_map(|(d, f, l, m)| Op::Relabel(d, f, l, m)),
-        4 => ((few(), few(), label()), few(), few()).prop_map(|(image, d, f)| Op::MoveImage(image, d, f)),
-        2 => (few(), few(), proptest::option::of(set())).prop_map(|(d, f, l)| Op::Null(d, f, l)),
-    ]
-}
-
-fn d(few: Few) -> DatabaseName {
-    name(&format!("d{few}"))
-}
-
-fn f(few: Few) -> Identifier {
-    identifier(&format!("f{few}"))
-}
-
-fn l(few: Few) -> ImageLabel {
-    label(&few.to_string())
-}
-
-fn set_of(labels: &BTreeSet<Few>) -> BTreeSet<ImageLabel> {
-    labels.iter().map(|&few| l(few)).collect()
-}
-
-fn vector(dimension: usize) -> Vec<f32> {
-    let mut values = vec![0.0; dimension];
-    (values[0], values[dimension - 1]) = (0.6, 0.8);
-    values
-}
+use asked::{Few, Op, ask, d, f, l, op, set_of, vector};
 
 /// An image of the model.
 #[derive(Debug, Clone, PartialEq)]
 struct Image {
     dimension: Option<usize>,
+    reason: Option<FailReason>,
     pixels: Option<String>,
+}
+
+/// The dimension of what is trained.
+const TRAINED: usize = 3;
+
+/// Trains the pictures with even numbers.
+#[derive(Debug)]
+struct OfEven(super::Model);
+
+impl OfEven {
+    fn shared() -> Arc<dyn Trainer> {
+        let scale = ConfidenceScale::cosine();
+        Arc::new(Self(super::Model { name: COSINE.to_owned(), dimension: Some(TRAINED), scale }))
+    }
+}
+
+impl Trainer for OfEven {
+    fn model(&self) -> &super::Model {
+        &self.0
+    }
+
+    fn train(&self, picture: &[u8]) -> Result<Embedding, Untrainable> {
+        if is_even(std::str::from_utf8(picture).unwrap()) {
+            Ok(Embedding::new(vector(TRAINED)).unwrap())
+        } else {
+            Err(Untrainable::Picture { reason: FailReason::NoFace, detail: "it is odd".to_owned() })
+        }
+    }
+}
+
+fn is_even(picture: &str) -> bool {
+    picture.ends_with(['0', '2', '4', '6', '8'])
+}
+
+impl Image {
+    fn picture(number: u32) -> Self {
+        Self { dimension: None, reason: None, pixels: Some(format!("picture {number}")) }
+    }
+
+    /// Trained if it was not tried yet; whether it is trained now and was not before.
+    fn build(&mut self) -> bool {
+        if self.dimension.is_some() || self.reason.is_some() {
+            return false;
+        }
+        match &self.pixels {
+            None => self.reason = Some(FailReason::NoData),
+            Some(pixels) if is_even(pixels) => self.dimension = Some(TRAINED),
+            Some(_) => self.reason = Some(FailReason::NoFace),
+        }
+        self.dimension.is_some()
+    }
+
+    fn status(&self) -> ImageStatus {
+        match (self.dimension, self.reason) {
+            (Some(_), _) => ImageStatus::Trained,
+            (None, Some(_)) => ImageStatus::Failed,
+            (None, None) => ImageStatus::Untrained,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -134,7 +128,7 @@ impl Model {
         let to = self.databases.get_mut(&d(to)).unwrap();
         if to.dimension.is_some() && to.dimension != from {
             for image in images.iter_mut() {
-                image.dimension = None;
+                (image.dimension, image.reason) = (None, None);
             }
         } else if images.iter().any(|image| image.dimension.is_some()) {
             to.dimension = from;
@@ -211,14 +205,13 @@ impl Model {
                 let n = self.n_pictures;
                 let images = &mut self.face(*database, *face)?.images;
                 for (label, number) in labels.iter().zip(n..) {
-                    let image = Image { dimension: None, pixels: Some(format!("picture {number}")) };
-                    if images.insert(l(*label), image).is_some() {
+                    if images.insert(l(*label), Image::picture(number)).is_some() {
                         return Err(ErrorKind::ImageExists);
                     }
                 }
             }
             Op::AddEmbedding(database, face, label, dimension) => {
-                let image = Image { dimension: Some(*dimension), pixels: None };
+                let image = Image { dimension: Some(*dimension), reason: None, pixels: None };
                 if self.face(*database, *face)?.images.insert(l(*label), image).is_some() {
                     return Err(ErrorKind::ImageExists);
                 }
@@ -261,6 +254,46 @@ impl Model {
                     images.get_mut(&label).ok_or(ErrorKind::ImageNotFound)?.pixels = None;
                 }
             }
+            Op::Train(database, face, labels, null) => self.train(*database, *face, labels, *null)?,
+            Op::Build(database, face) => {
+                self.face(*database, *face)?;
+                self.build(*database, Some(*face))?;
+            }
+            Op::BuildAll(database) => self.build(*database, None)?,
+        }
+        Ok(())
+    }
+
+    fn train(&mut self, database: Few, face: Few, labels: &BTreeSet<Few>, null: bool) -> Result<(), ErrorKind> {
+        if self.database(&d(database))?.faces.contains_key(&f(face)) {
+            return Err(ErrorKind::FaceExists);
+        }
+        let images = labels.iter().zip(self.n_pictures..).map(|(label, number)| (l(*label), Image::picture(number)));
+        let content = Face { images: images.collect(), ..Face::default() };
+        self.database(&d(database))?.faces.insert(f(face), content);
+        self.build(database, Some(face))?;
+        let images = &mut self.face(database, face)?.images;
+        if images.values().all(|image| image.dimension.is_none()) {
+            return Err(ErrorKind::NothingTrained);
+        }
+        for image in images.values_mut().filter(|image| null && image.dimension.is_some()) {
+            image.pixels = None;
+        }
+        Ok(())
+    }
+
+    /// Trains what is untrained of a face, or of all.
+    fn build(&mut self, database: Few, face: Option<Few>) -> Result<(), ErrorKind> {
+        let database = self.database(&d(database))?;
+        if database.dimension.is_some_and(|dimension| dimension != TRAINED) {
+            return Err(ErrorKind::Model);
+        }
+        for (_, face) in database.faces.iter_mut().filter(|(name, _)| face.is_none_or(|face| f(face) == **name)) {
+            for image in face.images.values_mut() {
+                if image.build() {
+                    database.dimension = Some(TRAINED);
+                }
+            }
         }
         Ok(())
     }
@@ -274,8 +307,7 @@ impl Model {
             for (identifier, face) in &database.faces {
                 text += &format!("  {identifier} {:?}\n", face.metadata.iter().collect::<Vec<_>>());
                 for (label, image) in &face.images {
-                    let status = if image.dimension.is_some() { ImageStatus::Trained } else { ImageStatus::Untrained };
-                    text += &format!("    {label} {status} {:?}", None::<()>);
+                    text += &format!("    {label} {} {:?}", image.status(), image.reason);
                     text += &image.dimension.map(|n| format!(" {:?}", vector(n))).unwrap_or_default();
                     text += &image.pixels.as_ref().map(|pixels| format!(" pixels {pixels:?}")).unwrap_or_default();
                     text += "\n";
@@ -283,49 +315,6 @@ impl Model {
             }
         }
         text
-    }
-}
-
-/// The same, asked of the engine.
-fn ask(engine: &Engine, op: &Op, n_pictures: u32) -> Result<(), EngineError> {
-    match op {
-        Op::Create(new) => engine.create_database(&d(*new), None),
-        Op::RemoveDatabase(old) => engine.remove_database(&d(*old)),
-        Op::RenameDatabase(old, new) => engine.rename_database(&d(*old), &d(*new)),
-        Op::Sync(database) => engine.sync_faces(Some(&d(*database))),
-        Op::NewFace(database, face) => engine.new_face(&d(*database), Some(&f(*face))).map(|_| ()),
-        Op::RemoveFace(database, face) => engine.remove_face(&d(*database), &f(*face)),
-        Op::RenameFace(database, face, new) => engine.rename_face(&d(*database), &f(*face), &f(*new)),
-        Op::MoveFace(database, face, new) => engine.move_face(&d(*database), &f(*face), &d(*new)),
-        Op::AddMetadata(database, face, key, value) => {
-            engine.add_metadata(&d(*database), &f(*face), &key.to_string(), &value.to_string())
-        }
-        Op::UpdateMetadata(database, face, key, value) => {
-            engine.update_metadata(&d(*database), &f(*face), &key.to_string(), &value.to_string())
-        }
-        Op::RemoveMetadata(database, face, key) => engine.remove_metadata(&d(*database), &f(*face), &key.to_string()),
-        Op::AddPictures(database, face, labels) => {
-            let mut staged = engine.stage_pictures(labels.len())?;
-            for (_, number) in labels.iter().zip(n_pictures..) {
-                staged.add(&mut format!("picture {number}").as_bytes())?;
-            }
-            let labels = labels.iter().map(|&few| l(few)).collect();
-            engine.add_pictures(&d(*database), &f(*face), Some(labels), staged).map(|_| ())
-        }
-        Op::AddEmbedding(database, face, label, dimension) => {
-            let images = vec![(Some(l(*label)), Embedding::new(vector(*dimension)).unwrap())];
-            engine.add_embeddings(&d(*database), &f(*face), images, None).map(|_| ())
-        }
-        Op::RemoveImages(database, face, labels) => engine.remove_images(&d(*database), &f(*face), &set_of(labels)),
-        Op::Relabel(database, face, label, new) => engine.relabel_image(&d(*database), &f(*face), &l(*label), &l(*new)),
-        Op::MoveImage((database, face, label), new_database, new_face) => {
-            let (database, face, label) = (d(*database), f(*face), l(*label));
-            engine.move_image((&database, &face, &label), &d(*new_database), &f(*new_face))
-        }
-        Op::Null(database, face, labels) => {
-            let labels = labels.as_ref().map(set_of);
-            engine.null_images(&d(*database), &f(*face), labels.as_ref())
-        }
     }
 }
 
@@ -351,7 +340,8 @@ proptest! {
     fn r122_any_sequence_of_requests_does_what_a_naive_model_does(ops in proptest::collection::vec(op(), 1..60)) {
         let folder = tempfile::tempdir().unwrap();
         let store = Mortal::with(Map::new(), u64::MAX);
-        let engine = open(&store, settings(&folder));
+        let settings = || Settings { trainer: Some(OfEven::shared()), ..settings(&folder) };
+        let engine = open(&store, settings());
         let mut model = Model::default();
         for op in &ops {
             let mut after = model.clone();
@@ -367,7 +357,7 @@ proptest! {
                 prop_assert_eq!(&past(&engine, name), &database.synced, "R103: {} after {:?}", name, op);
             }
         }
-        let engine = open(&store, settings(&folder));
+        let engine = open(&store, settings());
         prop_assert_eq!(whole(&engine, &folder), model.text());
         for (name, database) in &model.databases {
             prop_assert_eq!(past(&engine, name), database.seen(), "the start is a synchronisation");
