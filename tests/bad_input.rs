@@ -73,7 +73,7 @@ fn shown(server: &Server) -> String {
 fn unknown_actions_and_missing_ones_are_named() {
     let data = Untouched::new();
     data.refuses("/action=FaceRain", 1, "'action=FaceRain' is not an action of this server");
-    data.refuses("/action=TrainFace&database=people", 2, "'action=TrainFace' is not offered by this server");
+    data.refuses("/action=GetIdentityAudit", 2, "'action=GetIdentityAudit' is not offered by this server");
     data.refuses("/nothing", 3, "neither 'action' nor 'a' is given");
     data.refuses("/action=NewFace", 10, "'database' is required and not given");
     data.refuses("/action=FaceClustering&synchronous=yes", 11, "'synchronous=yes' is not one of true, false");
@@ -276,8 +276,9 @@ fn r156_a_gigabyte_is_refused_from_its_header_or_when_it_has_passed_the_limit() 
 fn unknown_queues_and_tokens_are_named_and_an_ended_job_stays_ended() {
     let data = Untouched::new();
     let queue = |queue: &str, rest: &str| format!("/action=QueueInfo&QueueName={queue}&QueueAction={rest}");
-    let text = "'queuename=TrainFace' is not a queue; there are FaceClustering, ImportFaceDatabase, ExportFaceDatabase";
-    data.refuses(&queue("TrainFace", "getStatus"), 50, text);
+    let text = "'queuename=Encrypted' is not a queue; there are FaceClustering, TrainFace, BuildFace, BuildAllFaces, \
+        ImportFaceDatabase, ExportFaceDatabase";
+    data.refuses(&queue("Encrypted", "getStatus"), 50, text);
     let unknown = "0176fba5-bbb9-7852-afa3-1cf7a302e404";
     for token in [unknown, "nonsense"] {
         let text = format!("'token={token}' is not known to queue 'FaceClustering'");

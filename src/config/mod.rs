@@ -37,7 +37,6 @@ mod value;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,8 +71,6 @@ pub struct Config {
     pub access: Access,
     /// Pixels of one picture (contract R156).
     pub max_image_pixels: u64,
-    /// The most that `numparallel` may ask for (contract R143).
-    pub max_num_parallel: NonZeroUsize,
     /// How often all databases are synchronised (contract R103); none: only when asked.
     pub sync_interval: Option<Duration>,
     /// What is logged, and how.

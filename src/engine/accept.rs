@@ -96,6 +96,9 @@ impl Engine {
         let ticket = Ticket { parameters, priority, ..Ticket::default() };
         let copy = ticket.token;
         // Outside the lock, for a file may be large; so the job may end meanwhile, and its files go.
+        if let Task::Train(task) = &mut task {
+            task.renew()?;
+        }
         let copied = self.copy_uploads(token, copy, &mut task);
         let names: Vec<PathBuf> = task.uploads().map(|upload| self.upload_path(upload)).collect();
         let accepted = copied.and_then(|()| {

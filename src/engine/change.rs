@@ -9,9 +9,10 @@ use std::sync::RwLockWriteGuard;
 use super::Engine;
 use super::error::EngineError;
 use super::pictures::PictureId;
+use super::records::JobResult;
 use super::snapshot::Snapshots;
 use super::view::View;
-use crate::job::Timestamp;
+use crate::job::{Event, State, Timestamp, Token};
 use crate::store::{Batch, encode, keys};
 
 /// What is known of the databases beside the store.
@@ -75,6 +76,18 @@ impl Change {
         self.rows.push(Row { number, key, old: Some(old), new: None });
     }
 
+    /// All of it.
+    fn batch(&self) -> Batch {
+        let mut batch = self.also.clone();
+        for row in &self.rows {
+            match &row.new {
+                Some(new) => batch.put(&row.key[..], new.clone()),
+                None => batch.remove(&row.key[..]),
+            }
+        }
+        batch
+    }
+
     /// No row refers to the picture any more.
     pub(super) fn drop_picture(&mut self, id: PictureId) {
         self.also.put(id.marker(), Vec::new());
@@ -84,24 +97,37 @@ impl Change {
 
 impl Engine {
     /// Makes the change durable, then tells whoever sees the past of it.
-    pub(super) fn change(&self, mut faces: RwLockWriteGuard<'_, Faces>, change: Change) -> Result<(), EngineError> {
-        let Change { rows, also: mut batch, dropped } = change;
-        for row in &rows {
-            match &row.new {
-                Some(new) => batch.put(&row.key[..], new.clone()),
-                None => batch.remove(&row.key[..]),
-            }
+    pub(super) fn change(&self, faces: RwLockWriteGuard<'_, Faces>, change: Change) -> Result<(), EngineError> {
+        let batch = change.batch();
+        if !batch.is_empty() {
+            self.store.commit(batch)?;
+            self.note_changed(faces, change);
         }
-        if batch.is_empty() {
-            return Ok(());
+        Ok(())
+    }
+
+    /// Makes the change durable in one step with the end of the job whose work it is (contract R73); nothing changes if
+    /// the job ends in another way than Finished.
+    pub(super) fn finish(
+        &self,
+        faces: RwLockWriteGuard<'_, Faces>,
+        token: Token,
+        result: JobResult,
+        change: Change,
+    ) -> Result<State, EngineError> {
+        let state = self.end(token, Event::Finish, Some(result), change.batch())?;
+        if state == State::Finished {
+            self.note_changed(faces, change);
         }
-        self.store.commit(batch)?;
+        Ok(state)
+    }
+
+    fn note_changed(&self, mut faces: RwLockWriteGuard<'_, Faces>, Change { rows, dropped, .. }: Change) {
         for Row { number, key, old, new } in &rows {
             faces.note(*number, key, old.as_deref(), new.as_deref());
         }
         let dropped = faces.snapshots.spare(dropped);
         drop(faces);
         self.forget_pictures(&dropped);
-        Ok(())
     }
 }

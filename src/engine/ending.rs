@@ -61,9 +61,17 @@ impl Engine {
         let record = JobRecord { life, result, reached, ..entry.record.as_ref().clone() };
         let mut batch = if state == State::Finished { with } else { Batch::new() };
         put_into(&mut batch, token, &record);
+        // What a build has noted is no result; the next start removes it, if this process does not come to it.
+        let is_void = state.is_ended() && state != State::Finished && self.has_result_rows(token)?;
+        if is_void {
+            batch.put(keys::forgotten_job(token), Vec::new());
+        }
         self.store.commit(batch)?;
         jobs.put(token, record);
         self.leave(jobs, token, state);
+        if is_void && let Err(error) = self.clear_result(token) {
+            warn!(%token, error = &error as &dyn std::error::Error, "what a job leaves is not cleared; the next start does it");
+        }
         Ok(state)
     }
 
@@ -101,6 +109,10 @@ impl Engine {
         if let Err(error) = forgotten {
             warn!(error = &error as &dyn std::error::Error, "ended jobs could not be removed");
         }
+    }
+
+    fn has_result_rows(&self, token: Token) -> Result<bool, EngineError> {
+        Ok(self.store.scan(&keys::result(token)).next().transpose()?.is_some())
     }
 
     /// The same of every queue.

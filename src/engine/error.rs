@@ -58,6 +58,8 @@ pub enum ErrorKind {
     NoPicture,
     /// More bytes than a request may bring.
     TooLarge,
+    /// No image of a new face could be trained.
+    NothingTrained,
 }
 
 /// A failure: its kind, the sentence for the client, and the cause for the log.
@@ -104,6 +106,14 @@ impl EngineError {
     /// Its kind.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// The same, naming the file that is too large.
+    pub(super) fn about(self, parameter: &str, path: &str) -> Self {
+        match self.kind {
+            ErrorKind::TooLarge => Self::new(self.kind, format!("'{parameter}={path}': {self}")),
+            _ => self,
+        }
     }
 
     /// There is no such database (the text is contract R54's, like those below).

@@ -316,7 +316,12 @@ impl Engine {
     }
 
     /// The key of a face that must not be there.
-    fn no_face(&self, database: &DatabaseName, number: u64, identifier: &Identifier) -> Result<Vec<u8>, EngineError> {
+    pub(super) fn no_face(
+        &self,
+        database: &DatabaseName,
+        number: u64,
+        identifier: &Identifier,
+    ) -> Result<Vec<u8>, EngineError> {
         let key = keys::face(number, identifier);
         match self.store.get(&key)? {
             Some(_) => Err(EngineError::face_exists(database, identifier)),

@@ -402,7 +402,7 @@ impl Engine {
 }
 
 /// Makes a new file of a folder durable; its size.
-fn sync_file(folder: &Path, path: &Path) -> io::Result<u64> {
+pub(super) fn sync_file(folder: &Path, path: &Path) -> io::Result<u64> {
     sync(path)?;
     sync(folder)?;
     Ok(path.metadata()?.len())

@@ -13,6 +13,9 @@
 //! follow, and a marker that stands until they are all there lets [`Engine::open`] do it again after a crash.
 
 mod accept;
+mod build;
+mod built;
+mod bundle;
 mod change;
 mod clustering;
 mod databases;
@@ -27,6 +30,7 @@ mod images;
 mod import;
 mod index;
 mod jobs;
+mod lanes;
 mod ledger;
 mod orders;
 mod paths;
@@ -42,6 +46,8 @@ mod steer;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod train;
+mod trainer;
 mod view;
 mod waiting;
 pub mod worker;
@@ -53,6 +59,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
 pub use accept::Ticket;
+pub use built::{BuiltFace, BuiltReader};
+pub use bundle::Bundle;
 pub use databases::DatabaseInfo;
 pub use error::{EngineError, ErrorKind};
 pub use export::{Contents, ExportRequest};
@@ -63,12 +71,14 @@ pub use jobs::{JobView, QueueFigures};
 pub use pictures::{Picture, StagedPictures};
 pub use progress::{Progress, Stage};
 pub use records::{
-    ClusterTask, ClusteringOutcome, ExportOutcome, ExportTask, ImportOutcome, ImportTask, JobResult, OnError,
-    SkippedRow, Task, Upload,
+    BuildAllTask, BuildOutcome, BuildTask, ClusterTask, ClusteringOutcome, ExportOutcome, ExportTask, ImportOutcome,
+    ImportTask, JobResult, OnError, SkippedRow, Task, TrainOutcome, TrainTask, Upload,
 };
 pub use result::{ResultFace, ResultReader};
 pub use settings::{COSINE, Model, Settings};
 pub use steer::Concerned;
+pub use train::TrainRequest;
+pub use trainer::{Trainer, Untrainable};
 pub use waiting::{Attendance, Waited};
 
 use crate::job::Timestamp;

@@ -59,6 +59,23 @@ pub struct Picture {
     pub bytes: u64,
 }
 
+impl Picture {
+    /// All of its bytes.
+    pub(super) fn read(mut self) -> Result<Vec<u8>, EngineError> {
+        let mut content = Vec::with_capacity(usize::try_from(self.bytes).unwrap_or(0));
+        self.file
+            .read_to_end(&mut content)
+            .map_err(|source| StoreError::File { what: "cannot read a stored picture".to_owned(), source })?;
+        Ok(content)
+    }
+}
+
+/// That a picture has more bytes than are taken.
+pub(super) fn too_large(limit: u64) -> EngineError {
+    let text = format!("a picture has too many bytes, more than the limit of {limit} (setting MaxFileUploadSize)");
+    EngineError::new(ErrorKind::TooLarge, text)
+}
+
 /// Pictures that are stored and that no image refers to yet. Dropped, they go.
 #[derive(Debug)]
 pub struct StagedPictures<'a> {
@@ -82,25 +99,23 @@ impl StagedPictures<'_> {
     /// Stores one more picture, up to the limit of [`Settings::max_picture`](super::Settings).
     pub fn add(&mut self, from: &mut dyn Read) -> Result<(), EngineError> {
         let limit = self.engine.settings.max_picture;
+        let bytes = self.keep(&mut from.take(limit.saturating_add(1)))?;
+        if bytes > limit { Err(too_large(limit)) } else { Ok(()) }
+    }
+
+    /// Stores one more picture, which was accepted before; how many bytes it has.
+    pub(super) fn keep(&mut self, from: &mut dyn Read) -> Result<u64, EngineError> {
         let id = self.free.pop().expect("there are as many names as pictures were announced");
         self.pictures.push(PictureRecord { id, bytes: 0 }); // so that the file goes, whatever happens
-        let bytes = self.engine.write_picture(id, &mut from.take(limit.saturating_add(1)))?;
-        if bytes > limit {
-            let text =
-                format!("a picture has too many bytes, more than the limit of {limit} (setting MaxFileUploadSize)");
-            return Err(EngineError::new(ErrorKind::TooLarge, text));
-        }
+        let bytes = self.engine.write_picture(id, from)?;
         self.pictures.last_mut().expect("it was pushed").bytes = bytes;
-        Ok(())
+        Ok(bytes)
     }
 
     /// Stores the file that a client names by its path, if clients may read it (contract R158).
     pub fn add_file(&mut self, parameter: &str, path: &str) -> Result<(), EngineError> {
         let mut file = self.engine.allowed_input(parameter, path)?;
-        self.add(&mut file).map_err(|error| match error.kind() {
-            ErrorKind::TooLarge => EngineError::new(ErrorKind::TooLarge, format!("'{parameter}={path}': {error}")),
-            _ => error,
-        })
+        self.add(&mut file).map_err(|error| error.about(parameter, path))
     }
 
     /// Makes the files' names durable: now rows may refer to them.
@@ -184,11 +199,7 @@ impl Engine {
 
     /// The bytes of a picture.
     pub(super) fn read_picture(&self, picture: PictureRecord) -> Result<Vec<u8>, EngineError> {
-        let Picture { mut file, bytes } = self.open_picture(picture)?;
-        let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
-        file.read_to_end(&mut content)
-            .map_err(|source| StoreError::File { what: "cannot read a stored picture".to_owned(), source })?;
-        Ok(content)
+        self.open_picture(picture)?.read()
     }
 
     /// Removes pictures that are marked as loose. What fails is done at the next start.

@@ -31,6 +31,8 @@ pub enum Stage {
     Apply,
     /// Writing the file of an export.
     Write,
+    /// Looking at the pictures of a training.
+    Train,
 }
 
 impl Stage {
@@ -46,6 +48,7 @@ impl Stage {
             Self::Read => "read",
             Self::Apply => "apply",
             Self::Write => "write",
+            Self::Train => "train",
         }
     }
 
@@ -63,7 +66,7 @@ impl Stage {
             Self::Keep => (97.0, 100.0),
             Self::Read => (0.0, 70.0),
             Self::Apply => (70.0, 100.0),
-            Self::Write => (0.0, 100.0),
+            Self::Write | Self::Train => (0.0, 100.0),
         }
     }
 }

@@ -71,6 +71,12 @@ pub enum Task {
     Import(ImportTask),
     /// Write a database into a file.
     Export(ExportTask),
+    /// Add a face with trained images.
+    Train(TrainTask),
+    /// Train the images of one face.
+    Build(BuildTask),
+    /// Train the images of all faces.
+    BuildAll(BuildAllTask),
 }
 
 impl Task {
@@ -80,6 +86,9 @@ impl Task {
             Self::Cluster(_) => Queue::FaceClustering,
             Self::Import(_) => Queue::ImportFaceDatabase,
             Self::Export(_) => Queue::ExportFaceDatabase,
+            Self::Train(_) => Queue::TrainFace,
+            Self::Build(_) => Queue::BuildFace,
+            Self::BuildAll(_) => Queue::BuildAllFaces,
         }
     }
 
@@ -87,7 +96,8 @@ impl Task {
     pub(super) fn uploads(&self) -> impl Iterator<Item = &Upload> {
         let (data, ids) = match self {
             Self::Import(import) => (Some(&import.data), import.ids.as_ref()),
-            Self::Cluster(_) | Self::Export(_) => (None, None),
+            Self::Train(train) => (Some(&train.pictures), None),
+            Self::Cluster(_) | Self::Export(_) | Self::Build(_) | Self::BuildAll(_) => (None, None),
         };
         data.into_iter().chain(ids)
     }
@@ -96,7 +106,8 @@ impl Task {
     pub(super) fn uploads_mut(&mut self) -> impl Iterator<Item = &mut Upload> {
         let (data, ids) = match self {
             Self::Import(import) => (Some(&mut import.data), import.ids.as_mut()),
-            Self::Cluster(_) | Self::Export(_) => (None, None),
+            Self::Train(train) => (Some(&mut train.pictures), None),
+            Self::Cluster(_) | Self::Export(_) | Self::Build(_) | Self::BuildAll(_) => (None, None),
         };
         data.into_iter().chain(ids)
     }
@@ -190,6 +201,50 @@ pub struct ExportTask {
     pub include_image_data: bool,
 }
 
+/// A TrainFace job (contract R137). Names that were not given are generated when it is accepted, so that every run of it
+/// gives the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainTask {
+    /// The database.
+    pub database: String,
+    /// The new face.
+    pub identifier: String,
+    /// Whether its name was generated.
+    pub is_generated: bool,
+    /// The labels of its images, in the order of the request.
+    pub labels: Vec<String>,
+    /// The pictures in the same order, one behind the other.
+    pub pictures: Upload,
+    /// How many bytes each of them has.
+    pub lengths: Vec<u64>,
+    /// Pairs of key and value, in key order.
+    pub metadata: Vec<(String, String)>,
+    /// Whether the pixels of trained images are dropped.
+    pub null_image_data: bool,
+    /// How many pictures may be looked at at a time.
+    pub parallel: u64,
+}
+
+/// A BuildFace job (contract R141).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildTask {
+    /// The database.
+    pub database: String,
+    /// The face.
+    pub identifier: String,
+    /// How many pictures may be looked at at a time.
+    pub parallel: u64,
+}
+
+/// A BuildAllFaces job (contract R142).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildAllTask {
+    /// The database; none means all.
+    pub database: Option<String>,
+    /// How many pictures may be looked at at a time.
+    pub parallel: u64,
+}
+
 /// A job: everything that must outlive the process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct JobRecord {
@@ -227,6 +282,26 @@ pub enum JobResult {
         /// The sentence for the client.
         text: String,
     },
+    /// A new face.
+    Train(TrainOutcome),
+    /// Faces that were built; they themselves are in rows of the result.
+    Build(BuildOutcome),
+}
+
+/// The figures of a finished TrainFace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainOutcome {
+    /// What became of each image, in the order of the request.
+    pub statuses: Vec<ImageStatus>,
+}
+
+/// The figures of a finished BuildFace or BuildAllFaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildOutcome {
+    /// How many faces were handled.
+    pub n_faces: u64,
+    /// How many images were tried.
+    pub n_images: u64,
 }
 
 /// The figures of a finished clustering.

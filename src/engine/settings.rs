@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use super::error::{EngineError, ErrorKind};
 use super::paths::shown;
 use super::records::{DatabaseRecord, ModelRecord};
+use super::trainer::Trainer;
 use crate::confidence::ConfidenceScale;
 use crate::exchange;
 use crate::face::DatabaseName;
@@ -64,8 +66,12 @@ pub struct Settings {
     pub keep_pairs: bool,
     /// How often the finished work of a clustering is made durable.
     pub save_every: Duration,
-    /// The configured models, besides `cosine`.
+    /// The configured models, besides `cosine` and that of the trainer.
     pub models: Vec<Model>,
+    /// What images are trained by; without, training jobs end in Error 61 (contract R149).
+    pub trainer: Option<Arc<dyn Trainer>>,
+    /// The most threads that one training job may ask for (contract R143).
+    pub max_num_parallel: NonZeroUsize,
     /// Folders below which clients may name files to read; by default none (contract R158).
     pub allowed_input: Vec<PathBuf>,
     /// Folders below which clients may have files written; by default none (contract R159).
@@ -99,6 +105,8 @@ impl Settings {
             keep_pairs: true,
             save_every: Duration::from_secs(2),
             models: Vec::new(),
+            trainer: None,
+            max_num_parallel: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             allowed_input: Vec::new(),
             allowed_output: Vec::new(),
             max_picture: 10_000_000,
@@ -161,9 +169,11 @@ impl Settings {
             let knots = ConfidenceScale::cosine().knots().to_vec();
             return Ok(ModelRecord { name: COSINE.to_owned(), dimension: None, knots });
         }
-        let Some(model) = self.models.iter().find(|model| model.name == name) else {
-            let known: Vec<&str> =
-                std::iter::once(COSINE).chain(self.models.iter().map(|model| model.name.as_str())).collect();
+        let models = || self.trainer.iter().map(|trainer| trainer.model()).chain(&self.models);
+        let Some(model) = models().find(|model| model.name == name) else {
+            let mut known = vec![COSINE];
+            known.extend(models().map(|model| model.name.as_str()));
+            known.dedup(); // the trainer's may be that, or be among the configured ones
             let text = format!("'model={}' is not configured; known are: {}", shown(name), known.join(", "));
             return Err(EngineError::new(ErrorKind::Model, text));
         };

@@ -28,12 +28,18 @@ pub(super) struct Count {
 }
 
 impl Count {
-    fn of(&mut self, status: ImageStatus) -> &mut u64 {
+    /// Those of a status.
+    pub(super) fn of(&mut self, status: ImageStatus) -> &mut u64 {
         match status {
             ImageStatus::Untrained => &mut self.untrained,
             ImageStatus::Trained => &mut self.trained,
             ImageStatus::Failed => &mut self.failed,
         }
+    }
+
+    /// All images.
+    pub(super) fn images(self) -> u64 {
+        self.untrained + self.trained + self.failed
     }
 
     /// The sum of two.

@@ -5,6 +5,9 @@ mod pairs;
 mod paths;
 mod pictures;
 mod steering;
+mod training;
+mod training_crashes;
+mod training_meanwhile;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;

@@ -106,6 +106,9 @@ impl Engine {
             Task::Cluster(task) => self.run_clustering(*token, task, control),
             Task::Import(task) => self.run_import(*token, task, control),
             Task::Export(task) => self.run_export(*token, task, control),
+            Task::Train(task) => self.run_training(*token, task, control),
+            Task::Build(task) => self.run_build(*token, task, control),
+            Task::BuildAll(task) => self.run_build_all(*token, task, control),
         }));
         let (event, result) = match outcome {
             Ok(Ok(_)) => return, // it committed its own end

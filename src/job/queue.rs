@@ -43,7 +43,8 @@ impl fmt::Display for Priority {
     }
 }
 
-/// The jobs of one asynchronous action (contract R60). Queues do not wait for each other.
+/// The jobs of one asynchronous action (contract R60). Queues do not wait for each other. Kept by its number: new ones
+/// go to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Queue {
     /// Clusterings.
@@ -52,11 +53,24 @@ pub enum Queue {
     ImportFaceDatabase,
     /// Exports.
     ExportFaceDatabase,
+    /// New faces with their images, trained.
+    TrainFace,
+    /// The images of one face, trained.
+    BuildFace,
+    /// The images of all faces, trained.
+    BuildAllFaces,
 }
 
 impl Queue {
-    /// Every queue.
-    pub const ALL: [Self; 3] = [Self::FaceClustering, Self::ImportFaceDatabase, Self::ExportFaceDatabase];
+    /// Every queue, in the order of the contract.
+    pub const ALL: [Self; 6] = [
+        Self::FaceClustering,
+        Self::TrainFace,
+        Self::BuildFace,
+        Self::BuildAllFaces,
+        Self::ImportFaceDatabase,
+        Self::ExportFaceDatabase,
+    ];
 
     /// Its name, which is the name of its action.
     pub fn name(self) -> &'static str {
@@ -64,6 +78,9 @@ impl Queue {
             Self::FaceClustering => "FaceClustering",
             Self::ImportFaceDatabase => "ImportFaceDatabase",
             Self::ExportFaceDatabase => "ExportFaceDatabase",
+            Self::TrainFace => "TrainFace",
+            Self::BuildFace => "BuildFace",
+            Self::BuildAllFaces => "BuildAllFaces",
         }
     }
 

@@ -8,6 +8,8 @@
 //! | `i` | database number, identifier, 0, label | `ImageRecord` |
 //! | `j` | token | `JobRecord` |
 //! | `r` | token, chunk number | a piece of a job's result |
+//! | `r` | token, database name, 0, identifier, 0 | `Count`: a face that the job has built |
+//! | `r` | token, database name, 0, identifier, 0, label | `ImageStatus`: an image that the job has tried |
 //! | `s` | token, identifier, 0, label | an image of an import that is not committed yet |
 //! | `m` | token, identifier | metadata of an identity of such an import |
 //! | `a` | token | database number: an import is committed and to be applied |
@@ -142,6 +144,30 @@ pub fn result(token: Token) -> Vec<u8> {
 /// One chunk of a result.
 pub fn result_chunk(token: Token, number: u32) -> Vec<u8> {
     key(b'r', &[&token.to_bytes(), &number.to_be_bytes()])
+}
+
+/// A face that a job has built.
+pub fn built_face(token: Token, database: &DatabaseName, identifier: &Identifier) -> Vec<u8> {
+    let (database, identifier) = (database.as_str().as_bytes(), identifier.as_str().as_bytes());
+    key(b'r', &[&token.to_bytes(), database, b"\0", identifier, b"\0"])
+}
+
+/// An image that a job has tried; behind its face, in image order.
+pub fn tried_image(token: Token, database: &DatabaseName, identifier: &Identifier, label: &ImageLabel) -> Vec<u8> {
+    let mut key = built_face(token, database, identifier);
+    key.extend_from_slice(label.as_str().as_bytes());
+    key
+}
+
+/// The names in the key of a face that was built, or of an image that was tried.
+pub fn built_names(key: &[u8]) -> Result<(DatabaseName, Identifier, Option<ImageLabel>), StoreError> {
+    let names = || {
+        let (database, rest) = text(key.get(17..)?)?.split_once('\0')?;
+        let (identifier, label) = rest.split_once('\0')?;
+        let label = if label.is_empty() { None } else { Some(ImageLabel::new(label).ok()?) };
+        Some((DatabaseName::new(database).ok()?, Identifier::new(identifier).ok()?, label))
+    };
+    names().ok_or_else(|| damaged(key))
 }
 
 /// All staged images of an import.

@@ -18,6 +18,8 @@ enum Effect {
     Face(&'static str),
     /// Zoë has these pictures then, labelled F, G, ...
     Pictures(Vec<String>),
+    /// The face is there when its job has ended, with an image that is trained.
+    Trained(&'static str),
     /// It only asks.
     None,
 }
@@ -46,6 +48,16 @@ fn of_java() -> Vec<Row> {
             name: "client-java-upload",
             request: sent::java_upload("/?Action=AddFaceImages", &fields("F,G"), &[one, other], 2_048),
             effect: Effect::Pictures(vec![one.to_owned(), other.to_owned()]),
+        },
+        Row {
+            name: "client-java-train",
+            request: sent::java_upload(
+                "/?Action=TrainFace",
+                &[("database", "my db"), ("identifier", "Q & Co"), ("imagelabels", "F,G")],
+                &[one, other],
+                2_048,
+            ),
+            effect: Effect::Trained("Q &amp; Co"),
         },
         Row {
             name: "client-java-path",
@@ -108,6 +120,11 @@ fn of_scripts() -> Vec<Row> {
             effect: Effect::Pictures(vec![PICTURE.to_owned()]),
         },
         Row { name: "client-script-poll", request: sent::python_requests_get(poll), effect: Effect::None },
+        Row {
+            name: "client-script-poll-trainings",
+            request: sent::python_requests_get(&poll.replace("FACECLUSTERING", "TRAINFACE")),
+            effect: Effect::None,
+        },
         Row { name: "client-exporter-json", request: sent::python_urllib_get(&status("json")), effect: Effect::None },
         Row {
             name: "client-exporter-simplejson",
@@ -149,6 +166,12 @@ fn check(world: &World, name: &str, effect: &Effect) {
         Effect::None => assert!(listed.contains("<numimages>0<") && listed.matches("<entry>").count() == 1, "{name}"),
         Effect::Face(identifier) => {
             assert!(listed.contains(&format!("<identifier>{identifier}</identifier>")), "{name}: {listed}");
+        }
+        Effect::Trained(identifier) => {
+            world.finish("TrainFace", &world.waiting_job("TrainFace"));
+            let listed = world.get("/action=ListFaces&database=my%20db");
+            let face = format!("<identifier>{identifier}</identifier><numimages>2</numimages><numtrained>2<");
+            assert!(listed.contains(&face), "{name}: {listed}");
         }
         Effect::Pictures(pictures) => {
             assert!(listed.contains(&format!("<numimages>{}<", pictures.len())), "{name}: {listed}");

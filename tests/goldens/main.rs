@@ -18,6 +18,8 @@ mod roles;
 mod seams;
 #[path = "../support/clients.rs"]
 mod sent;
+mod trainer;
+mod training;
 mod world;
 
 /// The forms of answers, as `responseformat` names them.

@@ -22,9 +22,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::masked::TOKEN;
+use crate::trainer::OfBitmaps;
 
 /// A picture of one pixel, in base64.
 pub(crate) const BITMAP: &str = "Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAATCwAAEwsAAAAAAAAAAAAAICAgAA==";
+
+/// No picture at all, in base64.
+pub(crate) const NO_PICTURE: &str = "bm90IGEgcGljdHVyZQ==";
 
 /// Where examples have files written; in the world it is a folder of its own.
 const EXPORTS: &str = "/srv/exports";
@@ -58,6 +62,7 @@ impl Setup {
         fs::create_dir(&exports).unwrap();
         settings.allowed_output = vec![exports.clone()];
         settings.allowed_input = vec![exports];
+        settings.trainer = Some(Arc::new(OfBitmaps::new()));
         let limits = Limits { spool_directory: settings.spool_folder(), ..Limits::default() };
         let access = Access::by_default(Reach::Loopback, None);
         Self { settings, limits, access, store: None, clock: Arc::new(SystemClock) }

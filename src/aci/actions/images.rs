@@ -1,7 +1,7 @@
 //! Images of a face (contract R131-R136, R173, R177).
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 
 use super::clustering::refuse_unbuilt;
 use super::faces::face_names;
@@ -167,10 +167,7 @@ impl Adding {
         }
         let (database, identifier) = face_names(p)?;
         let labels = p.names("imagelabels", ImageLabel::new)?;
-        let paths = p.list("imagepath")?;
-        if paths.as_ref().is_some_and(|paths| paths.len() > max_paths) {
-            return Err(Fault::too_large("'imagepath' names too many files", max_paths, "MaxParts"));
-        }
+        let paths = paths(p, max_paths)?;
         let embeddings = p.uploads("embedding").iter().map(embedding).collect::<Result<Vec<_>, _>>()?;
         let model = p.text("model").map(str::to_owned);
         if let [first, second, ..] = given[..] {
@@ -222,6 +219,15 @@ fn add_images<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters)
     }))
 }
 
+/// Files named by a client, not too many.
+pub(super) fn paths(p: &Parameters, max: usize) -> Result<Option<Vec<String>>, Fault> {
+    let paths = p.list("imagepath")?;
+    if paths.as_ref().is_some_and(|paths| paths.len() > max) {
+        return Err(Fault::too_large("'imagepath' names too many files", max, "MaxParts"));
+    }
+    Ok(paths)
+}
+
 /// Files named by a client, stored.
 fn staged_files<'a>(actions: &'a Actions, paths: &[String]) -> Result<StagedPictures<'a>, EngineError> {
     let mut pictures = actions.engine.stage_pictures(paths.len())?;
@@ -233,16 +239,18 @@ fn staged_files<'a>(actions: &'a Actions, paths: &[String]) -> Result<StagedPict
 fn staged_uploads<'a>(actions: &'a Actions, uploads: &[Upload]) -> Result<StagedPictures<'a>, EngineError> {
     let mut pictures = actions.engine.stage_pictures(uploads.len())?;
     for upload in uploads {
-        let mut content = upload.open().map_err(|error| {
-            EngineError::caused(ErrorKind::Storage, "an upload could not be read; the server's log says why", error)
-        })?;
-        pictures.add(&mut content)?;
+        pictures.add(&mut upload.open().map_err(unreadable)?)?;
     }
     Ok(pictures)
 }
 
+/// That what a client sent is not there any more.
+pub(super) fn unreadable(error: io::Error) -> EngineError {
+    EngineError::caused(ErrorKind::Storage, "an upload could not be read; the server's log says why", error)
+}
+
 /// Labels go with images one to one, or not at all, and none is there twice (R132).
-fn check_labels(labels: Option<&[ImageLabel]>, n_images: usize) -> Result<(), Fault> {
+pub(super) fn check_labels(labels: Option<&[ImageLabel]>, n_images: usize) -> Result<(), Fault> {
     let Some(labels) = labels else { return Ok(()) };
     if labels.len() != n_images {
         let text = format!("the number of labels ('imagelabels') is {}, that of images {n_images}", labels.len());

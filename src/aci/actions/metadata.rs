@@ -65,7 +65,7 @@ pub(super) const ACTIONS: &[Action] = &[
 ];
 
 /// A key or a value: a name without a type of its own.
-fn text(text: &str) -> Result<String, NameError> {
+pub(super) fn text(text: &str) -> Result<String, NameError> {
     check_name(text).map(|()| text.to_owned())
 }
 

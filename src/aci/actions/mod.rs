@@ -23,6 +23,7 @@ mod queued;
 mod server;
 mod service_port;
 mod table;
+mod training;
 
 #[doc = include_str!("reference.md")]
 pub mod reference {}
@@ -86,11 +87,12 @@ enum Prepared<'a> {
 }
 
 /// The rows of the ACI port, family by family.
-const FAMILIES: [&[Action]; 9] = [
+const FAMILIES: [&[Action]; 10] = [
     databases::ACTIONS,
     faces::ACTIONS,
     metadata::ACTIONS,
     images::ACTIONS,
+    training::ACTIONS,
     clustering::ACTIONS,
     import::ACTIONS,
     export::ACTIONS,
@@ -109,10 +111,8 @@ pub fn offered_on_service_port() -> impl Iterator<Item = &'static Action> {
 }
 
 /// Actions of the documented family that are not offered (contract R152), or not yet.
-const NOT_OFFERED: [&str; 18] = [
+const NOT_OFFERED: [&str; 15] = [
     "Admin",
-    "BuildAllFaces",
-    "BuildFace",
     "DiskReport",
     "Encrypted",
     "FaceDemographics",
@@ -125,7 +125,6 @@ const NOT_OFFERED: [&str; 18] = [
     "ListFaceImages",
     "Process",
     "ThreadStatus",
-    "TrainFace",
     "UnlockFaces",
     "Video",
 ];
@@ -416,6 +415,7 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::MetadataKeyExists => Code::MetadataKeyExists,
         ErrorKind::NoPicture => Code::NoPicture,
         ErrorKind::TooLarge => Code::TooLarge,
+        ErrorKind::NothingTrained => Code::NothingTrained,
     }
 }
 

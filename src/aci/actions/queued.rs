@@ -53,8 +53,7 @@ impl Wanted {
         let job = end(actions, caller, &attendance)?;
         Ok(Box::new(move |answer| {
             let _attendance = attendance; // the result is not forgotten while it is written
-            queue::write_result(actions, answer, &job, None)?;
-            answer.value("token", job.token)
+            queue::write_result(actions, answer, &job, None)
         }))
     }
 }

@@ -9,7 +9,7 @@ use std::io;
 use jiff::tz::TimeZone;
 
 use super::super::clustering::{self, Page};
-use super::super::{Actions, Write, code, cut, export, import};
+use super::super::{Actions, Write, code, cut, export, import, training};
 use super::{priority, seconds};
 use crate::aci::{Answer, Fault, Parameters};
 use crate::engine::{EngineError, ErrorKind, JobResult, JobView, Task};
@@ -168,13 +168,14 @@ fn write_job(
         Some(JobResult::Fault { kind, text }) => {
             let fault = Fault::new(code(*kind), text.clone());
             answer.text("error", &fault.job_text(queue.name()))?;
+            answer.value("token", job.token)
         }
-        _ => write_result(actions, answer, job, page)?,
+        _ => write_result(actions, answer, job, page),
     }
-    answer.value("token", job.token)
 }
 
-/// The elements of the result of a job that has Finished; of any other nothing.
+/// The elements of the result of a job that has Finished, of any other none; and its token, the last of them but where
+/// the result has it earlier (R92).
 pub(in super::super) fn write_result(
     actions: &Actions,
     answer: &mut Answer<'_>,
@@ -183,11 +184,21 @@ pub(in super::super) fn write_result(
 ) -> io::Result<()> {
     match (job.result(), job.task()) {
         (None | Some(JobResult::Fault { .. }), _) => Ok(()),
+        (Some(JobResult::Train(outcome)), Task::Train(task)) => {
+            return training::write_trained(answer, job, task, outcome);
+        }
+        (Some(JobResult::Build(outcome)), Task::Build(_)) => {
+            return training::write_built(actions, answer, job, outcome);
+        }
+        (Some(JobResult::Build(outcome)), Task::BuildAll(_)) => {
+            return training::write_all_built(actions, answer, job, outcome);
+        }
         (Some(JobResult::Clustering(outcome)), Task::Cluster(task)) => {
             clustering::write_outcome(actions, answer, job.token, task, outcome, page)
         }
         (Some(JobResult::Import(outcome)), Task::Import(task)) => import::write_outcome(answer, task, outcome),
         (Some(JobResult::Export(outcome)), Task::Export(task)) => export::write_outcome(answer, task, outcome),
         (Some(_), _) => Err(cut(EngineError::new(ErrorKind::Internal, "a result that is not its task's"))),
-    }
+    }?;
+    answer.value("token", job.token)
 }

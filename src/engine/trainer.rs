@@ -1,0 +1,104 @@
+//! What makes an embedding of a picture: the seam between the jobs that train and the models that look.
+//!
+//! **Promises** that a [`Trainer`] makes: the same picture gives the same answer, whatever runs beside it and however
+//! often it is asked, so that a job that is run again after a crash leaves what one run would have left.
+//!
+//! **Not here.** Which pictures are looked at, and when (`train`, `build`); decoding, finding and embedding faces.
+
+use std::fmt;
+
+use super::Engine;
+use super::error::{EngineError, ErrorKind};
+use super::records::{DatabaseRecord, ModelRecord};
+use super::settings::Model;
+use crate::face::{DatabaseName, Embedding, FailReason};
+
+/// Makes embeddings of pictures, by one model. Asked by several threads at a time.
+pub trait Trainer: fmt::Debug + Send + Sync + 'static {
+    /// The model of its embeddings.
+    fn model(&self) -> &Model;
+
+    /// The embedding of the one usable face of a picture (contract R148).
+    fn train(&self, picture: &[u8]) -> Result<Embedding, Untrainable>;
+}
+
+/// Why a picture gave no embedding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Untrainable {
+    /// The picture is at fault: it is `failed`.
+    Picture {
+        /// The word for it (contract R178).
+        reason: FailReason,
+        /// The values and limits behind it, for people.
+        detail: String,
+    },
+    /// The model is at fault, and would be with other pictures too: the job is in error.
+    Model {
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+/// What came of a picture that was looked at: its embedding, or why it is `failed`.
+pub(super) type Looked = Result<Embedding, (FailReason, String)>;
+
+impl dyn Trainer {
+    /// What comes of a picture.
+    pub(super) fn look(&self, picture: &[u8]) -> Result<Looked, EngineError> {
+        match self.train(picture) {
+            Ok(embedding) => Ok(Ok(embedding)),
+            Err(Untrainable::Picture { reason, detail }) => Ok(Err((reason, detail))),
+            Err(Untrainable::Model { detail }) => {
+                let text = format!("the embedding model '{}' fails: {detail}", self.model().name);
+                Err(EngineError::new(ErrorKind::Model, text))
+            }
+        }
+    }
+
+    /// Error 61 if the database is bound to another model (contract R149).
+    pub(super) fn check_fits(&self, name: &DatabaseName, database: &DatabaseRecord) -> Result<(), EngineError> {
+        let Some(bound) = &database.model else { return Ok(()) };
+        let Model { name: model, dimension, .. } = self.model();
+        if bound.name != *model {
+            let text = format!(
+                "'database={name}' is bound to the model '{}', and this server trains by the model '{model}'",
+                bound.name
+            );
+            return Err(EngineError::new(ErrorKind::Model, text));
+        }
+        match (bound.dimension, dimension) {
+            (Some(bound), Some(dimension)) if usize::try_from(bound) != Ok(*dimension) => {
+                let text = format!(
+                    "'database={name}' holds embeddings of dimension {bound}, and the model '{model}' makes those of \
+                     dimension {dimension}"
+                );
+                Err(EngineError::new(ErrorKind::Model, text))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Engine {
+    /// What this server trains by; error 61 if by nothing (contract R149).
+    pub(super) fn trainer(&self) -> Result<&dyn Trainer, EngineError> {
+        self.settings.trainer.as_deref().ok_or_else(|| {
+            let text = "no embedding model for pictures is installed on this server: install a model pack and start it \
+                        again; until then the images stay untrained";
+            EngineError::new(ErrorKind::Model, text)
+        })
+    }
+
+    /// The model that a trained image binds the database to (contract R125), if that is not what it is bound to.
+    pub(super) fn binding(
+        &self,
+        trainer: &dyn Trainer,
+        name: &DatabaseName,
+        database: &DatabaseRecord,
+        embedding: &Embedding,
+    ) -> Result<Option<ModelRecord>, EngineError> {
+        let wanted = Some(trainer.model().name.as_str());
+        let model = self.settings.bind(name, database, wanted, embedding.dimension())?;
+        Ok(Some(model).filter(|model| database.model.as_ref() != Some(model)))
+    }
+}
