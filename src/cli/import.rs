@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::serve::with_cause;
 use super::{DataArguments, Failure, LogArguments, percent_bar};
-use crate::engine::{Engine, ImportOutcome, ImportRequest, Input, JobResult, OnError, Ticket, worker};
+use crate::engine::{Engine, ImportOutcome, ImportRequest, Input, JobResult, OnError, Settings, Ticket, worker};
 use crate::exchange::{Format, ids_path_beside};
 use crate::face::DatabaseName;
 use crate::job::{Queue, Token};
@@ -44,7 +44,10 @@ impl Import {
     pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
         let database = DatabaseName::new(&self.database).map_err(|error| format!("--database: {error}"))?;
         let files = self.files()?;
-        let engine = Engine::open(self.data.config(log)?.engine).map_err(|error| {
+        let config = self.data.config(log)?;
+        // jobs that wait in the data directory are worked too, trainings among them
+        let settings = Settings { trainer: config.trainer()?, ..config.engine };
+        let engine = Engine::open(settings).map_err(|error| {
             format!("{}; a running server takes files by the action ImportFaceDatabase", with_cause(error))
         })?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -36,6 +36,7 @@ pub(super) fn config(said: &Said, report: &mut Report) -> Config {
         utc: said.is("server.utc"),
         http: http(said, &engine),
         access: access(said, listen, service_listen, report),
+        pack: said.text("vision.pack").map(|said| super::pack::folder(said, &engine.data)),
         max_image_pixels: said.count("limits.max_image_pixels"),
         sync_interval: Some(seconds(said, "database.sync_interval")).filter(|interval| !interval.is_zero()),
         log: Log {

@@ -33,6 +33,8 @@ mod jobs;
 mod lanes;
 mod ledger;
 mod orders;
+#[cfg(feature = "vision")]
+mod pack;
 mod paths;
 mod pictures;
 mod progress;
@@ -68,6 +70,8 @@ pub use faces::{FaceInfo, FacePage, ImageInfo, ListFrom};
 pub use figures::{Figures, Histogram};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};
+#[cfg(feature = "vision")]
+pub use pack::PackTrainer;
 pub use pictures::{Picture, StagedPictures};
 pub use progress::{Progress, Stage};
 pub use records::{
