@@ -8,6 +8,8 @@ mod config;
 mod export;
 mod help;
 mod import;
+#[cfg(feature = "vision")]
+mod models;
 mod queue;
 mod serve;
 mod status;
@@ -65,6 +67,9 @@ pub enum Command {
     Export(export::Export),
     /// Cluster a file of faces, without a server or a database.
     Cluster(cluster::Cluster),
+    /// List the model packs that pictures are trained by, and install one.
+    #[cfg(feature = "vision")]
+    Models(models::Models),
     /// List, look at and steer the jobs of a running server.
     Queue(queue::Queue),
     /// Show how a running server is.
@@ -149,6 +154,8 @@ impl Arguments {
                 cluster.run()
             }
             Command::Config(config) => config.run(&log),
+            #[cfg(feature = "vision")]
+            Command::Models(models) => models.run(&log),
             Command::Queue(queue) => queue.run(),
             Command::Status(status) => status.run(),
             Command::Help(help) => help.run(),
