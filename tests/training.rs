@@ -158,6 +158,24 @@ fn r178_each_picture_that_fails_says_why_and_the_others_are_trained() {
     assert!(!again.contains("<entry>"), "failed images are left alone: {again}");
     assert_eq!(images(&server, "people", "ann"), expected);
 
+    // what is too large for the server, or no picture, has no thumbnail
+    let small = |label: u32| {
+        let image = format!("database=people&identifier=ann&imagelabel={label}&thumbnail=true");
+        let request =
+            format!("GET /action=GetFaceImage&{image} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        server.raw(request.as_bytes())
+    };
+    for (label, size) in [(1, (133, 160)), (9, (160, 128))] {
+        let (head, body) = small(label);
+        assert!(head.to_ascii_lowercase().contains("content-type: image/jpeg"), "{head}");
+        let picture = image::load_from_memory(&body).unwrap();
+        assert_eq!((picture.width(), picture.height()), size, "{label}");
+    }
+    for label in [5, 6, 8] {
+        let answer = String::from_utf8(small(label).1).unwrap();
+        assert!(answer.contains("<errorid>FACECLIQUEGETFACEIMAGE44</errorid>"), "{label}: {answer}");
+    }
+
     // with nothing to show for it there is no face
     let target = "/action=TrainFace&database=people&identifier=bob";
     let none = server.ended("TrainFace", &token(&server.post(target, &[("imagedata", "", &pictures[1])])));

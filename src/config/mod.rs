@@ -72,8 +72,6 @@ pub struct Config {
     pub access: Access,
     /// The folder of the model pack that pictures are trained by, if any.
     pub pack: Option<PathBuf>,
-    /// Pixels of one picture (contract R156).
-    pub max_image_pixels: u64,
     /// How often all databases are synchronised (contract R103); none: only when asked.
     pub sync_interval: Option<Duration>,
     /// What is logged, and how.

@@ -20,7 +20,7 @@ impl Config {
     /// What pictures are trained by, if anything; the pack is read and its models are tried, which takes a moment.
     pub fn trainer(&self) -> Result<Option<Arc<dyn Trainer>>, String> {
         let Some(folder) = &self.pack else { return Ok(None) };
-        open(folder, self.max_image_pixels).map(Some).map_err(|why| {
+        open(folder, self.engine.max_pixels).map(Some).map_err(|why| {
             let hint = if folder.starts_with(self.packs_folder()) && !folder.exists() {
                 "; `faceclique models` lists the packs and says how one is installed"
             } else {

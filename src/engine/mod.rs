@@ -48,6 +48,8 @@ mod steer;
 mod tally;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "vision")]
+mod thumbnail;
 mod train;
 mod trainer;
 mod view;
@@ -128,6 +130,9 @@ pub struct Engine {
     borrowed: index::Borrowed,
     /// The server shuts down: what cannot be done now is left to the next start.
     stopping: AtomicBool,
+    /// Held while a large picture is in memory for a thumbnail.
+    #[cfg(feature = "vision")]
+    large_picture: Mutex<()>,
     /// How many workers there are; one, or none.
     workers: AtomicUsize,
 }
@@ -156,6 +161,8 @@ impl Engine {
             ended: Condvar::new(),
             borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
+            #[cfg(feature = "vision")]
+            large_picture: Mutex::new(()),
             workers: AtomicUsize::new(0),
             store: Arc::<Tally>::clone(&tally),
             tally,
