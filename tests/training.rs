@@ -19,7 +19,7 @@ use std::path::Path;
 use drawn::{draw, encoded, portrait, tiny_pack, wall};
 use image::{ImageFormat, RgbImage};
 use random::Random;
-use server::{Server, between, clusters, token, wait_for};
+use server::{Server, between, clusters, program, token, wait_for};
 
 fn png(image: RgbImage) -> Vec<u8> {
     encoded(image, ImageFormat::Png)
@@ -205,6 +205,42 @@ fn r149_a_server_without_a_pack_or_with_another_says_so_and_leaves_images_untrai
     assert_eq!(images(&server, "others", "bob"), ["1 untrained "]);
     done(&server, "BuildFace", "database=people&identifier=ann");
     assert_eq!(images(&server, "people", "ann"), ["1 trained "]);
+}
+
+#[test]
+fn a_folder_of_pictures_is_imported_with_its_folders_as_identities_and_gone_on_with() {
+    let data = tempfile::tempdir().unwrap();
+    let photos = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = photos.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    write("Ann Smith/1.png", &png(portrait(1)));
+    write("Ann Smith/2.JPG", &encoded(portrait(1), ImageFormat::Jpeg));
+    write("Ann Smith/notes.txt", b"not a picture, and not taken for one");
+    write("bob/a.jpg", b"not a picture");
+    write("bob/a.png", &png(portrait(2)));
+    let import = |more: &[&str]| {
+        let (data, photos) = (data.path().to_str().unwrap(), photos.path().to_str().unwrap());
+        let output = program(&["import", "--data", data, "--database", "people", photos]).args(more).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(said).unwrap())
+    };
+    let (ok, said) = import(&[]);
+    assert!(!ok && said.contains("nothing to train them by is named: --pack PACK"), "{said}");
+    let tiny = tiny_pack();
+    let pack = ["--pack", tiny.to_str().unwrap()];
+    let (ok, said) = import(&pack);
+    assert!(ok && said.contains("4 pictures of 2 identities looked at"), "{said}");
+    assert!(said.contains("trained: 3, not trained: 1") && said.contains("bob       a.jpg    unreadable"), "{said}");
+    write("cleo/1.png", &png(portrait(3)));
+    let (ok, said) = import(&pack);
+    assert!(ok && said.contains("1 pictures of 3 identities looked at"), "the others were: {said}");
+    assert!(said.contains("trained: 4, not trained: 1"), "{said}");
+    let server = start(data.path(), "");
+    assert_eq!(images(&server, "people", "bob"), ["a.jpg failed unreadable", "a.png trained "]);
+    assert_eq!(images(&server, "people", "Ann Smith"), ["1 trained ", "2 trained "]);
 }
 
 /// Pictures of six people, of whom each has eight; some show nobody.

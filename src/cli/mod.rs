@@ -10,6 +10,7 @@ mod help;
 mod import;
 #[cfg(feature = "vision")]
 mod models;
+mod photos;
 mod queue;
 mod serve;
 mod status;
@@ -61,7 +62,7 @@ pub enum LogFormat {
 pub enum Command {
     /// Serve the ACI over HTTP and work the queues.
     Serve(serve::Serve),
-    /// Take a file of faces into a database, without a server.
+    /// Take files of faces, or a folder of pictures, into a database, without a server.
     Import(import::Import),
     /// Write a database into a file, without a server.
     Export(export::Export),
