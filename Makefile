@@ -6,7 +6,7 @@ VENV := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard bench-load photos soak fuzz fixtures clean
+	bench-hard bench-load photos photos-http soak soak-train fuzz fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: ## run all tests; those on real faces say so when ../shared is absent
 
 photos: ## all photos of ../shared through the whole pipeline, beside another runtime's results (minutes)
 	FACECLIQUE_ALL_PHOTOS=1 $(CARGO) test --test photos -- --nocapture
+
+photos-http: ## all photos of ../shared trained and clustered by the real server, beside another runtime's results (minutes)
+	FACECLIQUE_ALL_PHOTOS=1 $(CARGO) test --test photos_http -- --nocapture
 
 check: fmt core doc ## formatting, lints, the pure core alone, documentation
 	$(CARGO) clippy --all-targets -- -D warnings
@@ -68,6 +71,11 @@ SOAK_SECONDS ?= 180
 
 soak: ## flood the server with mutated requests, SOAK_SECONDS=180 of them; SOAK_SEED=n to see a run again
 	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --release --test soak -- --nocapture
+
+KILLS ?= 20
+
+soak-train: ## kill the server KILLS=20 times in the middle of its training of pictures
+	KILLS=$(KILLS) $(CARGO) test --test training -- --nocapture killed
 
 FUZZ_SECONDS ?= 30
 FUZZ_TARGETS ?= request multipart form values jsonl csv npy npz toml ini

@@ -21,13 +21,13 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("store", &["face", "job"]),
     ("exchange", &["face"]),
     // the marriage, and the only place that knows faces, jobs, clusters and the store
-    ("engine", &["face", "confidence", "cluster", "job", "store", "exchange"]),
+    ("engine", &["face", "confidence", "cluster", "vision", "job", "store", "exchange"]),
     // the edge: the language does not know sockets, the sockets do not know the engine
     ("aci", &["face", "confidence", "cluster", "job", "exchange", "engine"]),
     ("http", &["aci"]),
     // the program
     ("config", &["face", "confidence", "job", "engine", "aci", "http"]),
-    ("cli", &["face", "confidence", "cluster", "job", "exchange", "engine", "aci", "http", "config"]),
+    ("cli", &["face", "confidence", "cluster", "vision", "job", "exchange", "engine", "aci", "http", "config"]),
     ("lib", &[]),
 ];
 

@@ -6,15 +6,18 @@
 
 #[path = "support/drawn.rs"]
 mod drawn;
+#[path = "support/expected.rs"]
+mod expected;
 mod support;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use drawn::{encoded, with_orientation};
+use expected::Expected;
 use faceclique::face::FailReason;
 use faceclique::kernel::dot;
 use faceclique::vision::{LookError, MAX_IMAGE_PIXELS, Pack, Pipeline, READY_PACKS, Region, Seen};
@@ -27,27 +30,6 @@ const ONE_IN: usize = 8;
 fn pipeline(data: &Path, name: &str) -> Pipeline {
     let (_, description) = READY_PACKS.into_iter().find(|(ready, _)| *ready == name).unwrap();
     Pipeline::open(Pack::read(description, &data.join("models")).unwrap(), MAX_IMAGE_PIXELS).unwrap()
-}
-
-/// What another runtime found: for each photo its file, the box of its largest face, and the embedding.
-struct Expected {
-    files: Vec<String>,
-    boxes: Vec<Vec<f32>>,
-    n_faces: Vec<i64>,
-    embeddings: Vec<Vec<f32>>,
-}
-
-fn expected(data: &Path, embedder: &str) -> Expected {
-    let mut archive = zip::ZipArchive::new(File::open(data.join("expected/photos.npz")).unwrap()).unwrap();
-    let mut rows = |name: &str| {
-        let array = npyz::NpyFile::new(archive.by_name(name).unwrap()).unwrap();
-        let columns = usize::try_from(array.shape()[1]).unwrap();
-        array.into_vec::<f32>().unwrap().chunks(columns).map(<[f32]>::to_vec).collect()
-    };
-    let (boxes, embeddings) = (rows("box.npy"), rows(&format!("{embedder}.npy")));
-    let files = npyz::NpyFile::new(archive.by_name("files.npy").unwrap()).unwrap().into_vec().unwrap();
-    let n_faces = npyz::NpyFile::new(archive.by_name("nfaces.npy").unwrap()).unwrap().into_vec().unwrap();
-    Expected { files, boxes, n_faces, embeddings }
 }
 
 /// What was seen of one photo.
@@ -86,7 +68,7 @@ fn look(pipeline: &Pipeline, photos: &[Vec<u8>]) -> Vec<Looked> {
 
 fn agrees(pack: &str, embedder: &str) {
     let Some(data) = data() else { return };
-    let expected = expected(&data, embedder);
+    let expected = Expected::of(&data, embedder);
     let one_in = if std::env::var_os("FACECLIQUE_ALL_PHOTOS").is_some() { 1 } else { ONE_IN };
     let chosen: Vec<usize> = (0..expected.files.len()).step_by(one_in).collect();
     let photos: Vec<Vec<u8>> =
@@ -157,7 +139,7 @@ fn a_photo_of_several_people_is_not_one_person() {
 #[test]
 fn a_detector_of_fixed_input_finds_the_same_face() {
     let Some(data) = data() else { return };
-    let photo = fs::read(data.join("photos").join(&expected(&data, "reid0095").files[0])).unwrap();
+    let photo = fs::read(data.join("photos").join(&Expected::of(&data, "reid0095").files[0])).unwrap();
     let of_any_size = pipeline(&data, "face-reid-retail-0095").look(&photo).unwrap().facts.face.region;
     let (_, description) = READY_PACKS[0];
     let sha256 = description.split("sha256 = ").nth(1).unwrap()[..66].to_owned();
@@ -177,7 +159,7 @@ fn a_detector_of_fixed_input_finds_the_same_face() {
 fn a_photo_turned_grey_or_deep_shows_the_same_person() {
     let Some(data) = data() else { return };
     let pipeline = pipeline(&data, "face-reid-retail-0095");
-    let photo = fs::read(data.join("photos").join(&expected(&data, "reid0095").files[0])).unwrap();
+    let photo = fs::read(data.join("photos").join(&Expected::of(&data, "reid0095").files[0])).unwrap();
     let image = image::load_from_memory(&photo).unwrap();
     let seen = pipeline.look(&encoded(image.clone(), ImageFormat::Png)).unwrap();
     let cosine = |other: &[u8]| dot(seen.embedding.values(), pipeline.look(other).unwrap().embedding.values());
@@ -197,7 +179,7 @@ fn a_photo_turned_grey_or_deep_shows_the_same_person() {
 fn the_same_photo_gives_the_same_bits_on_every_thread() {
     let Some(data) = data() else { return };
     let pipeline = pipeline(&data, "face-reid-retail-0095");
-    let photo = fs::read(data.join("photos").join(&expected(&data, "reid0095").files[0])).unwrap();
+    let photo = fs::read(data.join("photos").join(&Expected::of(&data, "reid0095").files[0])).unwrap();
     let first = pipeline.look(&photo).unwrap();
     for looked in look(&pipeline, &vec![photo; 9]) {
         assert_eq!(looked.seen.as_ref(), Some(&first));

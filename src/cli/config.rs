@@ -85,6 +85,10 @@ fn summary(Reading { config, .. }: &Reading) -> String {
         format!("ACI: {}{}", config.listen, if config.tls.is_some() { ", TLS" } else { "" }),
         format!("service: {}", config.service_listen.map_or("off".to_owned(), |address| address.to_string())),
         format!("data: {}", config.engine.data.display()),
+        match &config.pack {
+            Some(pack) => format!("pictures: trained by the model pack in {}", pack.display()),
+            None => "pictures: stored, not trained (vision.pack says by what)".to_owned(),
+        },
         format!("clients may name files to read below: {}", folders(&config.engine.allowed_input)),
         format!("clients may name files to write below: {}", folders(&config.engine.allowed_output)),
         format!("bearer token: {}", if config.access.asks_for_token() { "every client needs it" } else { "none" }),

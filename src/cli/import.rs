@@ -1,4 +1,5 @@
-//! `faceclique import`: a file, or every file of a folder, into a database, by the same durable job as over the ACI.
+//! `faceclique import`: a file, every file of a folder, or the pictures of its folders into a database, by the same
+//! durable jobs as over the ACI.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,14 +9,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::photos::{self, Photos};
 use super::serve::with_cause;
 use super::{DataArguments, Failure, LogArguments, percent_bar};
-use crate::engine::{Engine, ImportOutcome, ImportRequest, Input, JobResult, OnError, Ticket, worker};
+use crate::config::Flag;
+use crate::engine::{Engine, ImportOutcome, ImportRequest, Input, JobResult, OnError, Settings, Ticket, worker};
 use crate::exchange::{Format, ids_path_beside};
 use crate::face::DatabaseName;
 use crate::job::{Queue, Token};
 
-/// Take a file of faces into a database, without a server.
+/// Take files of faces, or a folder of pictures, into a database, without a server.
 #[derive(Debug, clap::Args)]
 pub struct Import {
     #[command(flatten)]
@@ -35,7 +38,11 @@ pub struct Import {
     /// Leave out rows that cannot be read, and list them, instead of importing nothing.
     #[arg(long)]
     skip_bad_rows: bool,
-    /// The file, or a folder whose files (.jsonl, .csv, .npy, .npz) are imported one after the other.
+    /// The model pack that pictures are trained by: the name of an installed one, or a folder.
+    #[arg(long, value_name = "PACK")]
+    pack: Option<String>,
+    /// The file, or a folder: one whose files (.jsonl, .csv, .npy, .npz) are imported one after the other, or one with a folder of
+    /// pictures for each identity.
     #[arg(value_name = "FILE|DIR")]
     from: PathBuf,
 }
@@ -43,8 +50,16 @@ pub struct Import {
 impl Import {
     pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
         let database = DatabaseName::new(&self.database).map_err(|error| format!("--database: {error}"))?;
-        let files = self.files()?;
-        let engine = Engine::open(self.data.config(log)?.engine).map_err(|error| {
+        let (files, photos) = self.files()?;
+        let pack = self.pack.iter().map(|pack| Flag { setting: "vision.pack", flag: "--pack", value: pack.clone() });
+        let config = super::begin(self.data.read(log, pack.collect())?, super::QUIET)?;
+        // jobs that wait in the data directory are worked too, trainings among them
+        let settings = Settings { trainer: config.trainer()?, ..config.engine };
+        if !photos.is_empty() && settings.trainer.is_none() {
+            let from = self.from.display();
+            return Err(format!("{from} holds pictures, and nothing to train them by is named: --pack PACK").into());
+        }
+        let engine = Engine::open(settings).map_err(|error| {
             format!("{}; a running server takes files by the action ImportFaceDatabase", with_cause(error))
         })?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -54,6 +69,9 @@ impl Import {
                 let _ = stopped.await; // also when the sender is gone
             }));
             let mut outcome = Ok(());
+            if !photos.is_empty() {
+                outcome = photos::import(&engine, &database, &photos).await;
+            }
             for (path, format) in files {
                 outcome = self.import(&engine, &database, &path, format).await;
                 if outcome.is_err() {
@@ -66,14 +84,14 @@ impl Import {
         })
     }
 
-    /// The files to import, with their formats.
-    fn files(&self) -> Result<Vec<(PathBuf, Format)>, Failure> {
+    /// The files to import, with their formats, or if there are none the pictures.
+    fn files(&self) -> Result<(Vec<(PathBuf, Format)>, Photos), Failure> {
         let format = |path: &Path| self.format.or_else(|| Format::from_path(path));
         if !self.from.is_dir() {
             let format = format(&self.from).ok_or_else(|| {
                 format!("{}: its ending names no format; say --format jsonl, csv, npy or npz", self.from.display())
             })?;
-            return Ok(vec![(self.from.clone(), format)]);
+            return Ok((vec![(self.from.clone(), format)], Photos::new()));
         }
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.from)? {
@@ -84,10 +102,13 @@ impl Import {
             }
         }
         files.sort_by(|(a, _), (b, _)| a.cmp(b));
-        if files.is_empty() {
-            return Err(format!("{}: no file with the ending .jsonl, .csv, .npy or .npz", self.from.display()).into());
+        let photos = if files.is_empty() { photos::find(&self.from)? } else { Photos::new() };
+        if files.is_empty() && photos.is_empty() {
+            let from = self.from.display();
+            let wanted = "no file with the ending .jsonl, .csv, .npy or .npz, and no folder of pictures";
+            return Err(format!("{from}: {wanted}").into());
         }
-        Ok(files)
+        Ok((files, photos))
     }
 
     async fn import(

@@ -8,6 +8,9 @@ mod config;
 mod export;
 mod help;
 mod import;
+#[cfg(feature = "vision")]
+mod models;
+mod photos;
 mod queue;
 mod serve;
 mod status;
@@ -59,12 +62,15 @@ pub enum LogFormat {
 pub enum Command {
     /// Serve the ACI over HTTP and work the queues.
     Serve(serve::Serve),
-    /// Take a file of faces into a database, without a server.
+    /// Take files of faces, or a folder of pictures, into a database, without a server.
     Import(import::Import),
     /// Write a database into a file, without a server.
     Export(export::Export),
     /// Cluster a file of faces, without a server or a database.
     Cluster(cluster::Cluster),
+    /// List the model packs that pictures are trained by, and install one.
+    #[cfg(feature = "vision")]
+    Models(models::Models),
     /// List, look at and steer the jobs of a running server.
     Queue(queue::Queue),
     /// Show how a running server is.
@@ -149,6 +155,8 @@ impl Arguments {
                 cluster.run()
             }
             Command::Config(config) => config.run(&log),
+            #[cfg(feature = "vision")]
+            Command::Models(models) => models.run(&log),
             Command::Queue(queue) => queue.run(),
             Command::Status(status) => status.run(),
             Command::Help(help) => help.run(),

@@ -15,7 +15,7 @@ use super::{DataArguments, Failure, LogArguments};
 use crate::aci::access::Reach;
 use crate::aci::actions::{Actions, Facts, ServicePort, Setting};
 use crate::config::{Config, Flag, Reading, TlsFiles};
-use crate::engine::{Engine, worker};
+use crate::engine::{self, Engine, worker};
 use crate::http;
 use crate::job::Queue;
 
@@ -38,6 +38,9 @@ pub(super) struct ServerArguments {
     /// Address and port of the service actions, by default 127.0.0.1:14001; `off` to have none.
     #[arg(long, value_name = "ADDR")]
     service_listen: Option<String>,
+    /// The model pack that pictures are trained by: the name of an installed one, or a folder.
+    #[arg(long, value_name = "PACK")]
+    pack: Option<String>,
     /// The memory one clustering may take, such as 6GiB; by default what the configuration says, or half of the machine's.
     #[arg(long, value_name = "BYTES", value_parser = super::bytes)]
     memory: Option<u64>,
@@ -52,6 +55,9 @@ impl ServerArguments {
         }
         if let Some(listen) = &self.service_listen {
             flags.push(Flag { setting: "server.service_listen", flag: "--service-listen", value: listen.clone() });
+        }
+        if let Some(pack) = &self.pack {
+            flags.push(Flag { setting: "vision.pack", flag: "--pack", value: pack.clone() });
         }
         if let Some(memory) = self.memory {
             flags.push(Flag { setting: "jobs.max_job_memory", flag: "--memory", value: memory.to_string() });
@@ -88,13 +94,24 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure>
     Ok((listener, address))
 }
 
+/// The engine, with what trains pictures.
+fn open(config: Config) -> Result<Arc<Engine>, String> {
+    let trainer = config.trainer()?;
+    match (&trainer, &config.pack) {
+        (Some(trainer), Some(pack)) => info!(model = trainer.model().name, pack = %pack.display(), "training pictures"),
+        _ => info!("no model pack: pictures are stored and stay untrained"),
+    }
+    let settings = engine::Settings { trainer, ..config.engine };
+    Engine::open(settings).map_err(|error| with_cause(error).to_string())
+}
+
 async fn serve(config: Config, file: Option<String>, settings: Vec<Setting>) -> Result<(), Failure> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let tls = config.tls.as_ref().map(TlsFiles::read).transpose()?;
+    let of_engine = config.clone();
     let http = http::Settings { tls, ..config.http };
     http::allow_files(&http);
-    let of_engine = config.engine.clone();
-    let engine = tokio::task::spawn_blocking(move || Engine::open(of_engine)).await?.map_err(with_cause)?;
+    let engine = tokio::task::spawn_blocking(move || open(of_engine)).await??;
     let (listener, address) = bind(config.listen).await?;
     let service = match config.service_listen {
         Some(address) => Some(bind(address).await?),

@@ -46,6 +46,9 @@ pub fn check(reading: &Reading) -> Result<Vec<String>, ConfigError> {
             report.fault(format!("TLS: {error}"));
         }
     }
+    if let Err(why) = config.trainer() {
+        report.fault(why);
+    }
     token_file(&reading.said, &mut report);
     report.end()
 }

@@ -36,7 +36,7 @@ pub(super) fn config(said: &Said, report: &mut Report) -> Config {
         utc: said.is("server.utc"),
         http: http(said, &engine),
         access: access(said, listen, service_listen, report),
-        max_image_pixels: said.count("limits.max_image_pixels"),
+        pack: said.text("vision.pack").map(|said| super::pack::folder(said, &engine.data)),
         sync_interval: Some(seconds(said, "database.sync_interval")).filter(|interval| !interval.is_zero()),
         log: Log {
             level: said.text("logging.level").map(str::to_owned),
@@ -77,6 +77,7 @@ fn engine(said: &Said, report: &mut Report) -> Settings {
     engine.max_queues = of_queues(said, "max_queue_size");
     engine.max_waiting = said.size("jobs.max_waiting");
     engine.models = models(&said.models, report);
+    engine.max_pixels = said.count("limits.max_image_pixels");
     engine.max_num_parallel = at_least_one(said, "limits.max_num_parallel");
     engine.threads = at_least_one(said, "jobs.threads");
     engine.memory = said.count("jobs.max_job_memory");

@@ -4,7 +4,7 @@
 //!
 //! One precedence for every setting; what is further up wins:
 //!
-//! 1. a flag of the command line (`--listen`, `--service-listen`, `--data`, `--memory`, `--log`, `--log-format`)
+//! 1. a flag of the command line (`--listen`, `--service-listen`, `--data`, `--pack`, `--memory`, `--log`, `--log-format`)
 //! 2. an environment variable: `FACECLIQUE_` and the section and key in capitals, such as
 //!    `FACECLIQUE_JOBS_MAX_QUEUE_SIZE` for `max_queue_size` in `[jobs]`
 //! 3. the file that `--config` or the variable `FACECLIQUE_CONFIG` names: TOML, or a media server's own file in the
@@ -28,6 +28,7 @@ mod ini;
 mod meaning;
 mod media;
 mod media_roles;
+mod pack;
 mod print;
 mod report;
 mod said;
@@ -69,8 +70,8 @@ pub struct Config {
     pub http: http::Settings,
     /// Who may do what (contract R160).
     pub access: Access,
-    /// Pixels of one picture (contract R156).
-    pub max_image_pixels: u64,
+    /// The folder of the model pack that pictures are trained by, if any.
+    pub pack: Option<PathBuf>,
     /// How often all databases are synchronised (contract R103); none: only when asked.
     pub sync_interval: Option<Duration>,
     /// What is logged, and how.

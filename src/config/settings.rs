@@ -64,7 +64,7 @@ pub(super) const SSL: &str = "section of SSLConfig";
 
 /// Every setting, in the order it is printed.
 pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
-    [SERVER, PATHS, JOBS, QUEUE_LIMITS, LIMITS, DATABASE, LOGGING, SECURITY].into_iter().flatten()
+    [SERVER, PATHS, JOBS, QUEUE_LIMITS, LIMITS, VISION, DATABASE, LOGGING, SECURITY].into_iter().flatten()
 }
 
 /// The setting of that full name; queue names in any letter case (contract R6).
@@ -239,6 +239,12 @@ const LIMITS: &[Setting] = &[
         "pixels of one picture; one with more is failed, not decoded"),
     row("limits", "max_num_parallel", count(1, 1_024), OfMachine(processors, "2"), &[],
         "the most that numparallel may ask for; by default as many as there are processors"),
+];
+
+#[rustfmt::skip]
+const VISION: &[Setting] = &[
+    row("vision", "pack", Kind::Path, Nothing("face-reid-retail-0095"), &[],
+        "the model pack pictures are trained by: the name of an installed one or a folder; without one they stay untrained"),
 ];
 
 #[rustfmt::skip]

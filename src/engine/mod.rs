@@ -33,6 +33,8 @@ mod jobs;
 mod lanes;
 mod ledger;
 mod orders;
+#[cfg(feature = "vision")]
+mod pack;
 mod paths;
 mod pictures;
 mod progress;
@@ -46,6 +48,8 @@ mod steer;
 mod tally;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "vision")]
+mod thumbnail;
 mod train;
 mod trainer;
 mod view;
@@ -68,6 +72,8 @@ pub use faces::{FaceInfo, FacePage, ImageInfo, ListFrom};
 pub use figures::{Figures, Histogram};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};
+#[cfg(feature = "vision")]
+pub use pack::PackTrainer;
 pub use pictures::{Picture, StagedPictures};
 pub use progress::{Progress, Stage};
 pub use records::{
@@ -124,6 +130,9 @@ pub struct Engine {
     borrowed: index::Borrowed,
     /// The server shuts down: what cannot be done now is left to the next start.
     stopping: AtomicBool,
+    /// Held while a large picture is in memory for a thumbnail.
+    #[cfg(feature = "vision")]
+    large_picture: Mutex<()>,
     /// How many workers there are; one, or none.
     workers: AtomicUsize,
 }
@@ -152,6 +161,8 @@ impl Engine {
             ended: Condvar::new(),
             borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
+            #[cfg(feature = "vision")]
+            large_picture: Mutex::new(()),
             workers: AtomicUsize::new(0),
             store: Arc::<Tally>::clone(&tally),
             tally,

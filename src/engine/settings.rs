@@ -70,6 +70,8 @@ pub struct Settings {
     pub models: Vec<Model>,
     /// What images are trained by; without, training jobs end in Error 61 (contract R149).
     pub trainer: Option<Arc<dyn Trainer>>,
+    /// The most pixels of a picture that is made small; the trainer has its own limit (contract R156).
+    pub max_pixels: u64,
     /// The most threads that one training job may ask for (contract R143).
     pub max_num_parallel: NonZeroUsize,
     /// Folders below which clients may name files to read; by default none (contract R158).
@@ -106,6 +108,7 @@ impl Settings {
             save_every: Duration::from_secs(2),
             models: Vec::new(),
             trainer: None,
+            max_pixels: 100_000_000,
             max_num_parallel: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             allowed_input: Vec::new(),
             allowed_output: Vec::new(),

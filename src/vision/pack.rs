@@ -21,10 +21,10 @@ use crate::confidence::{ConfidenceScale, ScaleError};
 use crate::face::MAX_DIMENSION;
 
 /// The file of a pack that describes it.
-const PACK_FILE: &str = "pack.toml";
+pub(super) const PACK_FILE: &str = "pack.toml";
 
 /// Stands for a checksum that the writer of a pack did not know.
-const UNKNOWN: &str = "unknown";
+pub(super) const UNKNOWN: &str = "unknown";
 
 /// The largest side of an embedder's input, in pixels.
 const MAX_SIZE: usize = 1024;
@@ -156,17 +156,47 @@ fn landmarks<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Landmarks, D::
     <[(f32, f32); 5]>::deserialize(from).map(|points| points.map(|(x, y)| Point { x, y }))
 }
 
-/// `pack.toml`.
-#[derive(Debug, Deserialize)]
+/// What `pack.toml` says.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Description {
-    name: String,
-    detector: DetectorPart,
-    embedder: EmbedderPart,
+pub struct Description {
+    /// The name of the embedding model.
+    pub name: String,
+    /// Finds faces.
+    pub detector: DetectorPart,
+    /// Tells them apart.
+    pub embedder: EmbedderPart,
+    /// Which of several faces is meant.
     #[serde(default)]
-    choice: Choice,
+    pub choice: Choice,
+    /// The least that is asked of a face.
     #[serde(default)]
-    quality: Quality,
+    pub quality: Quality,
+}
+
+impl Description {
+    /// Reads the text of a `pack.toml`, whose values are within their ranges.
+    pub fn parse(text: &str) -> Result<Self, PackError> {
+        let description: Self = toml::from_str(text)?;
+        check(&description.name, &description.detector, &description.embedder)?;
+        check_faces(description.choice, &description.quality)?;
+        Ok(description)
+    }
+
+    /// Reads the `pack.toml` of a folder.
+    pub fn open(folder: &Path) -> Result<Self, PackError> {
+        Self::parse(&read(folder)?)
+    }
+
+    /// File and checksum of each model.
+    pub fn models(&self) -> [(&str, &str); 2] {
+        [(&self.detector.file, &self.detector.sha256), (&self.embedder.file, &self.embedder.sha256)]
+    }
+}
+
+fn read(folder: &Path) -> Result<String, PackError> {
+    let path = folder.join(PACK_FILE);
+    fs::read_to_string(&path).map_err(|source| PackError::Read { path, source })
 }
 
 /// A pack, read and checked.
@@ -191,20 +221,16 @@ pub struct Pack {
 impl Pack {
     /// Reads the pack in a folder that holds a `pack.toml` and the models.
     pub fn open(folder: &Path) -> Result<Self, PackError> {
-        let path = folder.join(PACK_FILE);
-        let text = fs::read_to_string(&path).map_err(|source| PackError::Read { path, source })?;
-        Self::read(&text, folder)
+        Self::read(&read(folder)?, folder)
     }
 
     /// Reads a pack of this description, which may be one of [`READY_PACKS`](super::READY_PACKS), and the models in a
     /// folder.
     pub fn read(description: &str, folder: &Path) -> Result<Self, PackError> {
-        let Description { name, detector, embedder, choice, quality } = toml::from_str(description)?;
-        check(&name, &detector, &embedder)?;
-        check_faces(choice, &quality)?;
+        let Description { name, detector, embedder, choice, quality } = Description::parse(description)?;
         let scale = ConfidenceScale::new(embedder.confidence.clone())?;
-        let detector_model = model(folder, "detector.file", &detector.file, &detector.sha256)?;
-        let embedder_model = model(folder, "embedder.file", &embedder.file, &embedder.sha256)?;
+        let detector_model = model(folder, &detector.file, &detector.sha256)?;
+        let embedder_model = model(folder, &embedder.file, &embedder.sha256)?;
         Ok(Self { name, detector, embedder, choice, quality, scale, detector_model, embedder_model })
     }
 }
@@ -215,6 +241,12 @@ fn check(name: &str, detector: &DetectorPart, embedder: &EmbedderPart) -> Result
         |key, value: String, expected: &str| Err(PackError::Value { key, value, expected: expected.to_owned() });
     if let Err(error) = crate::face::check_name(name) {
         return refuse("name", format!("{name:?}"), &error.to_string());
+    }
+    // a pack comes from somewhere else: its files are in its folder
+    for (key, file) in [("detector.file", &detector.file), ("embedder.file", &embedder.file)] {
+        if !is_file_name(file) {
+            return refuse(key, format!("{file:?}"), "the name of a file in the folder of the pack");
+        }
     }
     let unit = 0.0..=1.0;
     if !unit.contains(&detector.min_score) {
@@ -277,22 +309,22 @@ fn check_faces(choice: Choice, quality: &Quality) -> Result<(), PackError> {
     Ok(())
 }
 
-/// The lower case digits of a checksum.
-fn hexadecimal(bytes: &[u8]) -> String {
+/// Whether a text is the name of a file, and no path.
+pub(super) fn is_file_name(text: &str) -> bool {
+    Path::new(text).components().count() == 1 && Path::new(text).file_name().is_some_and(|name| name == text)
+}
+
+/// The SHA-256 of these bytes, in lower case digits.
+pub(super) fn checksum(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).expect("a nibble is below 16");
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    Sha256::digest(bytes).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A model's file, which has this checksum.
-fn model(folder: &Path, key: &'static str, file: &str, sha256: &str) -> Result<Vec<u8>, PackError> {
-    // a pack comes from somewhere else: its files are in its folder
-    if Path::new(file).components().count() != 1 || Path::new(file).file_name().is_none() {
-        let expected = "the name of a file in the folder of the pack".to_owned();
-        return Err(PackError::Value { key, value: format!("{file:?}"), expected });
-    }
+fn model(folder: &Path, file: &str, sha256: &str) -> Result<Vec<u8>, PackError> {
     let path = folder.join(file);
     let bytes = fs::read(&path).map_err(|source| PackError::Read { path, source })?;
-    let found = hexadecimal(&Sha256::digest(&bytes));
+    let found = checksum(&bytes);
     if sha256 == UNKNOWN {
         return Err(PackError::Unpinned { file: file.to_owned(), found });
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
 
-use super::clustering::refuse_unbuilt;
 use super::faces::face_names;
 use super::table::{Action, Needs, Way, example};
 use super::{Actions, Bytes, Caller, Prepare, Write, fault, nothing};
@@ -54,7 +53,7 @@ pub(super) const ACTIONS: &[Action] = &[
             required("database", Form::Name, "The database."),
             required("identifier", Form::Name, "The face."),
             required("imagelabel", Form::Name, "The image."),
-            optional("thumbnail", Form::Boolean, "false", "A small JPEG instead. Not offered yet."),
+            optional("thumbnail", Form::Boolean, "false", "A JPEG of at most 160 x 160 pixels instead."),
         ],
         answer: "the bytes of the picture",
         example: example!("GetFaceImage", "/action=GetFaceImage&database=people&identifier=JohnSmith&imagelabel=E"),
@@ -353,16 +352,27 @@ fn move_image<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters)
 }
 
 fn get_image(actions: &Actions, parameters: &mut Parameters) -> Result<Bytes, Fault> {
-    let (database, identifier, label) = parameters.read(|p| {
-        let names = image_names(p)?;
-        refuse_unbuilt(p, "thumbnail")?;
-        Ok(names)
-    })?;
+    let ((database, identifier, label), is_small) =
+        parameters.read(|p| Ok((image_names(p)?, p.boolean("thumbnail")?.unwrap_or(false))))?;
+    if is_small {
+        return small(actions, &database, &identifier, &label);
+    }
     let picture = actions.engine.picture(&database, &identifier, &label).map_err(|error| fault(&error))?;
     let mut content = picture.file;
     let mut head = Vec::new();
     content.by_ref().take(12).read_to_end(&mut head).map_err(|_| Fault::storage())?;
-    Ok(Bytes { kind: picture_kind(&head), head, content })
+    Ok(Bytes { kind: picture_kind(&head), head, content: Some(content) })
+}
+
+#[cfg(feature = "vision")]
+fn small(actions: &Actions, d: &DatabaseName, i: &Identifier, label: &ImageLabel) -> Result<Bytes, Fault> {
+    let head = actions.engine.thumbnail(d, i, label).map_err(|error| fault(&error))?;
+    Ok(Bytes { kind: "image/jpeg", head, content: None })
+}
+
+#[cfg(not(feature = "vision"))]
+fn small(_: &Actions, _: &DatabaseName, _: &Identifier, _: &ImageLabel) -> Result<Bytes, Fault> {
+    Err(Fault::new(super::Code::NotOffered, "'thumbnail=true' is not offered by a program without the feature vision"))
 }
 
 /// The type that the first bytes of a picture show (R134).

@@ -76,8 +76,8 @@ struct Bytes {
     kind: &'static str,
     /// The first of them.
     head: Vec<u8>,
-    /// The others.
-    content: File,
+    /// The others, if there are any.
+    content: Option<File>,
 }
 
 /// What was prepared.
@@ -282,10 +282,12 @@ impl Actions {
         let envelope = envelope.into_inner();
         match prepared {
             Ok(_) if port == Port::Service && action.eq_ignore_ascii_case("GetStatus") => envelope.running(&action),
-            Ok(Prepared::Bytes(Bytes { kind, head, mut content })) => {
+            Ok(Prepared::Bytes(Bytes { kind, head, content })) => {
                 let mut out = envelope.bytes(kind)?;
                 out.write_all(&head)?;
-                io::copy(&mut content, &mut out)?;
+                if let Some(mut content) = content {
+                    io::copy(&mut content, &mut out)?;
+                }
                 Ok(Outcome::Success)
             }
             Ok(Prepared::Elements(write)) => {

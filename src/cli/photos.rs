@@ -1,0 +1,175 @@
+//! Pictures of a folder into a database: each folder in it is an identity, each file in that an image.
+//!
+//! **Promises.** A run that is interrupted is gone on with by the next: what is stored is not stored again, and what is
+//! trained is not trained again. A picture that gives no embedding stays, `failed`, and is named with the reason.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::serve::with_cause;
+use super::terminal::{self, Column};
+use super::{Failure, percent_bar};
+use crate::engine::{BuildAllTask, BuildOutcome, Engine, ErrorKind, JobResult, ListFrom, Task, Ticket};
+use crate::face::{DatabaseName, Identifier, ImageLabel, ImageStatus};
+use crate::job::{Queue, Token};
+
+/// Files that are taken for pictures. What they are is seen when they are trained.
+const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
+
+const COLUMNS: [Column; 3] =
+    [Column::text("identity", 1, 12), Column::text("picture", 2, 12), Column::text("why", 3, 8)];
+
+/// Faces listed at a time.
+const PAGE: usize = 1_000;
+
+/// Pictures by identity.
+pub(super) type Photos = BTreeMap<Identifier, Vec<(ImageLabel, PathBuf)>>;
+
+/// A picture that is not trained: of whom, which, and why.
+type Untrained = [String; 3];
+
+/// The pictures below a folder.
+pub(super) fn find(from: &Path) -> Result<Photos, Failure> {
+    let mut photos = Photos::new();
+    for folder in sorted(from)?.into_iter().filter(|path| path.is_dir()) {
+        let files: Vec<PathBuf> = sorted(&folder)?.into_iter().filter(|path| is_picture(path)).collect();
+        let mut images = Vec::new();
+        for path in &files {
+            // two files of one stem are told apart by their endings
+            let is_alone = files.iter().filter(|other| other.file_stem() == path.file_stem()).count() == 1;
+            let label = if is_alone { path.file_stem() } else { path.file_name() };
+            images.push((ImageLabel::new(name(label, path)?).map_err(|error| about(path, error))?, path.clone()));
+        }
+        if !images.is_empty() {
+            let identifier =
+                Identifier::new(name(folder.file_name(), &folder)?).map_err(|error| about(&folder, error))?;
+            photos.insert(identifier, images);
+        }
+    }
+    Ok(photos)
+}
+
+fn sorted(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut paths: Vec<PathBuf> = entries.map_err(|error: io::Error| about(folder, error))?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn is_picture(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)) && path.is_file()
+}
+
+fn name<'p>(part: Option<&'p std::ffi::OsStr>, path: &Path) -> Result<&'p str, Failure> {
+    part.and_then(|part| part.to_str()).ok_or_else(|| about(path, "the name is not UTF-8"))
+}
+
+fn about(path: &Path, error: impl std::fmt::Display) -> Failure {
+    format!("{}: {error}", path.display()).into()
+}
+
+/// Stores and trains the pictures, and says what came of them.
+pub(super) async fn import(engine: &Engine, database: &DatabaseName, photos: &Photos) -> Result<(), Failure> {
+    let begun = Instant::now();
+    unless(engine.create_database(database, None), ErrorKind::DatabaseExists)?;
+    let mut untrained = store(engine, database, photos)?;
+    let token = engine.submit(
+        Ticket::default(),
+        Task::BuildAll(BuildAllTask { database: Some(database.as_str().to_owned()), parallel: u64::MAX }),
+    );
+    let outcome = trained(engine, token.map_err(with_cause)?).await?;
+    let n_trained = count(engine, database, photos, &mut untrained)?;
+    let mut out = io::stdout().lock();
+    let (took, n_images, n_faces) = (begun.elapsed().as_secs_f64(), outcome.n_images, photos.len());
+    writeln!(out, "'{database}': {n_images} pictures of {n_faces} identities looked at in {took:.2} s")?;
+    writeln!(out, "trained: {n_trained}, not trained: {}", untrained.len())?;
+    if !untrained.is_empty() {
+        let rows: Vec<Vec<String>> = untrained.into_iter().map(Vec::from).collect();
+        write!(out, "\n{}", terminal::table(&COLUMNS, &rows, terminal::width()))?;
+    }
+    Ok(())
+}
+
+/// An error of this kind is none.
+fn unless<T>(done: Result<T, crate::engine::EngineError>, kind: ErrorKind) -> Result<(), Failure> {
+    match done {
+        Err(error) if error.kind() != kind => Err(with_cause(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Stores what is not there yet; gives what is too large to be stored.
+fn store(engine: &Engine, database: &DatabaseName, photos: &Photos) -> Result<Vec<Untrained>, Failure> {
+    let bar = percent_bar("storing");
+    bar.set_length(photos.len() as u64 * 1_000);
+    let (mut left_out, most) = (Vec::new(), engine.settings().max_picture);
+    for (at, (identifier, images)) in photos.iter().enumerate() {
+        bar.set_position(at as u64 * 1_000);
+        unless(engine.new_face(database, Some(identifier)), ErrorKind::FaceExists)?;
+        let mut new = Vec::new();
+        for (label, path) in images {
+            let bytes = fs::metadata(path).map_err(|error| about(path, error))?.len();
+            if bytes > most {
+                let why =
+                    format!("its file has {bytes} bytes, at most {most} are stored (limits.max_file_upload_size)");
+                left_out.push([identifier.as_str().to_owned(), label.as_str().to_owned(), why]);
+            } else if engine.image(database, identifier, label).is_err() {
+                new.push((label, path));
+            }
+        }
+        let mut staged = engine.stage_pictures(new.len()).map_err(with_cause)?;
+        for (_, path) in &new {
+            let mut file = File::open(path).map_err(|error| about(path, error))?;
+            staged.add(&mut file).map_err(|error| about(path, with_cause(error)))?;
+        }
+        let labels = new.into_iter().map(|(label, _)| label.clone()).collect();
+        engine.add_pictures(database, identifier, Some(labels), staged).map_err(with_cause)?;
+    }
+    bar.finish_and_clear();
+    Ok(left_out)
+}
+
+/// Waits for the training to end, showing how far it is.
+async fn trained(engine: &Engine, token: Token) -> Result<BuildOutcome, Failure> {
+    let bar = percent_bar("training");
+    loop {
+        let job = engine.job(Queue::BuildAllFaces, token).ok_or("the job is gone")?;
+        bar.set_position((job.progress.percent * 1000.0) as u64);
+        if job.state.is_ended() {
+            bar.finish_and_clear();
+            return match job.result() {
+                Some(JobResult::Build(outcome)) => Ok(outcome.clone()),
+                Some(JobResult::Fault { text, .. }) => Err(text.clone().into()),
+                _ => Err(format!("the job ended as {}", job.state).into()),
+            };
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// How many images of these identities are trained; those that are not go to the list.
+fn count(
+    engine: &Engine,
+    database: &DatabaseName,
+    photos: &Photos,
+    untrained: &mut Vec<Untrained>,
+) -> Result<usize, Failure> {
+    let mut n_trained = 0;
+    let mut page = engine.list_faces(database, ListFrom::Skip(0), PAGE).map_err(with_cause)?;
+    while let Some(last) = page.faces.last().map(|face| face.identifier.clone()) {
+        for face in page.faces.iter().filter(|face| photos.contains_key(&face.identifier)) {
+            n_trained += face.count(ImageStatus::Trained);
+            for image in face.images.iter().filter(|image| image.status != ImageStatus::Trained) {
+                let why = image.reason.map_or_else(|| "untrained".to_owned(), |reason| reason.to_string());
+                untrained.push([face.identifier.as_str().to_owned(), image.label.as_str().to_owned(), why]);
+            }
+        }
+        page = engine.list_faces(database, ListFrom::After(&last), PAGE).map_err(with_cause)?;
+    }
+    untrained.sort();
+    Ok(n_trained)
+}
