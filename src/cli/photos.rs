@@ -142,7 +142,7 @@ async fn trained(engine: &Engine, token: Token) -> Result<BuildOutcome, Failure>
         if job.state.is_ended() {
             bar.finish_and_clear();
             return match job.result() {
-                Some(JobResult::Build(outcome)) => Ok(outcome.clone()),
+                Some(JobResult::Build(outcome)) => Ok(*outcome),
                 Some(JobResult::Fault { text, .. }) => Err(text.clone().into()),
                 _ => Err(format!("the job ended as {}", job.state).into()),
             };
