@@ -160,11 +160,7 @@ fn every_setting_has_an_effect() {
         ("FACECLIQUE_SERVER_TLS_CLIENT_CA", "a"),
         ("FACECLIQUE_SERVER_TLS_CLIENT_AUTH", "optional"),
     ];
-    // training is not offered yet, so its queues are not there
-    let is_of_training = |setting: &Setting| {
-        setting.section.strip_prefix("jobs.queues.").is_some_and(|queue| Queue::parse(queue).is_none())
-    };
-    for setting in settings::all().filter(|&setting| !is_of_training(setting)) {
+    for setting in settings::all() {
         let (name, mut value) = (setting.variable(), sample(setting));
         if setting.name() == "security.bearer_token_file" {
             value = file.display().to_string();
