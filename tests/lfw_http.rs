@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use faceclique::exchange::{Format, Options, Reader, Source};
 use faceclique::{ConfidenceScale, Parameters, Resources, Search, Unwatched, cluster, face_id};
-use server::{Server, between, clusters};
+use server::{Partition, Server, between, partition};
 
 /// With the number of clusters that SciPy gives for each of the two files.
 const THRESHOLDS: [(&str, [usize; 2]); 4] =
@@ -41,8 +41,6 @@ fn names(file: &Path) -> Vec<String> {
     reader.map(|record| record.unwrap()).map(|record| format!("{}/{}", record.identifier, record.label)).collect()
 }
 
-type Partition = BTreeSet<BTreeSet<String>>;
-
 /// The partition of a column of SciPy's table: each face has the smallest face number of its cluster.
 fn expected(table: &str, column: usize, names: &[String]) -> Partition {
     let mut clusters: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
@@ -51,20 +49,6 @@ fn expected(table: &str, column: usize, names: &[String]) -> Partition {
         clusters.entry(smallest).or_default().insert(name.clone());
     }
     clusters.into_values().collect()
-}
-
-/// The partition in an answer of QueueInfo.
-fn answered(answer: &str) -> Partition {
-    let of = |cluster: &str| {
-        let faces = cluster.split("<face>").skip(1);
-        faces
-            .map(|face| {
-                let identifier = between(face, "<identifier>", "<");
-                format!("{identifier}/{}", between(face, "<imagelabel>", "<"))
-            })
-            .collect()
-    };
-    clusters(answer).split("<cluster>").skip(1).map(of).collect()
 }
 
 #[test]
@@ -79,7 +63,7 @@ fn lfw_over_http_is_partitioned_as_scipy_does_at_four_thresholds_for_two_embedde
         for (column, (threshold, counts)) in THRESHOLDS.into_iter().enumerate() {
             let answer =
                 server.cluster(&format!("database={name}&clusterthreshold={threshold}&search=exact&maxresults=1"));
-            let ours = answered(&answer);
+            let ours = partition(&answer);
             assert_eq!(ours.len(), counts[which], "{name} at {threshold}");
             assert_eq!(ours.iter().map(BTreeSet::len).sum::<usize>(), 13_233);
             assert!(ours == expected(&table, column, &names), "{name} at {threshold} is another partition");
@@ -134,5 +118,5 @@ fn lfw_by_the_index_over_http_is_proven_and_its_recall_is_said() {
             members.iter().map(name).collect()
         })
         .collect();
-    assert!(ours == answered(&hnsw), "the server's clusters are those that were proven");
+    assert!(ours == partition(&hnsw), "the server's clusters are those that were proven");
 }

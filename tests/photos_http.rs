@@ -22,14 +22,11 @@ use faceclique::confidence::{Confidence, ConfidenceScale, Threshold};
 use faceclique::exchange::{Format, Options, Reader, Source};
 use faceclique::face::{Embedding, FaceSet};
 use faceclique::kernel::dot;
-use server::{Server, between, clusters, program, wait_for};
+use server::{Partition, Server, between, partition, program, wait_for};
 use support::{data, id, naive_clusters};
 
 /// Cosine 0.287, 0.358, 0.43 and 0.487 by the knots of both packs.
 const THRESHOLDS: [&str; 4] = ["45", "47.5", "50", "55"];
-
-/// The face images of a partition, as `identifier/label`.
-type Partition = BTreeSet<BTreeSet<String>>;
 
 /// Says something although the test passes; the test harness swallows `eprintln!` then.
 fn say(text: &str) {
@@ -123,17 +120,6 @@ fn exported(server: &Server, file: &Path) -> BTreeMap<String, Embedding> {
     records.map(|record| (format!("{}/{}", record.identifier, record.label), record.embedding.unwrap())).collect()
 }
 
-/// The partition in an answer of QueueInfo.
-fn answered(answer: &str) -> Partition {
-    let of = |cluster: &str| {
-        let faces = cluster.split("<face>").skip(1);
-        faces
-            .map(|face| format!("{}/{}", between(face, "<identifier>", "<"), between(face, "<imagelabel>", "<")))
-            .collect()
-    };
-    clusters(answer).split("<cluster>").skip(1).map(of).collect()
-}
-
 /// The partition by the naive complete linkage.
 fn naive(embeddings: &BTreeMap<String, Embedding>, scale: &ConfidenceScale, threshold: &str) -> Partition {
     let named = embeddings.iter().map(|(name, embedding)| {
@@ -185,7 +171,7 @@ fn agrees(pack: &str, embedder: &str) {
     say("| threshold | clusters | precision | recall | F | F of the other runtime's embeddings |");
     for threshold in THRESHOLDS {
         let answer = server.cluster(&format!("database=people&clusterthreshold={threshold}&search=exact&maxresults=1"));
-        let partition = answered(&answer);
+        let partition = partition(&answer);
         assert!(partition == naive(&ours, &scale, threshold), "{threshold}: not the complete linkage");
         let ((precision, recall, f), (_, _, other)) = (bcubed(&partition), bcubed(&naive(&theirs, &scale, threshold)));
         let count = partition.len();

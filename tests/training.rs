@@ -19,7 +19,7 @@ use std::path::Path;
 use drawn::{draw, encoded, portrait, tiny_pack, wall};
 use image::{ImageFormat, RgbImage};
 use random::Random;
-use server::{Server, between, clusters, program, token, wait_for};
+use server::{Server, between, partition, program, token, wait_for};
 
 fn png(image: RgbImage) -> Vec<u8> {
     encoded(image, ImageFormat::Png)
@@ -78,17 +78,6 @@ fn images(server: &Server, database: &str, face: &str) -> Vec<String> {
         format!("{} {} {reason}", between(image, "<label>", "<"), between(image, "<status>", "<"))
     };
     rest.split("</images>").next().unwrap().split("<image>").skip(1).map(of).collect()
-}
-
-/// The clusters of an answer, each with its `identifier/label`.
-fn partition(answer: &str) -> BTreeSet<BTreeSet<String>> {
-    let of = |cluster: &str| {
-        let faces = cluster.split("<face>").skip(1);
-        faces
-            .map(|face| format!("{}/{}", between(face, "<identifier>", "<"), between(face, "<imagelabel>", "<")))
-            .collect()
-    };
-    clusters(answer).split("<cluster>").skip(1).map(of).collect()
 }
 
 #[test]

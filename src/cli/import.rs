@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 
 use super::photos::{self, Photos};
 use super::serve::with_cause;
-use super::{DataArguments, Failure, LogArguments, percent_bar};
+use super::{DataArguments, Failure, LogArguments, finished};
 use crate::config::Flag;
 use crate::engine::{Engine, ImportOutcome, ImportRequest, Input, JobResult, OnError, Settings, Ticket, worker};
 use crate::exchange::{Format, ids_path_beside};
 use crate::face::DatabaseName;
-use crate::job::{Queue, Token};
+use crate::job::Queue;
 
 /// Take files of faces, or a folder of pictures, into a database, without a server.
 #[derive(Debug, clap::Args)]
@@ -134,28 +134,14 @@ impl Import {
             },
         );
         let token = token.map_err(|error| format!("{}: {}", path.display(), with_cause(error)))?;
-        match finished(engine, token).await {
+        let imported = |result: &JobResult| match result {
+            JobResult::Import(outcome) => Some(outcome.clone()),
+            _ => None,
+        };
+        match finished(engine, (Queue::ImportFaceDatabase, token), "importing", imported).await {
             Ok(outcome) => Ok(report(database, path, &outcome, begun.elapsed())?),
             Err(text) => Err(format!("{}: {text}; nothing was imported", path.display()).into()),
         }
-    }
-}
-
-/// Waits for the job to end, showing how far it is.
-async fn finished(engine: &Engine, token: Token) -> Result<ImportOutcome, String> {
-    let bar = percent_bar("importing");
-    loop {
-        let job = engine.job(Queue::ImportFaceDatabase, token).ok_or("the job is gone")?;
-        bar.set_position((job.progress.percent * 1000.0) as u64);
-        if job.state.is_ended() {
-            bar.finish_and_clear();
-            return match job.result() {
-                Some(JobResult::Import(outcome)) => Ok(outcome.clone()),
-                Some(JobResult::Fault { text, .. }) => Err(text.clone()),
-                _ => Err(format!("the job ended as {}", job.state)),
-            };
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -18,12 +18,15 @@ mod terminal;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Flag, LogForm, Reading, Sources};
+use crate::engine::{Engine, JobResult};
+use crate::job::{Queue, Token};
 
 /// Face clustering: every pair compared, every cluster proven.
 #[derive(Debug, Parser)]
@@ -172,6 +175,29 @@ fn start_log(form: LogForm, filter: &str) -> Result<(), Failure> {
         LogForm::Json => log.json().init(),
     }
     Ok(())
+}
+
+/// Waits for a job of an engine in this process to end, showing how far it is; what it Finished with, as `outcome`
+/// takes it, or why there is none.
+async fn finished<T>(
+    engine: &Engine,
+    (queue, token): (Queue, Token),
+    what: &str,
+    outcome: impl Fn(&JobResult) -> Option<T>,
+) -> Result<T, String> {
+    let bar = percent_bar(what);
+    loop {
+        let job = engine.job(queue, token).ok_or("the job is gone")?;
+        bar.set_position((job.progress.percent * 1000.0) as u64);
+        if job.state.is_ended() {
+            bar.finish_and_clear();
+            return match job.result() {
+                Some(JobResult::Fault { text, .. }) => Err(text.clone()),
+                result => result.and_then(outcome).ok_or_else(|| format!("the job ended as {}", job.state)),
+            };
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// A progress bar in percent, on the standard error if that is a terminal.

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::serve::with_cause;
 use super::terminal::{self, Column};
-use super::{Failure, percent_bar};
-use crate::engine::{BuildAllTask, BuildOutcome, Engine, ErrorKind, JobResult, ListFrom, Task, Ticket};
+use super::{Failure, finished, percent_bar};
+use crate::engine::{BuildAllTask, Engine, ErrorKind, JobResult, ListFrom, Task, Ticket};
 use crate::face::{DatabaseName, Identifier, ImageLabel, ImageStatus};
-use crate::job::{Queue, Token};
+use crate::job::Queue;
 
 /// Files that are taken for pictures. What they are is seen when they are trained.
 const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
@@ -81,7 +81,11 @@ pub(super) async fn import(engine: &Engine, database: &DatabaseName, photos: &Ph
         Ticket::default(),
         Task::BuildAll(BuildAllTask { database: Some(database.as_str().to_owned()), parallel: u64::MAX }),
     );
-    let outcome = trained(engine, token.map_err(with_cause)?).await?;
+    let built = |result: &JobResult| match result {
+        JobResult::Build(outcome) => Some(*outcome),
+        _ => None,
+    };
+    let outcome = finished(engine, (Queue::BuildAllFaces, token.map_err(with_cause)?), "training", built).await?;
     let n_trained = count(engine, database, photos, &mut untrained)?;
     let mut out = io::stdout().lock();
     let (took, n_images, n_faces) = (begun.elapsed().as_secs_f64(), outcome.n_images, photos.len());
@@ -131,24 +135,6 @@ fn store(engine: &Engine, database: &DatabaseName, photos: &Photos) -> Result<Ve
     }
     bar.finish_and_clear();
     Ok(left_out)
-}
-
-/// Waits for the training to end, showing how far it is.
-async fn trained(engine: &Engine, token: Token) -> Result<BuildOutcome, Failure> {
-    let bar = percent_bar("training");
-    loop {
-        let job = engine.job(Queue::BuildAllFaces, token).ok_or("the job is gone")?;
-        bar.set_position((job.progress.percent * 1000.0) as u64);
-        if job.state.is_ended() {
-            bar.finish_and_clear();
-            return match job.result() {
-                Some(JobResult::Build(outcome)) => Ok(*outcome),
-                Some(JobResult::Fault { text, .. }) => Err(text.clone().into()),
-                _ => Err(format!("the job ended as {}", job.state).into()),
-            };
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// How many images of these identities are trained; those that are not go to the list.

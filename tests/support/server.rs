@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -218,6 +219,20 @@ pub(crate) fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
 /// The clusters in an answer, as their bytes.
 pub(crate) fn clusters(answer: &str) -> &str {
     between(answer, "<clusters>", "</clusters>")
+}
+
+/// Clusters of images, each `identifier/label`.
+pub(crate) type Partition = BTreeSet<BTreeSet<String>>;
+
+/// The partition in an answer of QueueInfo.
+pub(crate) fn partition(answer: &str) -> Partition {
+    let of = |cluster: &str| {
+        let faces = cluster.split("<face>").skip(1);
+        faces
+            .map(|face| format!("{}/{}", between(face, "<identifier>", "<"), between(face, "<imagelabel>", "<")))
+            .collect()
+    };
+    clusters(answer).split("<cluster>").skip(1).map(of).collect()
 }
 
 /// Head and body of an answer.
