@@ -11,7 +11,7 @@ mod expected;
 mod server;
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -22,7 +22,7 @@ use faceclique::confidence::{Confidence, ConfidenceScale, Threshold};
 use faceclique::exchange::{Format, Options, Reader, Source};
 use faceclique::face::{Embedding, FaceSet};
 use faceclique::kernel::dot;
-use server::{Partition, Server, between, partition, program, wait_for};
+use server::{Partition, Server, partition, program, wait_for};
 use support::{data, id, naive_clusters};
 
 /// Cosine 0.287, 0.358, 0.43 and 0.487 by the knots of both packs.
