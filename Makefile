@@ -6,10 +6,10 @@ VENV := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard bench-load photos photos-http soak soak-train fuzz fixtures clean
+	bench-hard bench-load bench-photos photos photos-http photos-reference soak soak-train fuzz fixtures clean
 
 help: ## print the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## run the main job over HTTP: import the fixture, cluster it, print QueueInfo's answer
 	$(CARGO) build
@@ -26,6 +26,9 @@ photos: ## all photos of ../shared through the whole pipeline, beside another ru
 
 photos-http: ## all photos of ../shared trained and clustered by the real server, beside another runtime's results (minutes)
 	FACECLIQUE_ALL_PHOTOS=1 $(CARGO) test --test photos_http -- --nocapture
+
+photos-reference: $(VENV)/ready ## make the other runtime's results anew, and show which conventions they follow (a minute)
+	$(VENV)/bin/python tests/bench/agreement.py
 
 check: fmt core doc ## formatting, lints, the pure core alone, documentation
 	$(CARGO) clippy --all-targets -- -D warnings
@@ -67,6 +70,10 @@ bench-load: ## 1,000 connections that poll QueueInfo while a job runs: requests/
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/load.py target/release/faceclique $(ARGS)
 
+bench-photos: $(VENV)/ready ## photos to embeddings, beside onnxruntime with the same models: photos/s, start, memory (a quarter of an hour)
+	$(CARGO) build --release
+	$(PYTHON) tests/bench/photos.py target/release/faceclique $(VENV)/bin/python $(ARGS)
+
 SOAK_SECONDS ?= 180
 
 soak: ## flood the server with mutated requests, SOAK_SECONDS=180 of them; SOAK_SEED=n to see a run again
@@ -74,8 +81,8 @@ soak: ## flood the server with mutated requests, SOAK_SECONDS=180 of them; SOAK_
 
 KILLS ?= 20
 
-soak-train: ## kill the server KILLS=20 times in the middle of its training of pictures
-	KILLS=$(KILLS) $(CARGO) test --test training -- --nocapture killed
+soak-train: ## kill the server KILLS=20 times in the middle of its training of pictures; PHOTOS=1 for real ones, SEED=n for other moments
+	KILLS=$(KILLS) $(CARGO) test --test $(if $(PHOTOS),photos_http,training) -- --nocapture --test-threads=1 killed
 
 FUZZ_SECONDS ?= 30
 FUZZ_TARGETS ?= request multipart form values jsonl csv npy npz toml ini

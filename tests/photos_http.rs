@@ -1,12 +1,15 @@
 //! Real photos through the real program: a pack installed, photos added by their paths, trained, exported and clustered,
 //! beside the embeddings of another runtime and the naive complete linkage of those.
 //!
-//! Some of the photos by default; all with `FACECLIQUE_ALL_PHOTOS=1`, as `make photos-http` does.
+//! Some of the photos by default; all with `FACECLIQUE_ALL_PHOTOS=1`, as `make photos-http` does. The server is killed twice
+//! in the middle of its work; with `PHOTOS=1 KILLS=20`, as `PHOTOS=1 make soak-train` does, all photos and so many times.
 #![cfg(all(feature = "server", feature = "vision"))]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "support/expected.rs"]
 mod expected;
+#[path = "support/random.rs"]
+mod random;
 #[path = "support/server.rs"]
 mod server;
 mod support;
@@ -22,6 +25,7 @@ use faceclique::confidence::{Confidence, ConfidenceScale, Threshold};
 use faceclique::exchange::{Format, Options, Reader, Source};
 use faceclique::face::{Embedding, FaceSet};
 use faceclique::kernel::dot;
+use random::Random;
 use server::{Partition, Server, partition, program, wait_for};
 use support::{data, id, naive_clusters};
 
@@ -63,37 +67,45 @@ fn start(folder: &Path, data: &Path, pack: &str) -> Server {
         .output()
         .unwrap();
     assert!(installed.status.success(), "{}", String::from_utf8(installed.stderr).unwrap());
-    let config = folder.join("faceclique.toml");
     let paths = format!(
         "[paths]\nallowed_input_directories = ['{}']\nallowed_output_directories = ['{}']\n",
         data.join("photos").display(),
         folder.display()
     );
-    fs::write(&config, paths).unwrap();
+    fs::write(folder.join("faceclique.toml"), paths).unwrap();
+    serve(folder, pack)
+}
+
+/// Serves with a pack that is installed.
+fn serve(folder: &Path, pack: &str) -> Server {
+    let config = folder.join("faceclique.toml");
     Server::start_with(folder, &["--config", config.to_str().unwrap(), "--pack", pack])
 }
 
-/// Adds the photos by their paths, an identity a request, and trains them. Says how long that took.
-fn train(server: &Server, photos: &Path, files: &[&String]) -> Duration {
+/// Adds the photos by their paths, an identity a request, to a new database.
+fn add(server: &Server, database: &str, photos: &Path, files: &[&String]) {
     let mut faces: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for file in files {
         let (face, photo) = file.split_once('/').unwrap();
         faces.entry(face).or_default().push(photo.strip_suffix(".jpg").unwrap());
     }
-    success(&server.get("/action=CreateFaceDatabase&database=people"));
+    success(&server.get(&format!("/action=CreateFaceDatabase&database={database}")));
     for (face, labels) in faces {
-        success(&server.get(&format!("/action=NewFace&database=people&identifier={face}")));
+        success(&server.get(&format!("/action=NewFace&database={database}&identifier={face}")));
         let path = |label: &&str| photos.join(face).join(format!("{label}.jpg")).display().to_string();
         let paths: Vec<String> = labels.iter().map(path).collect();
         let (labels, paths) = (labels.join(","), paths.join(","));
-        let target = format!("/action=AddFaceImages&database=people&identifier={face}&imagelabels={labels}");
+        let target = format!("/action=AddFaceImages&database={database}&identifier={face}&imagelabels={labels}");
         success(&server.get(&format!("{target}&imagepath={paths}")));
     }
-    let begun = Instant::now();
-    let token = server.submit("/action=BuildAllFaces&database=people&numparallel=64");
+}
+
+/// Trains a database and gives the answer of the ended job.
+fn build(server: &Server, database: &str) -> String {
+    let token = server.submit(&format!("/action=BuildAllFaces&database={database}&numparallel=64"));
     let answer = wait_for_long(|| server.status("BuildAllFaces", &token));
     assert!(answer.contains("<status>Finished</status>"), "{answer}");
-    begun.elapsed()
+    answer
 }
 
 /// As [`Server::ended`], with time for all photos on a busy machine.
@@ -144,7 +156,10 @@ fn agrees(pack: &str, embedder: &str) {
     let files: Vec<&String> = chosen.iter().map(|&at| &expected.files[at]).collect();
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path(), &data, pack);
-    let took = train(&server, &data.join("photos"), &files);
+    add(&server, "people", &data.join("photos"), &files);
+    let begun = Instant::now();
+    build(&server, "people");
+    let took = begun.elapsed();
     let ours = exported(&server, &folder.path().join("people.npz"));
     let name = |at: usize| expected.files[at].strip_suffix(".jpg").unwrap().to_owned();
     let theirs = chosen.iter().map(|&at| (name(at), Embedding::new(expected.embeddings[at].clone()).unwrap()));
@@ -188,4 +203,112 @@ fn photos_trained_by_face_reidentification_retail_0095_cluster_as_another_runtim
 #[test]
 fn photos_trained_by_mobilefacenet_cluster_as_another_runtimes_do() {
     agrees("mobilefacenet-y1", "mobilefacenet_y1");
+}
+
+/// What of a database is compared: all its rows in a file, the status and reason of each image, and what the build said.
+#[derive(PartialEq)]
+struct Outcome {
+    rows: String,
+    list: String,
+    entries: String,
+}
+
+impl Outcome {
+    fn of(server: &Server, folder: &Path, database: &str, build: &str) -> Self {
+        let path = folder.join(format!("{database}.jsonl"));
+        let target =
+            format!("/action=ExportFaceDatabase&database={database}&includeimagedata=false&dbpath={}", path.display());
+        let answer = server.ended("ExportFaceDatabase", &server.submit(&target));
+        assert!(answer.contains("<status>Finished</status>"), "{answer}");
+        let list = format!("/action=ListFaces&database={database}&imagestatus=true&failreason=true&maxresults=1000");
+        let (_, entries) = build.split_once("<entry>").unwrap();
+        let (entries, _) = entries.split_once("<token>").unwrap();
+        let unnamed = |text: &str| text.replace(&format!("<database>{database}<"), "<database><");
+        Self { rows: fs::read_to_string(path).unwrap(), list: unnamed(&server.get(&list)), entries: unnamed(entries) }
+    }
+
+    /// How many images have this status: in the list, and in what the build said.
+    fn count(&self, status: &str) -> (usize, usize) {
+        let status = format!("<status>{status}<");
+        (self.list.matches(&status).count(), self.entries.matches(&status).count())
+    }
+}
+
+/// How many images of a database were looked at, of whatever came.
+fn n_done(server: &Server, database: &str) -> usize {
+    let list = format!("/action=ListFaces&database={database}&imagestatus=true&maxresults=1000");
+    let list = server.get(&list);
+    list.matches("<status>trained<").count() + list.matches("<status>failed<").count()
+}
+
+/// A number in the environment.
+fn number(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// One build of all photos that is killed again and again ends as one that was left alone.
+fn survives(pack: &str) {
+    let Some(data) = data() else { return };
+    let data = data.canonicalize().unwrap();
+    let files = Expected::of(&data, "reid0095").files;
+    let one_in = if std::env::var_os("PHOTOS").is_some() { 1 } else { 10 };
+    let files: Vec<&String> = files.iter().step_by(one_in).collect();
+    let (kills, seed) = (number("KILLS", 2), number("SEED", 7));
+    let mut random = Random::of(seed as u64, 0);
+    let mut moments: Vec<usize> = (0..kills).map(|_| random.below(files.len())).collect();
+    moments.sort_unstable();
+    say(&format!("{pack}: seed {seed}, killed when so many of {} images are done: {moments:?}", files.len()));
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = start(folder.path(), &data, pack);
+    add(&server, "people", &data.join("photos"), &files);
+    let answer = build(&server, "people");
+    let left_alone = Outcome::of(&server, folder.path(), "people", &answer);
+
+    add(&server, "killed", &data.join("photos"), &files);
+    let token = server.submit("/action=BuildAllFaces&database=killed&numparallel=2");
+    let (mut within, mut recovery) = (0, Duration::ZERO);
+    for moment in moments {
+        let begun = Instant::now();
+        let mut seen = n_done(&server, "killed");
+        while seen < moment {
+            assert!(begun.elapsed() < Duration::from_mins(15), "{seen} images are done");
+            seen = n_done(&server, "killed");
+        }
+        // not always just behind a commit
+        (0..random.below(30)).for_each(|_| seen = n_done(&server, "killed"));
+        server.kill();
+        let begun = Instant::now();
+        server = serve(folder.path(), pack);
+        let after = n_done(&server, "killed");
+        recovery = recovery.max(begun.elapsed());
+        assert!(after >= seen, "{seen} images were done before the kill, {after} are after it");
+        within += usize::from(!server.status("BuildAllFaces", &token).contains("<status>Finished<"));
+    }
+    let answer = wait_for_long(|| server.status("BuildAllFaces", &token));
+    assert!(answer.contains("<status>Finished</status>"), "{answer}");
+    let outcome = Outcome::of(&server, folder.path(), "killed", &answer);
+    let ((trained, _), (failed, _)) = (outcome.count("trained"), outcome.count("failed"));
+    say(&format!(
+        "{pack}: {kills} kills, {within} before the end of the build, at most {recovery:.2?} until it served again; \
+         {trained} trained, {failed} failed, as without kills"
+    ));
+    assert_eq!(outcome.entries.matches("<image>").count(), files.len(), "the build names each image once");
+    for status in ["trained", "failed", "untrained"] {
+        let (in_list, by_build) = outcome.count(status);
+        assert_eq!(in_list, by_build, "{status}");
+    }
+    assert_eq!(trained + failed, files.len());
+    assert!(outcome == left_alone, "another result than without kills");
+    assert!(within * 3 >= kills, "only {within} of {kills} kills came before the end of the build");
+}
+
+#[test]
+fn photos_are_trained_once_by_a_killed_server_with_face_reidentification_retail_0095() {
+    survives("face-reid-retail-0095");
+}
+
+#[test]
+fn photos_are_trained_once_by_a_killed_server_with_mobilefacenet() {
+    survives("mobilefacenet-y1");
 }

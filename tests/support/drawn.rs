@@ -75,3 +75,19 @@ pub(crate) fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let length = u16::try_from(2 + exif.len() + 1 + 2 + 4).unwrap().to_be_bytes();
     [&jpeg[..2], b"\xFF\xE1", &length, exif, &[orientation], &[0; 6], &jpeg[2..]].concat()
 }
+
+/// The header of a PNG of this size, of 8-bit grey, and the beginning of its pixels.
+pub(crate) fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let chunk = |kind: &[u8], data: &[u8]| {
+        let named = [kind, data].concat();
+        [&(data.len() as u32).to_be_bytes()[..], &named, &checksum(&named).to_be_bytes()].concat()
+    };
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
+    [b"\x89PNG\r\n\x1A\n".to_vec(), chunk(b"IHDR", &header), chunk(b"IDAT", &[0x78, 0x9C, 0x01])].concat()
+}
+
+/// CRC-32, bit by bit.
+fn checksum(bytes: &[u8]) -> u32 {
+    let step = |sum: u32, _| if sum & 1 == 1 { sum >> 1 ^ 0xEDB8_8320 } else { sum >> 1 };
+    !bytes.iter().fold(u32::MAX, |sum, &byte| (0..8).fold(sum ^ u32::from(byte), step))
+}
