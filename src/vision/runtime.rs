@@ -19,8 +19,8 @@
 //! to build.
 //!
 //! **Where the time goes.** Of the detector's 42 ms for 640 x 448 pixels (release, one thread, the least of 25 runs) 28 are its
-//! 3 x 3 convolutions of one channel each, which rten 0.27 computes number by number; the others are vector code. onnxruntime
-//! needs 13 to 20 ms for all of it, and as long as rten for the embedders. `RTEN_TIMING=by-shape=1` shows it,
+//! 3 x 3 convolutions of one channel each, which in rten 0.27 are a plain loop, by its source; the others are vector code.
+//! onnxruntime needs 13 to 22 ms for all of it, and about as long as rten for the embedders. `RTEN_TIMING=by-shape=1` shows it,
 //! `make bench-photos` the whole beside onnxruntime.
 
 use std::ops::Deref;
