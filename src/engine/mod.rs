@@ -84,7 +84,7 @@ pub use result::{ResultFace, ResultReader};
 pub use settings::{COSINE, Model, Settings};
 pub use steer::Concerned;
 pub use train::TrainRequest;
-pub use trainer::{Trainer, Untrainable};
+pub use trainer::{Fingerprint, Trainer, Untrainable};
 pub use waiting::{Attendance, Waited};
 
 use crate::job::Timestamp;
