@@ -5,6 +5,7 @@ mod model;
 mod pairs;
 mod paths;
 mod pictures;
+mod retrain;
 mod steering;
 mod training;
 mod training_crashes;
