@@ -139,3 +139,30 @@ fn knots_that_are_configured_under_the_name_of_the_pack_count_and_its_dimension_
         )
     );
 }
+
+#[test]
+fn a_pack_is_replaced_only_when_that_is_asked_and_only_by_one_that_is_whole() {
+    let data = tempfile::tempdir().unwrap();
+    let tiny = tiny_pack().to_str().unwrap().to_owned();
+    let text = fs::read_to_string(tiny_pack().join("pack.toml")).unwrap();
+    let described = |from: &str, to: &str| {
+        let path = data.path().join("new.toml");
+        fs::write(&path, text.replace(from, to)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let installed = || fs::read_to_string(data.path().join("packs/tiny/pack.toml")).unwrap();
+    assert!(run(data.path(), &["add", "--replace", &tiny]).0, "where there is none, it is as without");
+    let (ok, err) = run(data.path(), &["add", &described("mean = 127.5", "mean = 120.5"), &tiny]);
+    assert!(!ok && err.contains("is there already; --replace puts this one in its place"), "{err}");
+    let broken = described("dimension = 32", "dimension = 31");
+    assert!(!run(data.path(), &["add", "--replace", &broken, &tiny]).0);
+    assert_eq!(installed(), text);
+    let (ok, out) = run(data.path(), &["add", "--replace", &described("min_score = 0.6", "min_score = 0.7"), &tiny]);
+    assert!(ok && !out.contains("retrain"), "{out}");
+    let (ok, out) = run(data.path(), &["add", "--replace", &described("mean = 127.5", "mean = 120.5"), &tiny]);
+    assert!(ok && out.contains("faceclique retrain --database NAME --pack \"tiny\""), "{out}");
+    assert!(installed().contains("mean = 120.5"));
+    let left: Vec<_> = fs::read_dir(data.path().join("packs")).unwrap().map(|f| f.unwrap().file_name()).collect();
+    assert_eq!(left, ["tiny"]);
+    drop(Server::start_with(data.path(), &["--pack", "tiny"]));
+}

@@ -49,7 +49,7 @@ mod unusable;
 pub use choose::Choice;
 pub use detect::{Face, Landmarks, Point, Region};
 pub use facts::{Facts, LowQuality, Quality, Warning};
-pub use install::{InstallError, install};
+pub use install::{InstallError, Namesake, install};
 pub use pack::{ColourOrder, Description, DetectorPart, EmbedderPart, Pack, PackError};
 pub use picture::Picture;
 pub use ready::READY_PACKS;
