@@ -96,7 +96,8 @@ fn a_database_moves_to_another_pack_with_all_its_pictures() {
     assert!(said.contains("`faceclique retrain`"), "{said}");
 
     let (ok, said) = run(data, &["retrain", "--database", "people", "--pack", path(&other)]);
-    assert!(ok && said.contains("'people' is bound to the model 'tiny', no longer to 'tiny'"), "{said}");
+    assert!(ok && said.contains("'people' is bound to the model 'tiny' (fingerprint "), "{said}");
+    assert!(said.contains("), before to 'tiny' (fingerprint "), "{said}");
     assert!(said.contains("'people': 5 pictures of 2 identities looked at in"), "{said}");
     assert!(said.contains("trained: 4, not trained: 1") && said.contains("bob       2        noface"), "{said}");
     let after = exported(data, "after.jsonl");
@@ -105,9 +106,13 @@ fn a_database_moves_to_another_pack_with_all_its_pictures() {
     let (ok, said) = import(path(&other));
     assert!(ok && said.contains("0 pictures of 2 identities"), "{said}");
 
+    let (ok, said) = run(data, &["retrain", "--database", "people", "--pack", path(&other)]);
+    assert!(ok && said.contains("), as before\n"), "{said}");
+    assert_eq!(exported(data, "same.jsonl"), after);
+
     let back = pack(&[("name = \"tiny\"", "name = \"small\"")]);
     let (ok, said) = run(data, &["retrain", "--database", "people", "--pack", path(&back), "--threads", "1"]);
-    assert!(ok && said.contains("bound to the model 'small', no longer to 'tiny'"), "{said}");
+    assert!(ok && said.contains("bound to the model 'small' (fingerprint "), "{said}");
     let again = exported(data, "again.jsonl");
     assert_eq!(n_other(&again[..4], &before), 0, "the same models make the same embeddings");
 }

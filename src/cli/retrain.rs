@@ -76,8 +76,13 @@ impl Retrain {
         let (n_trained, untrained) = photos::count(engine, database, |_| true)?;
         let looked = Looked { n_images: moved.n_images, n_faces: moved.n_faces, n_trained, untrained };
         let mut out = std::io::stdout().lock();
-        let before = moved.before.map_or_else(String::new, |before| format!(", no longer to '{before}'"));
-        writeln!(out, "'{database}' is bound to the model '{}'{before}", moved.model)?;
+        let model = moved.model;
+        let before = match moved.before {
+            Some(before) if before == model => ", as before".to_owned(),
+            Some(before) => format!(", before to {before}"),
+            None => String::new(),
+        };
+        writeln!(out, "'{database}' is bound to the model {model}{before}")?;
         if moved.n_dropped > 0 {
             writeln!(out, "embeddings dropped: {} of images without a picture", moved.n_dropped)?;
         }

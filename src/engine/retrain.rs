@@ -46,7 +46,7 @@ pub enum WithoutPicture {
 /// What came of a database that was moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retrained {
-    /// The model that it was bound to, if it was.
+    /// The model that it was bound to, if it was, by its name and fingerprint, for people.
     pub before: Option<String>,
     /// The model that it is bound to now.
     pub model: String,
@@ -107,8 +107,8 @@ impl Engine {
         let moving = Move { engine: self, name, trainer, from: old.number, to, observe, done, total };
         let model = moving.rows().inspect_err(|_| self.clear_moved(to))?;
         let outcome = Retrained {
-            before: old.model.map(|model| model.name),
-            model: model.name.clone(),
+            before: old.model.map(|model| model.to_string()),
+            model: model.to_string(),
             n_faces: self.tally.count(to).faces,
             n_images: total,
             n_trained: self.tally.count(to).trained,

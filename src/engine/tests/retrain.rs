@@ -64,8 +64,8 @@ fn every_image_is_looked_at_by_the_new_model_and_nothing_else_changes() {
     let other = whole(&engine, &folder).split_once("b first").unwrap().1.to_owned();
     let outcome = retrain(&engine, "a").unwrap();
     let expected = Retrained {
-        before: Some("first".to_owned()),
-        model: "second".to_owned(),
+        before: Some("'first' (fingerprint 0101010101010101)".to_owned()),
+        model: "'second' (fingerprint 0202020202020202)".to_owned(),
         n_faces: 2,
         n_images: 6,
         n_trained: 4,
