@@ -181,7 +181,7 @@ fn r149_a_server_without_a_pack_or_with_another_says_so_and_leaves_images_untrai
     let build = "/action=BuildFace&database=people&identifier=ann";
     let answer = server.ended("BuildFace", &server.submit(build));
     assert!(answer.contains("<status>Error</status>"), "{answer}");
-    assert!(answer.contains("no embedding model for pictures is installed on this server"), "{answer}");
+    assert!(answer.contains("this server has no embedding model for pictures: start it with --pack PACK"), "{answer}");
     assert!(answer.contains("(FACECLIQUEBUILDFACE61)"), "{answer}");
     assert_eq!(images(&server, "people", "ann"), ["1 untrained "]);
     server.import("others", b"identifier,imagelabel,e0,e1\nann,1,1,0\n");

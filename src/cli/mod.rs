@@ -12,6 +12,7 @@ mod import;
 mod models;
 mod photos;
 mod queue;
+mod retrain;
 mod serve;
 mod status;
 mod terminal;
@@ -71,6 +72,8 @@ pub enum Command {
     Export(export::Export),
     /// Cluster a file of faces, without a server or a database.
     Cluster(cluster::Cluster),
+    /// Train every picture of a database anew by another model pack, without a server.
+    Retrain(retrain::Retrain),
     /// List the model packs that pictures are trained by, and install one.
     #[cfg(feature = "vision")]
     Models(models::Models),
@@ -152,6 +155,7 @@ impl Arguments {
             Command::Serve(serve) => serve.run(&log),
             Command::Import(import) => import.run(&log),
             Command::Export(export) => export.run(&log),
+            Command::Retrain(retrain) => retrain.run(&log),
             Command::Cluster(cluster) => {
                 let form = if log.log_format == Some(LogFormat::Json) { LogForm::Json } else { LogForm::Text };
                 start_log(form, log.log.as_deref().unwrap_or(QUIET))?;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::serve::with_cause;
 use super::terminal::{self, Column};
@@ -29,7 +29,15 @@ const PAGE: usize = 1_000;
 pub(super) type Photos = BTreeMap<Identifier, Vec<(ImageLabel, PathBuf)>>;
 
 /// A picture that is not trained: of whom, which, and why.
-type Untrained = [String; 3];
+pub(super) type Untrained = [String; 3];
+
+/// What came of pictures that were looked at.
+pub(super) struct Looked {
+    pub(super) n_images: u64,
+    pub(super) n_faces: u64,
+    pub(super) n_trained: usize,
+    pub(super) untrained: Vec<Untrained>,
+}
 
 /// The pictures below a folder.
 pub(super) fn find(from: &Path) -> Result<Photos, Failure> {
@@ -76,7 +84,7 @@ fn about(path: &Path, error: impl std::fmt::Display) -> Failure {
 pub(super) async fn import(engine: &Engine, database: &DatabaseName, photos: &Photos) -> Result<(), Failure> {
     let begun = Instant::now();
     unless(engine.create_database(database, None), ErrorKind::DatabaseExists)?;
-    let mut untrained = store(engine, database, photos)?;
+    let left_out = store(engine, database, photos)?;
     let token = engine.submit(
         Ticket::default(),
         Task::BuildAll(BuildAllTask { database: Some(database.as_str().to_owned()), parallel: u64::MAX }),
@@ -86,16 +94,27 @@ pub(super) async fn import(engine: &Engine, database: &DatabaseName, photos: &Ph
         _ => None,
     };
     let outcome = finished(engine, (Queue::BuildAllFaces, token.map_err(with_cause)?), "training", built).await?;
-    let n_trained = count(engine, database, photos, &mut untrained)?;
-    let mut out = io::stdout().lock();
-    let (took, n_images, n_faces) = (begun.elapsed().as_secs_f64(), outcome.n_images, photos.len());
-    writeln!(out, "'{database}': {n_images} pictures of {n_faces} identities looked at in {took:.2} s")?;
-    writeln!(out, "trained: {n_trained}, not trained: {}", untrained.len())?;
-    if !untrained.is_empty() {
-        let rows: Vec<Vec<String>> = untrained.into_iter().map(Vec::from).collect();
-        write!(out, "\n{}", terminal::table(&COLUMNS, &rows, terminal::width()))?;
+    let (n_trained, mut untrained) = count(engine, database, |identifier| photos.contains_key(identifier))?;
+    untrained.extend(left_out);
+    untrained.sort();
+    let looked = Looked { n_images: outcome.n_images, n_faces: photos.len() as u64, n_trained, untrained };
+    Ok(looked.report(database, begun.elapsed())?)
+}
+
+impl Looked {
+    /// Says it, and names each picture that is not trained.
+    pub(super) fn report(self, database: &DatabaseName, took: Duration) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let Self { n_images, n_faces, n_trained, untrained } = self;
+        let took = took.as_secs_f64();
+        writeln!(out, "'{database}': {n_images} pictures of {n_faces} identities looked at in {took:.2} s")?;
+        writeln!(out, "trained: {n_trained}, not trained: {}", untrained.len())?;
+        if !untrained.is_empty() {
+            let rows: Vec<Vec<String>> = untrained.into_iter().map(Vec::from).collect();
+            write!(out, "\n{}", terminal::table(&COLUMNS, &rows, terminal::width()))?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// An error of this kind is none.
@@ -137,17 +156,16 @@ fn store(engine: &Engine, database: &DatabaseName, photos: &Photos) -> Result<Ve
     Ok(left_out)
 }
 
-/// How many images of these identities are trained; those that are not go to the list.
-fn count(
+/// How many images of the identities that are meant are trained, and those that are not.
+pub(super) fn count(
     engine: &Engine,
     database: &DatabaseName,
-    photos: &Photos,
-    untrained: &mut Vec<Untrained>,
-) -> Result<usize, Failure> {
-    let mut n_trained = 0;
+    is_meant: impl Fn(&Identifier) -> bool,
+) -> Result<(usize, Vec<Untrained>), Failure> {
+    let (mut n_trained, mut untrained) = (0, Vec::new());
     let mut page = engine.list_faces(database, ListFrom::Skip(0), PAGE).map_err(with_cause)?;
     while let Some(last) = page.faces.last().map(|face| face.identifier.clone()) {
-        for face in page.faces.iter().filter(|face| photos.contains_key(&face.identifier)) {
+        for face in page.faces.iter().filter(|face| is_meant(&face.identifier)) {
             n_trained += face.count(ImageStatus::Trained);
             for image in face.images.iter().filter(|image| image.status != ImageStatus::Trained) {
                 let why = image.reason.map_or_else(|| "untrained".to_owned(), |reason| reason.to_string());
@@ -156,6 +174,5 @@ fn count(
         }
         page = engine.list_faces(database, ListFrom::After(&last), PAGE).map_err(with_cause)?;
     }
-    untrained.sort();
-    Ok(n_trained)
+    Ok((n_trained, untrained))
 }

@@ -352,7 +352,11 @@ pub(super) fn training(from: &DatabaseRecord, to: &DatabaseRecord) -> Training {
             (_, None) => true,
             (None, Some(_)) => false,
             (Some(from), Some(to)) => {
-                from.name == to.name && (to.dimension.is_none() || to.dimension == from.dimension)
+                let is_same = match (from.fingerprint, to.fingerprint) {
+                    (Some(from), Some(to)) => from == to,
+                    _ => true, // embeddings from elsewhere go by the name
+                };
+                from.name == to.name && is_same && (to.dimension.is_none() || to.dimension == from.dimension)
             }
         };
     if is_kept { Training::Kept } else { Training::Lost }
@@ -370,13 +374,18 @@ impl Training {
 
 /// Binds a database to the model of the trained images that move there, if it is not bound yet (contract R125).
 pub(super) fn bind_to_mover(batch: &mut Batch, name: &DatabaseName, to: &mut DatabaseRecord, from: &DatabaseRecord) {
-    let is_settled = to.model.as_ref().is_some_and(|model| model.dimension.is_some());
-    if is_settled || to.number == from.number {
+    if to.number == from.number {
         return;
     }
+    let before = to.model.clone();
     match (&mut to.model, &from.model) {
-        (Some(to), Some(from)) => to.dimension = from.dimension,
+        (Some(to), Some(from)) => {
+            to.dimension = to.dimension.or(from.dimension);
+            to.fingerprint = to.fingerprint.or(from.fingerprint);
+        }
         (to, from) => to.clone_from(from),
     }
-    batch.record(&keys::database(name), to);
+    if to.model != before {
+        batch.record(&keys::database(name), to);
+    }
 }

@@ -41,6 +41,7 @@ mod progress;
 mod records;
 mod recovery;
 mod result;
+mod retrain;
 mod settings;
 mod snapshot;
 mod staging;
@@ -81,10 +82,11 @@ pub use records::{
     ImportTask, JobResult, OnError, SkippedRow, Task, TrainOutcome, TrainTask, Upload,
 };
 pub use result::{ResultFace, ResultReader};
+pub use retrain::{Observe, Retrained, WithoutPicture};
 pub use settings::{COSINE, Model, Settings};
 pub use steer::Concerned;
 pub use train::TrainRequest;
-pub use trainer::{Trainer, Untrainable};
+pub use trainer::{Fingerprint, Trainer, Untrainable};
 pub use waiting::{Attendance, Waited};
 
 use crate::job::Timestamp;

@@ -1,10 +1,13 @@
 //! The records: the shape of what is kept, version 1. A change of shape is a new version of the format.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::error::ErrorKind;
 use super::pictures::PictureRecord;
 use super::progress::Progress;
+use super::trainer::Fingerprint;
 use crate::cluster::{Choice, MatchScope, RecallAudit, Search};
 use crate::confidence::{Confidence, Threshold};
 use crate::face::{FailReason, ImageStatus};
@@ -19,6 +22,15 @@ pub(super) struct ModelRecord {
     pub dimension: Option<u32>,
     /// The knots of its confidence scale, pairs of (cosine, confidence).
     pub knots: Vec<(f64, f64)>,
+    /// Which of the models of that name made the embeddings; none if all came from elsewhere.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl fmt::Display for ModelRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}'", self.name)?;
+        self.fingerprint.map_or(Ok(()), |fingerprint| write!(f, " (fingerprint {fingerprint})"))
+    }
 }
 
 /// A database. Its rows are found by its number, so that renaming and removing it is one write.

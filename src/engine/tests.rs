@@ -1,9 +1,11 @@
 //! The engine over stores that fail on purpose: what was acknowledged is there, and nothing is there by halves.
 
+mod binding;
 mod model;
 mod pairs;
 mod paths;
 mod pictures;
+mod retrain;
 mod steering;
 mod training;
 mod training_crashes;

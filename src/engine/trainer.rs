@@ -7,16 +7,40 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
 use super::records::{DatabaseRecord, ModelRecord};
 use super::settings::Model;
 use crate::face::{DatabaseName, Embedding, FailReason};
 
+/// What tells models of one name apart: equal ones make the same embedding of the same picture.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl fmt::Display for Fingerprint {
+    /// As many digits as people compare.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
 /// Makes embeddings of pictures, by one model. Asked by several threads at a time.
 pub trait Trainer: fmt::Debug + Send + Sync + 'static {
     /// The model of its embeddings.
     fn model(&self) -> &Model;
+
+    /// Which of the models of that name it is; none if there can be only one.
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        None
+    }
 
     /// The embedding of the one usable face of a picture (contract R148).
     fn train(&self, picture: &[u8]) -> Result<Embedding, Untrainable>;
@@ -55,25 +79,35 @@ impl dyn Trainer {
         }
     }
 
-    /// Error 61 if the database is bound to another model (contract R149).
+    /// Error 61 if the database is bound to another model (contract R149), or to another of the same name.
     pub(super) fn check_fits(&self, name: &DatabaseName, database: &DatabaseRecord) -> Result<(), EngineError> {
         let Some(bound) = &database.model else { return Ok(()) };
         let Model { name: model, dimension, .. } = self.model();
-        if bound.name != *model {
+        let refuse = |text: String| {
             let text = format!(
-                "'database={name}' is bound to the model '{}', and this server trains by the model '{model}'",
-                bound.name
+                "{text}; train by the model that it is bound to, or move the database over by `faceclique retrain`"
             );
-            return Err(EngineError::new(ErrorKind::Model, text));
+            Err(EngineError::new(ErrorKind::Model, text))
+        };
+        if bound.name != *model {
+            let bound = &bound.name;
+            return refuse(format!(
+                "'database={name}' is bound to the model '{bound}', and this server trains by the model '{model}'"
+            ));
+        }
+        if let (Some(bound), Some(own)) = (bound.fingerprint, self.fingerprint())
+            && bound != own
+        {
+            return refuse(format!(
+                "'database={name}' is bound to the model '{model}' with the fingerprint {bound}, and this server trains \
+                 by another '{model}', with the fingerprint {own}"
+            ));
         }
         match (bound.dimension, dimension) {
-            (Some(bound), Some(dimension)) if usize::try_from(bound) != Ok(*dimension) => {
-                let text = format!(
-                    "'database={name}' holds embeddings of dimension {bound}, and the model '{model}' makes those of \
-                     dimension {dimension}"
-                );
-                Err(EngineError::new(ErrorKind::Model, text))
-            }
+            (Some(bound), Some(dimension)) if usize::try_from(bound) != Ok(*dimension) => refuse(format!(
+                "'database={name}' holds embeddings of dimension {bound}, and the model '{model}' makes those of \
+                 dimension {dimension}"
+            )),
             _ => Ok(()),
         }
     }
@@ -83,8 +117,9 @@ impl Engine {
     /// What this server trains by; error 61 if by nothing (contract R149).
     pub(super) fn trainer(&self) -> Result<&dyn Trainer, EngineError> {
         self.settings.trainer.as_deref().ok_or_else(|| {
-            let text = "no embedding model for pictures is installed on this server: install a model pack and start it \
-                        again; until then the images stay untrained";
+            let text = "this server has no embedding model for pictures: start it with --pack PACK, or with vision.pack \
+                        in its configuration, where PACK is a model pack that `faceclique models` lists and \
+                        `faceclique models add` installs; until then the images stay untrained";
             EngineError::new(ErrorKind::Model, text)
         })
     }
@@ -97,8 +132,10 @@ impl Engine {
         database: &DatabaseRecord,
         embedding: &Embedding,
     ) -> Result<Option<ModelRecord>, EngineError> {
+        trainer.check_fits(name, database)?;
         let wanted = Some(trainer.model().name.as_str());
-        let model = self.settings.bind(name, database, wanted, embedding.dimension())?;
+        let mut model = self.settings.bind(name, database, wanted, embedding.dimension())?;
+        model.fingerprint = model.fingerprint.or_else(|| trainer.fingerprint());
         Ok(Some(model).filter(|model| database.model.as_ref() != Some(model)))
     }
 }

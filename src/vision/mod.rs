@@ -49,7 +49,7 @@ mod unusable;
 pub use choose::Choice;
 pub use detect::{Face, Landmarks, Point, Region};
 pub use facts::{Facts, LowQuality, Quality, Warning};
-pub use install::{InstallError, install};
+pub use install::{InstallError, Namesake, install};
 pub use pack::{ColourOrder, Description, DetectorPart, EmbedderPart, Pack, PackError};
 pub use picture::Picture;
 pub use ready::READY_PACKS;
@@ -86,6 +86,7 @@ pub struct Pipeline {
     quality: Quality,
     name: String,
     scale: ConfidenceScale,
+    fingerprint: [u8; 32],
     max_pixels: u64,
     lanes: Lanes,
 }
@@ -98,13 +99,19 @@ impl Pipeline {
         let detector = Detector::open(&pack.detector, &pack.detector_model, &lane)?;
         let embedder = Embedder::open(&pack.embedder, &pack.embedder_model, &lane)?;
         drop(lane);
-        let (choice, quality, name, scale) = (pack.choice, pack.quality, pack.name, pack.scale);
-        Ok(Self { detector, embedder, choice, quality, name, scale, max_pixels, lanes })
+        let fingerprint = pack.fingerprint();
+        let Pack { choice, quality, name, scale, .. } = pack;
+        Ok(Self { detector, embedder, choice, quality, name, scale, fingerprint, max_pixels, lanes })
     }
 
     /// The name of the pack, which is the name of the embedding model.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Equal for packs that make the same embedding of the same face; see [`Pack::fingerprint`].
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
     }
 
     /// How many numbers its embeddings have.
