@@ -52,6 +52,7 @@ mod tests;
 mod thumbnail;
 mod train;
 mod trainer;
+mod verdict;
 mod view;
 mod waiting;
 pub mod worker;
@@ -84,7 +85,8 @@ pub use result::{ResultFace, ResultReader};
 pub use settings::{COSINE, Model, Settings};
 pub use steer::Concerned;
 pub use train::TrainRequest;
-pub use trainer::{Trainer, Untrainable};
+pub use trainer::{Template, Trained, Trainer, Untrainable};
+pub use verdict::ImageFacts;
 pub use waiting::{Attendance, Waited};
 
 use crate::job::Timestamp;

@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use super::settings::{COSINE, Model};
-use super::trainer::{Trainer, Untrainable};
-use crate::face::Embedding;
-use crate::vision::{LookError, Pack, PackError, Pipeline};
+use super::trainer::{Template, Trained, Trainer, Untrainable};
+use super::verdict::ImageFacts;
+use crate::vision::{Facts, LookError, Pack, PackError, Pipeline, Seen, Warning};
 
 /// Trains by the models of a pack; its name and confidence scale are those that databases are bound to.
 #[derive(Debug)]
@@ -38,13 +38,38 @@ impl Trainer for PackTrainer {
         &self.model
     }
 
-    fn train(&self, picture: &[u8]) -> Result<Embedding, Untrainable> {
+    fn train(&self, picture: &[u8]) -> Result<Trained, Untrainable> {
         match self.pipeline.look(picture) {
-            Ok(seen) => Ok(seen.embedding),
+            Ok(seen) => Ok(trained(seen)),
             Err(LookError::Unusable(unusable)) => {
                 Err(Untrainable::Picture { reason: unusable.reason, detail: unusable.detail })
             }
             Err(broken @ LookError::Runtime(_)) => Err(Untrainable::Model { detail: broken.to_string() }),
         }
+    }
+
+    fn template(&self) -> Option<Template> {
+        let (points, side) = self.pipeline.template();
+        Some(Template { side, points: points.map(|point| (point.x, point.y)) })
+    }
+}
+
+/// What was seen, as the jobs keep it.
+fn trained(seen: Seen) -> Trained {
+    let facts = facts(&seen.facts, &seen.warnings);
+    Trained { embedding: seen.embedding, facts: Some(facts) }
+}
+
+fn facts(facts: &Facts, warnings: &[Warning]) -> ImageFacts {
+    let region = facts.face.region;
+    ImageFacts {
+        region: [region.x, region.y, region.width, region.height],
+        landmarks: facts.face.landmarks.map(|point| (point.x, point.y)),
+        score: facts.face.score,
+        n_faces: u32::try_from(facts.n_faces).unwrap_or(u32::MAX),
+        sharpness: facts.sharpness,
+        frontalness: facts.frontalness,
+        norm: facts.norm,
+        warnings: warnings.iter().map(ToString::to_string).collect(),
     }
 }

@@ -11,6 +11,7 @@ use super::Engine;
 use super::error::{EngineError, ErrorKind};
 use super::records::{DatabaseRecord, ModelRecord};
 use super::settings::Model;
+use super::verdict::ImageFacts;
 use crate::face::{DatabaseName, Embedding, FailReason};
 
 /// Makes embeddings of pictures, by one model. Asked by several threads at a time.
@@ -18,8 +19,37 @@ pub trait Trainer: fmt::Debug + Send + Sync + 'static {
     /// The model of its embeddings.
     fn model(&self) -> &Model;
 
-    /// The embedding of the one usable face of a picture (contract R148).
-    fn train(&self, picture: &[u8]) -> Result<Embedding, Untrainable>;
+    /// The one usable face of a picture (contract R148).
+    fn train(&self, picture: &[u8]) -> Result<Trained, Untrainable>;
+
+    /// Where the landmarks of a face lie when the model is shown it; none if it is not shown faces so.
+    fn template(&self) -> Option<Template> {
+        None
+    }
+}
+
+/// How a model is shown a face: a square in which the landmarks lie on these points.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Template {
+    /// The side of the square, in pixels.
+    pub side: usize,
+    /// In the order of [`ImageFacts::landmarks`].
+    pub points: [(f32, f32); 5],
+}
+
+/// What a picture gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// What the model says of the face.
+    pub embedding: Embedding,
+    /// What was measured of it, by a trainer that measures.
+    pub facts: Option<ImageFacts>,
+}
+
+impl From<Embedding> for Trained {
+    fn from(embedding: Embedding) -> Self {
+        Self { embedding, facts: None }
+    }
 }
 
 /// Why a picture gave no embedding.
@@ -39,14 +69,14 @@ pub enum Untrainable {
     },
 }
 
-/// What came of a picture that was looked at: its embedding, or why it is `failed`.
-pub(super) type Looked = Result<Embedding, (FailReason, String)>;
+/// What came of a picture that was looked at: its face, or why it is `failed`.
+pub(super) type Looked = Result<Trained, (FailReason, String)>;
 
 impl dyn Trainer {
     /// What comes of a picture.
     pub(super) fn look(&self, picture: &[u8]) -> Result<Looked, EngineError> {
         match self.train(picture) {
-            Ok(embedding) => Ok(Ok(embedding)),
+            Ok(trained) => Ok(Ok(trained)),
             Err(Untrainable::Picture { reason, detail }) => Ok(Err((reason, detail))),
             Err(Untrainable::Model { detail }) => {
                 let text = format!("the embedding model '{}' fails: {detail}", self.model().name);

@@ -117,6 +117,11 @@ impl Pipeline {
         &self.scale
     }
 
+    /// Where the landmarks lie in the square that the embedder is shown, and the side of that square in pixels.
+    pub fn template(&self) -> (Landmarks, usize) {
+        (*self.embedder.template(), self.embedder.side())
+    }
+
     /// The one usable face of a picture (contract R148).
     pub fn look(&self, bytes: &[u8]) -> Result<Seen, LookError> {
         let picture = Picture::decode(bytes, self.max_pixels)?;
