@@ -247,7 +247,7 @@ fn a_folder_of_pictures_is_imported_with_its_folders_as_identities_and_gone_on_w
     assert!(said.contains("trained: 3, not trained: 1") && said.contains("bob       a.jpg    unreadable"), "{said}");
     write("cleo/1.png", &png(portrait(3)));
     let (ok, said) = import(&pack);
-    assert!(ok && said.contains("1 pictures of 3 identities looked at"), "the others were: {said}");
+    assert!(ok && said.contains("1 picture of 3 identities looked at"), "the others were: {said}");
     assert!(said.contains("trained: 4, not trained: 1"), "{said}");
     let server = start(data.path(), "");
     assert_eq!(images(&server, "people", "bob"), ["a.jpg failed unreadable", "a.png trained "]);

@@ -22,10 +22,25 @@ pub trait Trainer: fmt::Debug + Send + Sync + 'static {
     /// The one usable face of a picture (contract R148).
     fn train(&self, picture: &[u8]) -> Result<Trained, Untrainable>;
 
+    /// Each face of a picture, the largest first; a trainer that knows only one face a picture finds that.
+    fn train_everyone(&self, picture: &[u8]) -> Result<Vec<Result<Found, Untrainable>>, Untrainable> {
+        let trained = self.train(picture)?;
+        Ok(vec![Ok(Found { trained, part: picture.to_owned() })])
+    }
+
     /// Where the landmarks of a face lie when the model is shown it; none if it is not shown faces so.
     fn template(&self) -> Option<Template> {
         None
     }
+}
+
+/// A face of a picture of many.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// What was seen of it in the whole picture; its places are in pixels of the part.
+    pub trained: Trained,
+    /// The face and what is around it, as the bytes of a picture.
+    pub part: Vec<u8>,
 }
 
 /// How a model is shown a face: a square in which the landmarks lie on these points.
@@ -70,12 +85,25 @@ pub enum Untrainable {
 }
 
 /// What came of a picture that was looked at: its face, or why it is `failed`.
-pub(super) type Looked = Result<Trained, (FailReason, String)>;
+pub(super) type Looked<T = Trained> = Result<T, (FailReason, String)>;
 
 impl dyn Trainer {
     /// What comes of a picture.
     pub(super) fn look(&self, picture: &[u8]) -> Result<Looked, EngineError> {
-        match self.train(picture) {
+        self.looked(self.train(picture))
+    }
+
+    /// What comes of each face of a picture.
+    pub(super) fn look_at_everyone(&self, picture: &[u8]) -> Result<Vec<Looked<Found>>, EngineError> {
+        match self.looked(self.train_everyone(picture))? {
+            Ok(faces) => faces.into_iter().map(|face| self.looked(face)).collect(),
+            Err(why) => Ok(vec![Err(why)]),
+        }
+    }
+
+    /// A picture at fault is an outcome, a model at fault an error.
+    fn looked<T>(&self, trained: Result<T, Untrainable>) -> Result<Looked<T>, EngineError> {
+        match trained {
             Ok(trained) => Ok(Ok(trained)),
             Err(Untrainable::Picture { reason, detail }) => Ok(Err((reason, detail))),
             Err(Untrainable::Model { detail }) => {
