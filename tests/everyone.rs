@@ -64,7 +64,8 @@ fn every_face_of_unsorted_pictures_becomes_an_identity_and_clustering_finds_who_
     write("b.png", &png(portrait(2)));
     let (ok, said) = import(data.path(), pictures.path(), &[]);
     assert!(
-        ok && said.contains("'unsorted': 1 face of 4 pictures in ") && said.contains("2 pictures looked at before")
+        ok && said.contains("'unsorted': 1 face of 4 pictures in ")
+            && said.contains("the faces of 2 pictures were there before")
     );
 
     let server = Server::start_with(data.path(), &["--pack", tiny_pack().to_str().unwrap()]);

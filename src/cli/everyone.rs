@@ -67,13 +67,15 @@ pub(super) fn import(engine: &Engine, database: &DatabaseName, pictures: &Pictur
     let took = begun.elapsed().as_secs_f64();
     let (faces, looked_at) = (counted(n_faces, "face"), counted(n_looked_at, "picture"));
     let mut out = io::stdout().lock();
-    let rate = n_faces as f64 / took.max(1e-9);
-    writeln!(
-        out,
-        "'{database}': {faces} of {looked_at} in {took:.2} s ({rate:.1} faces/s), each an identity of its own"
-    )?;
+    if n_looked_at > 0 {
+        let rate = n_faces as f64 / took.max(1e-9);
+        writeln!(
+            out,
+            "'{database}': {faces} of {looked_at} in {took:.2} s ({rate:.1} faces/s), each an identity of its own"
+        )?;
+    }
     if n_there > 0 {
-        writeln!(out, "{} looked at before", counted(n_there, "picture"))?;
+        writeln!(out, "'{database}': the faces of {} were there before", counted(n_there, "picture"))?;
     }
     if !left_out.is_empty() {
         left_out.sort();

@@ -43,7 +43,7 @@ pub struct Import {
     #[arg(long, value_name = "PACK")]
     pack: Option<String>,
     /// DIR holds unsorted pictures, also in folders: every face found becomes an identity of its own, to be clustered.
-    #[arg(long, requires = "pack", conflicts_with_all = ["model", "format", "ids", "skip_bad_rows"])]
+    #[arg(long, conflicts_with_all = ["model", "format", "ids", "skip_bad_rows"])]
     all_faces: bool,
     /// The file, or a folder: one whose files (.jsonl, .csv, .npy, .npz) are imported one after the other, or one with a folder of
     /// pictures for each identity.
@@ -63,7 +63,7 @@ impl Import {
         let config = super::begin(self.data.read(log, pack.collect())?, super::QUIET)?;
         // jobs that wait in the data directory are worked too, trainings among them
         let settings = Settings { trainer: config.trainer()?, ..config.engine };
-        if !photos.is_empty() && settings.trainer.is_none() {
+        if (self.all_faces || !photos.is_empty()) && settings.trainer.is_none() {
             let from = self.from.display();
             return Err(format!("{from} holds pictures, and nothing to train them by is named: --pack PACK").into());
         }
