@@ -271,8 +271,8 @@ impl<'a> Build<'a> {
             return Ok(false);
         }
         let mut change = Change::default();
-        if let Ok(embedding) = &looked
-            && let Some(model) = self.engine.binding(self.trainer, &site.database, &record, embedding)?
+        if let Ok(trained) = &looked
+            && let Some(model) = self.engine.binding(self.trainer, &site.database, &record, &trained.embedding)?
         {
             let record = DatabaseRecord { model: Some(model), ..record };
             change.also.record(&keys::database(&site.database), &record);

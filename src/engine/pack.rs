@@ -5,9 +5,10 @@
 use std::path::Path;
 
 use super::settings::{COSINE, Model};
-use super::trainer::{Fingerprint, Trainer, Untrainable};
-use crate::face::Embedding;
-use crate::vision::{LookError, Pack, PackError, Pipeline};
+use super::trainer::{Fingerprint, Found, Template, Trained, Trainer, Untrainable};
+use super::verdict::ImageFacts;
+use crate::face::FailReason;
+use crate::vision::{Apart, Facts, LookError, Pack, PackError, Pipeline, Seen, Warning};
 
 /// Trains by the models of a pack; its name and confidence scale are those that databases are bound to.
 #[derive(Debug)]
@@ -49,13 +50,51 @@ impl Trainer for PackTrainer {
         Some(Fingerprint(self.pipeline.fingerprint()))
     }
 
-    fn train(&self, picture: &[u8]) -> Result<Embedding, Untrainable> {
-        match self.pipeline.look(picture) {
-            Ok(seen) => Ok(seen.embedding),
-            Err(LookError::Unusable(unusable)) => {
-                Err(Untrainable::Picture { reason: unusable.reason, detail: unusable.detail })
-            }
-            Err(broken @ LookError::Runtime(_)) => Err(Untrainable::Model { detail: broken.to_string() }),
-        }
+    fn train(&self, picture: &[u8]) -> Result<Trained, Untrainable> {
+        self.pipeline.look(picture).map(trained).map_err(untrainable)
+    }
+
+    fn train_everyone(&self, picture: &[u8]) -> Result<Vec<Result<Found, Untrainable>>, Untrainable> {
+        let faces = self.pipeline.look_apart(picture).map_err(untrainable)?;
+        let found = |Apart { seen, part }| {
+            let part = part.fine_jpeg().ok_or_else(|| {
+                let detail = format!("the face and its surroundings are {} x {} pixels", part.width(), part.height());
+                Untrainable::Picture { reason: FailReason::TooLarge, detail }
+            });
+            Ok(Found { trained: trained(seen), part: part? })
+        };
+        Ok(faces.into_iter().map(|face| face.map_err(|face| untrainable(face.into())).and_then(found)).collect())
+    }
+
+    fn template(&self) -> Option<Template> {
+        let (points, side) = self.pipeline.template();
+        Some(Template { side, points: points.map(|point| (point.x, point.y)) })
+    }
+}
+
+fn untrainable(error: LookError) -> Untrainable {
+    match error {
+        LookError::Unusable(unusable) => Untrainable::Picture { reason: unusable.reason, detail: unusable.detail },
+        broken @ LookError::Runtime(_) => Untrainable::Model { detail: broken.to_string() },
+    }
+}
+
+/// What was seen, as the jobs keep it.
+fn trained(seen: Seen) -> Trained {
+    let facts = facts(&seen.facts, &seen.warnings);
+    Trained { embedding: seen.embedding, facts: Some(facts) }
+}
+
+fn facts(facts: &Facts, warnings: &[Warning]) -> ImageFacts {
+    let region = facts.face.region;
+    ImageFacts {
+        region: [region.x, region.y, region.width, region.height],
+        landmarks: facts.face.landmarks.map(|point| (point.x, point.y)),
+        score: facts.face.score,
+        n_faces: u32::try_from(facts.n_faces).unwrap_or(u32::MAX),
+        sharpness: facts.sharpness,
+        frontalness: facts.frontalness,
+        norm: facts.norm,
+        warnings: warnings.iter().map(ToString::to_string).collect(),
     }
 }

@@ -13,6 +13,7 @@ use super::Engine;
 use super::error::{EngineError, ErrorKind};
 use super::records::{DatabaseRecord, ModelRecord};
 use super::settings::Model;
+use super::verdict::ImageFacts;
 use crate::face::{DatabaseName, Embedding, FailReason};
 
 /// What tells models of one name apart: equal ones make the same embedding of the same picture.
@@ -42,8 +43,52 @@ pub trait Trainer: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// The embedding of the one usable face of a picture (contract R148).
-    fn train(&self, picture: &[u8]) -> Result<Embedding, Untrainable>;
+    /// The one usable face of a picture (contract R148).
+    fn train(&self, picture: &[u8]) -> Result<Trained, Untrainable>;
+
+    /// Each face of a picture, the largest first; a trainer that knows only one face a picture finds that.
+    fn train_everyone(&self, picture: &[u8]) -> Result<Vec<Result<Found, Untrainable>>, Untrainable> {
+        let trained = self.train(picture)?;
+        Ok(vec![Ok(Found { trained, part: picture.to_owned() })])
+    }
+
+    /// Where the landmarks of a face lie when the model is shown it; none if it is not shown faces so.
+    fn template(&self) -> Option<Template> {
+        None
+    }
+}
+
+/// A face of a picture of many.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// What was seen of it in the whole picture; its places are in pixels of the part.
+    pub trained: Trained,
+    /// The face and what is around it, as the bytes of a picture.
+    pub part: Vec<u8>,
+}
+
+/// How a model is shown a face: a square in which the landmarks lie on these points.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Template {
+    /// The side of the square, in pixels.
+    pub side: usize,
+    /// In the order of [`ImageFacts::landmarks`].
+    pub points: [(f32, f32); 5],
+}
+
+/// What a picture gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// What the model says of the face.
+    pub embedding: Embedding,
+    /// What was measured of it, by a trainer that measures.
+    pub facts: Option<ImageFacts>,
+}
+
+impl From<Embedding> for Trained {
+    fn from(embedding: Embedding) -> Self {
+        Self { embedding, facts: None }
+    }
 }
 
 /// Why a picture gave no embedding.
@@ -63,14 +108,27 @@ pub enum Untrainable {
     },
 }
 
-/// What came of a picture that was looked at: its embedding, or why it is `failed`.
-pub(super) type Looked = Result<Embedding, (FailReason, String)>;
+/// What came of a picture that was looked at: its face, or why it is `failed`.
+pub(super) type Looked<T = Trained> = Result<T, (FailReason, String)>;
 
 impl dyn Trainer {
     /// What comes of a picture.
     pub(super) fn look(&self, picture: &[u8]) -> Result<Looked, EngineError> {
-        match self.train(picture) {
-            Ok(embedding) => Ok(Ok(embedding)),
+        self.looked(self.train(picture))
+    }
+
+    /// What comes of each face of a picture.
+    pub(super) fn look_at_everyone(&self, picture: &[u8]) -> Result<Vec<Looked<Found>>, EngineError> {
+        match self.looked(self.train_everyone(picture))? {
+            Ok(faces) => faces.into_iter().map(|face| self.looked(face)).collect(),
+            Err(why) => Ok(vec![Err(why)]),
+        }
+    }
+
+    /// A picture at fault is an outcome, a model at fault an error.
+    fn looked<T>(&self, trained: Result<T, Untrainable>) -> Result<Looked<T>, EngineError> {
+        match trained {
+            Ok(trained) => Ok(Ok(trained)),
             Err(Untrainable::Picture { reason, detail }) => Ok(Err((reason, detail))),
             Err(Untrainable::Model { detail }) => {
                 let text = format!("the embedding model '{}' fails: {detail}", self.model().name);

@@ -33,6 +33,7 @@
 //! ```
 
 mod align;
+mod apart;
 mod choose;
 mod decode;
 mod detect;
@@ -46,6 +47,7 @@ mod ready;
 mod runtime;
 mod unusable;
 
+pub use apart::Apart;
 pub use choose::Choice;
 pub use detect::{Face, Landmarks, Point, Region};
 pub use facts::{Facts, LowQuality, Quality, Warning};
@@ -124,6 +126,11 @@ impl Pipeline {
         &self.scale
     }
 
+    /// Where the landmarks lie in the square that the embedder is shown, and the side of that square in pixels.
+    pub fn template(&self) -> (Landmarks, usize) {
+        (*self.embedder.template(), self.embedder.side())
+    }
+
     /// The one usable face of a picture (contract R148).
     pub fn look(&self, bytes: &[u8]) -> Result<Seen, LookError> {
         let picture = Picture::decode(bytes, self.max_pixels)?;
@@ -137,8 +144,12 @@ impl Pipeline {
     pub fn look_at_all(&self, bytes: &[u8]) -> Result<Vec<Result<Seen, Unusable>>, LookError> {
         let picture = Picture::decode(bytes, self.max_pixels)?;
         let lane = self.lanes.enter();
-        let faces = self.detector.faces(&picture, &lane)?;
-        let see = |face| match self.see(&picture, face, faces.len(), &lane) {
+        self.see_all(&picture, &lane)
+    }
+
+    fn see_all(&self, picture: &Picture, lane: &Lane<'_>) -> Result<Vec<Result<Seen, Unusable>>, LookError> {
+        let faces = self.detector.faces(picture, lane)?;
+        let see = |face| match self.see(picture, face, faces.len(), lane) {
             Ok(seen) => Ok(Ok(seen)),
             Err(LookError::Unusable(unusable)) => Ok(Err(unusable)),
             Err(broken) => Err(broken),

@@ -62,7 +62,7 @@ impl Trainer for Fake {
         self.fingerprint
     }
 
-    fn train(&self, picture: &[u8]) -> Result<Embedding, Untrainable> {
+    fn train(&self, picture: &[u8]) -> Result<Trained, Untrainable> {
         let text = String::from_utf8(picture.to_vec()).unwrap();
         self.asked.lock().unwrap().push(text.clone());
         let hook = self.hook.lock().unwrap().clone();
@@ -74,7 +74,7 @@ impl Trainer for Fake {
             Some(("face", numbers)) => {
                 let mut numbers: Vec<f32> = numbers.split(',').map(|number| number.parse().unwrap()).collect();
                 numbers.resize(self.model.dimension.unwrap().max(numbers.len()), 1.0);
-                Ok(Embedding::new(numbers).unwrap())
+                Ok(Embedding::new(numbers).unwrap().into())
             }
             _ if text == "crowd" => failed(FailReason::SeveralFaces, "it shows 3 faces"),
             _ if text == "broken model" => Err(Untrainable::Model { detail: "it is broken".to_owned() }),
