@@ -2,6 +2,8 @@
 //!
 //! **Promises.** The directory is locked before anything in it is read; a second process is told who has it. After a
 //! failed write or sync nothing more is written: a memory that may differ from the disk must not go on being added to.
+//! A store that has lost batches which were synced is not opened (`witness`), and where sled panics over what it reads,
+//! that is an error like any other.
 //!
 //! **What is assumed of the disk.** A file system call that syncs returns after the data are on stable storage, and a
 //! rename within a folder is atomic. sled writes a log with checksums and recovers to the last whole batch.
@@ -9,12 +11,17 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, keys};
+use tracing::warn;
+
+use super::witness::{self, Testimony, Witness};
+use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, decode, keys};
 
 /// The longest that a database closed by this process is taken to be held still.
 const HELD: Duration = Duration::from_secs(5);
@@ -25,6 +32,10 @@ pub struct Disk {
     tree: sled::Db,
     /// A write or sync has failed: what is on the disk is not known any more.
     lost: AtomicBool,
+    /// The number of the last batch; held while one is written, so that their order is that of their numbers.
+    writing: Mutex<()>,
+    n_batches: AtomicU64,
+    witness: Witness,
     _lock: File,
 }
 
@@ -41,7 +52,10 @@ impl Disk {
             .map_err(|source| StoreError::File { what: "cannot make the data directory".to_owned(), source })?;
         let lock = lock(&folder.join("lock"))?;
         let tree = open_tree(&folder.join("db"), cache)?;
-        let disk = Self { tree, lost: AtomicBool::new(false), _lock: lock };
+        let n_batches = n_batches(&tree)?;
+        let witness = attest(&folder.join("witness"), n_batches)?;
+        let (writing, n_batches) = (Mutex::new(()), AtomicU64::new(n_batches));
+        let disk = Self { tree, lost: AtomicBool::new(false), writing, n_batches, witness, _lock: lock };
         disk.check_version()?;
         Ok(disk)
     }
@@ -72,24 +86,54 @@ impl Disk {
 
 /// Opens sled's files. A database that this process closed a moment ago may still be held by a thread of sled's that is
 /// about to end; nobody else can have it, for our lock is taken.
-fn open_tree(path: &Path, cache: u64) -> Result<sled::Db, StoreError> {
+pub(super) fn open_tree(path: &Path, cache: u64) -> Result<sled::Db, StoreError> {
     let config =
         sled::Config::new().path(path).cache_capacity(cache).mode(sled::Mode::HighThroughput).flush_every_ms(None); // we say when
     let begun = Instant::now();
     loop {
-        match config.open() {
-            Err(sled::Error::Io(error))
+        match guarded(|| Ok(config.open())) {
+            Ok(Err(sled::Error::Io(error)))
                 if error.to_string().contains("could not acquire lock") && begun.elapsed() < HELD =>
             {
                 thread::sleep(Duration::from_millis(10));
             }
-            opened => return Ok(opened?),
+            opened => return opened.and_then(|opened| Ok(opened?)).map_err(StoreError::unopened),
         }
     }
 }
 
+/// The number of the last batch in the store.
+pub(super) fn n_batches(tree: &sled::Db) -> Result<u64, StoreError> {
+    let key = keys::last_batch();
+    let value = guarded(|| Ok(tree.get(&key)?))?;
+    value.map_or(Ok(0), |value| decode(&key, &value))
+}
+
+/// Opens the witness of a store, unless it says that the store has lost something.
+fn attest(path: &Path, n_batches: u64) -> Result<Witness, StoreError> {
+    let failed = |source| StoreError::File { what: "cannot read or write the store's witness".to_owned(), source };
+    match witness::hear(path).map_err(failed)? {
+        Testimony::Synced(synced) if synced > n_batches => {
+            return Err(StoreError::Behind { found: n_batches, synced });
+        }
+        Testimony::Missing if n_batches > 0 => warn!("the store has no witness: it is not known whether it is whole"),
+        Testimony::Damaged => warn!("the store's witness is damaged: it is not known whether the store is whole"),
+        Testimony::Synced(_) | Testimony::Missing => {}
+    }
+    Witness::open(path, n_batches).map_err(failed)
+}
+
+/// What `work` does in sled; where that panics over damage it is an error.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    // sled is not asked to change anything after a panic: the store is lost then, or was being read.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(StoreError::Backend(said.unwrap_or("it gave up without a reason").to_owned()))
+    })
+}
+
 /// Takes the lock file, and leaves the process number in it for whoever comes second.
-fn lock(path: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let failed = |source| StoreError::File { what: "cannot lock the data directory".to_owned(), source };
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
     match file.try_lock() {
@@ -112,13 +156,26 @@ fn owned(entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<Entry, StoreEr
     Ok((key.to_vec(), value.to_vec()))
 }
 
+/// The entries of sled's iterator; where that panics the scan ends with an error.
+pub(super) fn entries(mut inner: sled::Iter) -> impl Iterator<Item = Result<Entry, StoreError>> {
+    let mut has_failed = false;
+    std::iter::from_fn(move || {
+        if has_failed {
+            return None;
+        }
+        let entry = guarded(|| inner.next().map(owned).transpose()).transpose();
+        has_failed = entry.as_ref().is_some_and(Result::is_err);
+        entry
+    })
+}
+
 impl Store for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.tree.get(key)?.map(|value| value.to_vec()))
+        guarded(|| Ok(self.tree.get(key)?.map(|value| value.to_vec())))
     }
 
     fn scan(&self, prefix: &[u8]) -> Scan<'_> {
-        Box::new(self.tree.scan_prefix(prefix).map(owned))
+        Box::new(entries(self.tree.scan_prefix(prefix)))
     }
 
     fn scan_behind(&self, prefix: &[u8], after: &[u8]) -> Scan<'_> {
@@ -126,10 +183,16 @@ impl Store for Disk {
         let is_inside =
             move |entry: &Result<Entry, StoreError>| entry.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix));
         let behind = (Bound::Excluded(after.to_vec()), Bound::Unbounded);
-        Box::new(self.tree.range::<Vec<u8>, _>(behind).map(owned).take_while(is_inside))
+        Box::new(entries(self.tree.range::<Vec<u8>, _>(behind)).take_while(is_inside))
     }
 
-    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+    fn write(&self, mut batch: Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return self.check();
+        }
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = self.n_batches.load(Ordering::Relaxed) + 1;
+        batch.record(&keys::last_batch(), &number);
         let mut sled_batch = sled::Batch::default();
         for (key, value) in batch {
             match value {
@@ -138,12 +201,18 @@ impl Store for Disk {
             }
         }
         self.check()?;
-        Ok(self.tree.apply_batch(sled_batch).inspect_err(|_| self.lose())?)
+        guarded(|| Ok(self.tree.apply_batch(sled_batch)?)).inspect_err(|_| self.lose())?;
+        self.n_batches.store(number, Ordering::Release);
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         self.check()?;
-        self.tree.flush().inspect_err(|_| self.lose())?;
+        let number = self.n_batches.load(Ordering::Acquire);
+        guarded(|| Ok(self.tree.flush()?)).inspect_err(|_| self.lose())?;
+        if let Err(error) = self.witness.note(number) {
+            warn!(%error, "the store's witness is not written: a later loss may go unseen");
+        }
         Ok(())
     }
 
@@ -170,6 +239,28 @@ mod tests {
         assert_eq!(error, format!("the data directory is in use by another process {holder}"));
         drop(first);
         Disk::open(folder.path(), CACHE).unwrap();
+    }
+
+    #[test]
+    fn a_store_that_has_lost_synced_batches_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let commit = |disk: &Disk| {
+            let mut batch = Batch::new();
+            batch.put(b"k".to_vec(), vec![1]);
+            disk.commit(batch).unwrap();
+        };
+        commit(&Disk::open(folder.path(), CACHE).unwrap());
+        fs::copy(path("witness"), path("older")).unwrap();
+        let disk = Disk::open(folder.path(), CACHE).unwrap();
+        (0..3).for_each(|_| commit(&disk));
+        drop(disk);
+        fs::copy(path("witness"), path("newer")).unwrap();
+        fs::rename(path("older"), path("witness")).unwrap();
+        drop(Disk::open(folder.path(), CACHE).unwrap()); // a witness may be behind
+        fs::rename(path("db"), path("away")).unwrap();
+        let error = Disk::open(folder.path(), CACHE).unwrap_err();
+        assert!(matches!(error, StoreError::Behind { found: 0, synced: 5 }), "{error}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod codec;
 mod disk;
 pub mod keys;
 mod memory;
+mod witness;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -41,6 +42,24 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The database underneath cannot be opened.
+    #[error(
+        "the store (db/ in the data directory) cannot be opened, it is damaged: {0}. `faceclique fsck` says what is left of it, \
+         `faceclique fsck --repair` keeps that; a backup may have more"
+    )]
+    Unopened(String),
+    /// Batches that were synced are not there any more.
+    #[error(
+        "the store is damaged: {} of the {synced} changes that were on the disk are lost from it, or an older copy was put in its \
+         place. `faceclique fsck` says what is left, `faceclique fsck --repair` goes on with that; a backup may have more",
+        synced - found
+    )]
+    Behind {
+        /// The number of the last batch in it.
+        found: u64,
+        /// The number of the last one that was synced.
+        synced: u64,
+    },
     /// The store was written by another version of the program.
     #[error("the store has format {found}, this program reads format {FORMAT_VERSION}")]
     Format {
@@ -58,6 +77,16 @@ pub enum StoreError {
         /// The system's answer.
         source: std::io::Error,
     },
+}
+
+impl StoreError {
+    /// That sled does not open its files: damage, unless the system itself says what is wrong.
+    fn unopened(self) -> Self {
+        match self {
+            Self::Backend(why) if !why.starts_with("IO error") => Self::Unopened(why),
+            other => other,
+        }
+    }
 }
 
 /// Changes that happen together: each key is given a value or loses it. The last word about a key counts.
