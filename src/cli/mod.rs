@@ -7,6 +7,7 @@ mod cluster;
 mod config;
 mod everyone;
 mod export;
+mod fsck;
 mod help;
 mod import;
 #[cfg(feature = "vision")]
@@ -71,6 +72,8 @@ pub enum Command {
     Import(import::Import),
     /// Write a database into a file, without a server.
     Export(export::Export),
+    /// Check every record and picture of a data directory, without a server, and repair it.
+    Fsck(fsck::Fsck),
     /// Cluster a file of faces, without a server or a database.
     Cluster(cluster::Cluster),
     /// Train every picture of a database anew by another model pack, without a server.
@@ -102,10 +105,11 @@ pub struct DataArguments {
 /// Why a command failed; its text is for the person who typed it.
 pub type Failure = Box<dyn std::error::Error>;
 
-/// The exit code of a command that failed: 2 if a server could not be reached, else 1.
+/// The exit code of a command that failed: 2 if a server could not be reached or a store not be looked at, else 1.
 pub fn exit_code(failure: &Failure) -> u8 {
     match failure.downcast_ref() {
         Some(client::Trouble::Unreachable { .. }) => 2,
+        _ if failure.is::<fsck::NotLookedAt>() => 2,
         _ => 1,
     }
 }
@@ -156,6 +160,7 @@ impl Arguments {
             Command::Serve(serve) => serve.run(&log),
             Command::Import(import) => import.run(&log),
             Command::Export(export) => export.run(&log),
+            Command::Fsck(fsck) => fsck.run(&log),
             Command::Retrain(retrain) => retrain.run(&log),
             Command::Cluster(cluster) => {
                 let form = if log.log_format == Some(LogFormat::Json) { LogForm::Json } else { LogForm::Text };

@@ -27,6 +27,7 @@ mod faces;
 mod figures;
 mod files;
 mod fingerprint;
+mod fsck;
 mod images;
 mod import;
 mod index;
@@ -59,7 +60,7 @@ mod view;
 mod waiting;
 pub mod worker;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -74,6 +75,7 @@ pub use everyone::Everyone;
 pub use export::{Contents, ExportRequest};
 pub use faces::{FaceInfo, FacePage, ImageInfo, ListFrom};
 pub use figures::{Figures, Histogram};
+pub use fsck::{Finding, Mending, Report, fsck};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};
 #[cfg(feature = "vision")]
@@ -136,6 +138,8 @@ pub struct Engine {
     borrowed: index::Borrowed,
     /// The server shuts down: what cannot be done now is left to the next start.
     stopping: AtomicBool,
+    /// How many damaged records the start has met.
+    damaged: AtomicU64,
     /// Held while a large picture is in memory for a thumbnail.
     #[cfg(feature = "vision")]
     large_picture: Mutex<()>,
@@ -167,6 +171,7 @@ impl Engine {
             ended: Condvar::new(),
             borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
+            damaged: AtomicU64::new(tally.n_damaged),
             #[cfg(feature = "vision")]
             large_picture: Mutex::new(()),
             workers: AtomicUsize::new(0),

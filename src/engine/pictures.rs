@@ -55,7 +55,7 @@ impl PictureId {
 impl PictureRecord {
     /// Where its file is, below the data directory.
     pub(super) fn path(self) -> String {
-        format!("pictures/{:02x}/{}", self.id.0[0], self.id.name())
+        path_of(self.id.0)
     }
 
     /// What is wrong with its file, which is read to the end.
@@ -73,6 +73,11 @@ impl PictureRecord {
     fn damaged(self, why: &str) -> StoreError {
         StoreError::Damaged { key: self.path(), why: why.to_owned() }
     }
+}
+
+/// Where the file of a picture of this name is, below the data directory.
+pub(super) fn path_of(id: [u8; 16]) -> String {
+    format!("pictures/{:02x}/{}", id[0], PictureId(id).name())
 }
 
 fn unreadable(source: io::Error) -> StoreError {

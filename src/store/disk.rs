@@ -26,6 +26,9 @@ use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, decode, keys}
 /// The longest that a database closed by this process is taken to be held still.
 const HELD: Duration = Duration::from_secs(5);
 
+/// In the data directory, while a repaired store takes the place of the damaged one.
+pub(super) const REPAIR: &str = "fsck/swap";
+
 /// A data directory with its database open and its lock held.
 #[derive(Debug)]
 pub struct Disk {
@@ -51,6 +54,9 @@ impl Disk {
         fs::create_dir_all(folder)
             .map_err(|source| StoreError::File { what: "cannot make the data directory".to_owned(), source })?;
         let lock = lock(&folder.join("lock"))?;
+        if folder.join(REPAIR).exists() {
+            return Err(StoreError::HalfRepaired);
+        }
         let tree = open_tree(&folder.join("db"), cache)?;
         let n_batches = n_batches(&tree)?;
         let witness = attest(&folder.join("witness"), n_batches)?;
@@ -157,7 +163,9 @@ fn owned(entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<Entry, StoreEr
 }
 
 /// The entries of sled's iterator; where that panics the scan ends with an error.
-pub(super) fn entries(mut inner: sled::Iter) -> impl Iterator<Item = Result<Entry, StoreError>> {
+pub(super) fn entries(
+    mut inner: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
+) -> impl Iterator<Item = Result<Entry, StoreError>> {
     let mut has_failed = false;
     std::iter::from_fn(move || {
         if has_failed {

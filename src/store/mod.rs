@@ -13,14 +13,18 @@ mod codec;
 mod disk;
 pub mod keys;
 mod memory;
+mod repair;
+mod salvage;
 mod witness;
 
 use serde::Serialize;
 use thiserror::Error;
 
-pub use codec::{decode, decode_first, encode};
+pub use codec::{decode, decode_first, encode, verify};
 pub use disk::Disk;
 pub use memory::Memory;
+pub use repair::Repair;
+pub use salvage::{Gap, Salvage};
 
 /// The version of the records' format; written into each, and once into the store itself.
 pub const FORMAT_VERSION: u8 = 1;
@@ -60,6 +64,9 @@ pub enum StoreError {
         /// The number of the last one that was synced.
         synced: u64,
     },
+    /// A repair was interrupted while it put the repaired store in its place.
+    #[error("a repair of the store was interrupted; `faceclique fsck --repair` finishes it")]
+    HalfRepaired,
     /// The store was written by another version of the program.
     #[error("the store has format {found}, this program reads format {FORMAT_VERSION}")]
     Format {
