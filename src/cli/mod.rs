@@ -2,6 +2,7 @@
 //!
 //! Results go to the standard output, progress and messages to the standard error, so that a result can be piped.
 
+mod backup;
 mod client;
 mod cluster;
 mod config;
@@ -72,6 +73,10 @@ pub enum Command {
     Import(import::Import),
     /// Write a database into a file, without a server.
     Export(export::Export),
+    /// Write a backup of a data directory that no server has, or verify one.
+    Backup(backup::Backup),
+    /// Make a data directory of a backup.
+    Restore(backup::Restore),
     /// Check every record and picture of a data directory, without a server, and repair it.
     Fsck(fsck::Fsck),
     /// Cluster a file of faces, without a server or a database.
@@ -160,6 +165,8 @@ impl Arguments {
             Command::Serve(serve) => serve.run(&log),
             Command::Import(import) => import.run(&log),
             Command::Export(export) => export.run(&log),
+            Command::Backup(backup) => backup.run(&log),
+            Command::Restore(restore) => restore.run(&log),
             Command::Fsck(fsck) => fsck.run(&log),
             Command::Retrain(retrain) => retrain.run(&log),
             Command::Cluster(cluster) => {

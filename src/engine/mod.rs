@@ -13,6 +13,7 @@
 //! follow, and a marker that stands until they are all there lets [`Engine::open`] do it again after a crash.
 
 mod accept;
+mod backup;
 mod build;
 mod built;
 mod bundle;
@@ -67,6 +68,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
 pub use accept::Ticket;
+pub use backup::{Manifest, restore_backup, verify_backup};
 pub use built::{BuiltFace, BuiltReader};
 pub use bundle::Bundle;
 pub use databases::DatabaseInfo;
@@ -124,6 +126,7 @@ pub struct Engine {
     /// What was given, behind the tally.
     store: Arc<dyn Store>,
     tally: Arc<Tally>,
+    journal: Arc<backup::Journal>,
     pace: Pace,
     clock: Arc<dyn Clock>,
     settings: Settings,
@@ -163,7 +166,8 @@ impl Engine {
     /// The same over any store and clock; the data directory holds only pictures, uploads, graphs and files of
     /// pairs then.
     pub fn with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Result<Arc<Self>, EngineError> {
-        let tally = Arc::new(Tally::open(store)?);
+        let journal = Arc::new(backup::Journal::over(store));
+        let tally = Arc::new(Tally::open(Arc::<backup::Journal>::clone(&journal))?);
         let engine = Self {
             faces: RwLock::new(Faces::new(clock.now())),
             jobs: Mutex::new(Jobs::default()),
@@ -177,6 +181,7 @@ impl Engine {
             workers: AtomicUsize::new(0),
             store: Arc::<Tally>::clone(&tally),
             tally,
+            journal,
             pace: Pace::default(),
             clock,
             settings,

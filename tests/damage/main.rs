@@ -168,7 +168,7 @@ fn a_damaged_store_gives_true_answers_or_says_that_it_is_damaged() {
     println!("DAMAGES={n} SEED={seed}");
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
-    world::make(&whole, number("IMAGES", 640), seed);
+    world::make(&whole, number("IMAGES", 320), seed);
     let copy = folder.path().join("copy");
     spoil::copy(&whole, &copy);
     let expected = asked(&copy).unwrap();
@@ -188,6 +188,10 @@ fn a_damaged_store_gives_true_answers_or_says_that_it_is_damaged() {
         let place = spoil::spoil(path, harm, &mut random);
         let (outcome, why) = asked(&copy).map_or_else(|failed| failed, |answers| judged(&expected, &answers));
         let shown = path.strip_prefix(&copy).unwrap().display().to_string();
+        println!(
+            "round {round}: {harm:?} {} {place}: {outcome:?} {why:.200}",
+            path.strip_prefix(&copy).unwrap().display()
+        );
         table.note(kind, harm, outcome, &why, format!("round {round}, {shown} {place}"));
     }
     println!("{table}");
@@ -222,7 +226,7 @@ fn what_a_repair_leaves_is_what_was_stored_and_looking_changes_nothing() {
     println!("REPAIRS={n} SEED={seed}");
     let folder = tempfile::tempdir().unwrap();
     let (whole, copy) = (folder.path().join("whole"), folder.path().join("copy"));
-    world::make(&whole, number("IMAGES", 640), seed);
+    world::make(&whole, number("IMAGES", 320), seed);
     assert_eq!(fsck(&whole, &[]).0, 0, "{}", fsck(&whole, &[]).1);
     spoil::copy(&whole, &copy);
     let expected = asked(&copy).unwrap();
