@@ -5,11 +5,11 @@
 #[path = "support/appliance.rs"]
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod appliance;
+#[path = "support/random.rs"]
+mod random;
 #[path = "damage/spoil.rs"]
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod spoil;
-#[path = "support/random.rs"]
-mod random;
 #[path = "damage/world.rs"]
 mod world;
 
@@ -53,7 +53,8 @@ fn a_restored_backup_gives_every_answer_of_the_store_it_is_of() {
 /// Every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut found: Vec<PathBuf> = entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect();
+    let mut found: Vec<PathBuf> =
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect();
     found.sort();
     found
 }
@@ -101,7 +102,7 @@ fn a_backup_that_is_made_while_others_write_is_of_one_moment() {
                 return;
             }
             let identifier = |n: usize| faceclique::face::Identifier::new(&format!("passer-by {n:06}")).unwrap();
-            engine.create_face(&name, Some(identifier(n)), vec![]).unwrap();
+            engine.new_face(&name, Some(&identifier(n))).unwrap();
             if n > 0 {
                 engine.remove_face(&name, &identifier(n - 1)).unwrap();
             }
@@ -121,7 +122,7 @@ fn a_backup_that_is_made_while_others_write_is_of_one_moment() {
             let there: BTreeSet<usize> = (before..=after)
                 .filter(|n| {
                     let identifier = faceclique::face::Identifier::new(&format!("passer-by {n:06}")).unwrap();
-                    restored.face_status(&name, &identifier).is_ok()
+                    restored.check_face(&name, &identifier).is_ok()
                 })
                 .collect();
             assert!(matches!(there.len(), 1 | 2), "round {round}: {there:?} of {before} to {after}");

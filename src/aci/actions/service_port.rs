@@ -10,7 +10,9 @@ use std::sync::atomic::Ordering;
 use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Port, Prepare, Write, queue, server};
 use crate::aci::parameter::required;
-use crate::aci::{Client, Code, Fault, Form, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service, Traffic};
+use crate::aci::{
+    Client, Code, Fault, Form, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service, Traffic,
+};
 use crate::job::Queue;
 
 /// The rows of the service port.
