@@ -117,10 +117,19 @@ fn judged(expected: &str, answers: &str) -> (Outcome, String) {
             );
         }
         if outcome.0 == Outcome::Same {
-            outcome = (Outcome::Partly, format!("{question}: {}", world::sentence(text)));
+            outcome = (Outcome::Partly, format!("{question}: {}", sentence(text)));
         }
     }
     outcome
+}
+
+/// The sentence of an error in an ACI answer, or what there is.
+fn sentence(answer: &str) -> &str {
+    if answer.contains("<errorstring>") {
+        appliance::between(answer, "<errorstring>", "</errorstring>")
+    } else {
+        answer
+    }
 }
 
 /// Experiments, in a table by file and outcome.
@@ -213,9 +222,10 @@ fn fsck(data: &Path, arguments: &[&str]) -> (i32, String) {
 fn rows(answers: &str) -> BTreeSet<String> {
     let exports = answers.lines().filter(|line| line.starts_with("export ") && line.contains("\tok\t"));
     let rows = exports.flat_map(|line| line.split("} {").map(|row| row.rsplit('{').next().unwrap()));
-    let plain = |row: &str| match row.split_once("\"metadata\"") {
-        Some((before, _)) => before.to_owned(),
-        None => row.to_owned(),
+    // nor the picture, which may be lost and the embedding be there
+    let plain = |row: &str| {
+        let end = ["\"metadata\"", "\"imagedata\""].iter().filter_map(|name| row.find(name)).min();
+        row[..end.unwrap_or(row.len())].to_owned()
     };
     rows.map(|row| plain(row).trim_matches(['{', '}', ' ', ',']).to_owned()).collect()
 }

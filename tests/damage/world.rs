@@ -11,7 +11,7 @@ use faceclique::exchange::{Format, Record, Writer};
 use faceclique::face::{DatabaseName, Embedding, Identifier, ImageLabel, ImageStatus};
 use jiff::tz::TimeZone;
 
-use crate::appliance::{Appliance, between};
+use crate::appliance::Appliance;
 use crate::random::Random;
 
 pub(crate) const DATABASES: [&str; 2] = ["crowd", "couple"];
@@ -153,9 +153,4 @@ fn masked(answer: &str) -> String {
         text += part.split_once("</time_in_queue>").unwrap().1;
     }
     text
-}
-
-/// The sentence of an error in an ACI answer, or what there is.
-pub(crate) fn sentence(answer: &str) -> &str {
-    if answer.contains("<errorstring>") { between(answer, "<errorstring>", "</errorstring>") } else { answer }
 }

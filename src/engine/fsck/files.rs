@@ -11,7 +11,7 @@ use super::super::records::ImageRecord;
 use super::Report;
 use crate::store::{Salvage, decode, keys};
 
-/// The pictures that neither an image nor a marker knows, below `data`.
+/// The pictures that neither an image nor a marker knows, below `data`, and those of images that are told of already.
 pub(super) fn loose(data: &Path, salvage: &Salvage, report: &mut Report) -> Result<Vec<PathBuf>, EngineError> {
     let mut known = BTreeSet::new();
     salvage.read(|(key, value)| -> Result<(), EngineError> {
@@ -29,7 +29,9 @@ pub(super) fn loose(data: &Path, salvage: &Salvage, report: &mut Report) -> Resu
     for folder in listed(&data.join("pictures")) {
         for file in listed(&folder) {
             let shown = file.strip_prefix(data).unwrap_or(&file).display().to_string();
-            if !known.contains(&shown) {
+            if report.told.contains(&shown) {
+                loose.push(file);
+            } else if !known.contains(&shown) {
                 report.find(shown, "no image refers to this picture: its image is lost", "it is put aside");
                 loose.push(file);
             }

@@ -11,7 +11,7 @@ mod check;
 mod files;
 mod rows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -54,6 +54,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Where a repair put what it left out.
     pub aside: Vec<PathBuf>,
+    /// Pictures of images that are told of already.
+    told: BTreeSet<String>,
 }
 
 impl Report {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::Path;
 
+use super::super::pictures::PictureRecord;
 use super::super::records::{DatabaseRecord, FaceRecord, ImageRecord, Upload};
 use super::super::tally::Count;
 use super::Report;
@@ -70,7 +71,9 @@ impl<'a> Rows<'a> {
     pub(super) fn image(&mut self, key: &[u8], record: ImageRecord, report: &mut Report) -> Result<Fate, StoreError> {
         let number = keys::database_number(key)?;
         *self.counts.entry(number).or_default().of(record.status) += 1;
+        let path = record.picture.map(PictureRecord::path);
         if self.is_nameless(number) {
+            report.told.extend(path);
             return Ok(Fate::Drop("its database is not there".to_owned()));
         }
         let Some((database, name)) = self.named.get(&number) else { return Ok(Fate::Keep) }; // to be cleared
@@ -83,6 +86,7 @@ impl<'a> Rows<'a> {
         let dimension = database.model.as_ref().and_then(|model| model.dimension);
         if let Some(why) = fault(&record, dimension) {
             report.find(what, why.clone(), GIVEN_UP);
+            report.told.extend(path);
             return Ok(Fate::Drop(why));
         }
         let Some(picture) = record.picture else { return Ok(Fate::Keep) };
@@ -93,6 +97,7 @@ impl<'a> Rows<'a> {
             Err(error) => Some(format!("it cannot be read: {error}")),
         };
         let Some(why) = fault else { return Ok(Fate::Keep) };
+        report.told.extend(path);
         let what = format!("{}, the picture of {what}", picture.path());
         if record.status == ImageStatus::Trained {
             report.find(what, why, "the image goes on without its picture, its embedding stays");
