@@ -66,9 +66,9 @@ impl Fsck {
         let report = report.map_err(|error| not_looked_at(with_cause(error)))?;
         let mut out = io::stdout().lock();
         if self.json {
-            writeln!(out, "{}", in_json(&report))?
+            writeln!(out, "{}", in_json(&report))?;
         } else {
-            write!(out, "{}", in_words(&report))?
+            write!(out, "{}", in_words(&report))?;
         }
         match report.findings.len() {
             0 => Ok(()),
@@ -104,9 +104,9 @@ fn in_words(report: &Report) -> String {
         text.push_str(&format!("\nput aside: {}", terminal::shown(&path.display().to_string())));
     }
     if report.findings.is_empty() {
-        text.push_str("\nnothing is damaged\n")
+        text.push_str("\nnothing is damaged\n");
     } else {
-        text.push('\n')
+        text.push('\n');
     }
     text
 }

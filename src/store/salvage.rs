@@ -97,7 +97,7 @@ impl Salvage {
 
     /// The entries under a prefix, up to the first that cannot be read.
     pub fn scan(&self, prefix: &[u8]) -> Scan<'_> {
-        Box::new(entries(self.tree.scan_prefix(prefix)).filter(Result::is_ok))
+        Box::new(entries(self.tree.scan_prefix(prefix)).take_while(Result::is_ok))
     }
 
     /// The first entries that can be read behind a gap that begins at `last`: somewhere behind it one is found, and from
@@ -125,7 +125,10 @@ impl Salvage {
 
     /// Ends it.
     pub fn close(self) -> Result<(), StoreError> {
-        guarded(|| Ok(drop(self.tree)))
+        guarded(|| {
+            drop(self.tree);
+            Ok(())
+        })
     }
 }
 

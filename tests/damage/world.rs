@@ -22,7 +22,7 @@ const QUESTIONS: &str = "questions";
 fn record(row: u64, random: &mut Random, centre: &[f64], picture: Option<Vec<u8>>) -> Record {
     let unit = |random: &mut Random| random.below(2_001) as f64 / 1_000.0 - 1.0;
     let numbers: Vec<f32> = centre.iter().map(|value| (value + 0.4 * unit(random)) as f32).collect();
-    let is_trained = picture.is_none() || row % 2 == 0;
+    let is_trained = picture.is_none() || row.is_multiple_of(2);
     Record {
         row,
         identifier: Identifier::new(&format!("person {}", row / 8)).unwrap(),

@@ -129,11 +129,10 @@ fn write_records(from: &Path, work: &Path) -> Result<(), EngineError> {
     let jobs: Vec<_> = disk.scan(&keys::jobs()).collect::<Result<_, _>>()?;
     for (key, value) in jobs {
         let mut record: JobRecord = decode(&key, &value)?;
-        if record.life.was_at_work() {
-            if let Ok((life, _)) = record.life.after(Run::Running, Event::Release, SystemClock.now()) {
-                record.life = life;
-                disk.write(put(keys::token(&key)?, &record))?;
-            }
+        let released = record.life.after(Run::Running, Event::Release, SystemClock.now());
+        if let (true, Ok((life, _))) = (record.life.was_at_work(), released) {
+            record.life = life;
+            disk.write(put(keys::token(&key)?, &record))?;
         }
     }
     Ok(disk.sync()?)

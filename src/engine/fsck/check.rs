@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::super::error::EngineError;
 use super::super::records::{DatabaseRecord, ExportMark, FaceRecord, ImageRecord, JobRecord, Task};
 use super::super::result;
 use super::super::tally::Count;
@@ -82,7 +81,7 @@ impl<'a> Check<'a> {
     }
 
     /// Looks at one record.
-    pub(super) fn take(&mut self, key: &[u8], value: &[u8]) -> Result<Fate, EngineError> {
+    pub(super) fn take(&mut self, key: &[u8], value: &[u8]) -> Fate {
         let fate = match self.judge(key, value) {
             Ok(fate) => fate,
             Err(error) => {
@@ -97,7 +96,7 @@ impl<'a> Check<'a> {
         let (n, n_damaged) = self.report.kinds.entry(kind(key)).or_default();
         *n += 1;
         *n_damaged += u64::from(matches!(fate, Fate::Drop(_) | Fate::Replace(..)));
-        Ok(fate)
+        fate
     }
 
     fn judge(&mut self, key: &[u8], value: &[u8]) -> Result<Fate, StoreError> {
@@ -188,7 +187,7 @@ impl<'a> Check<'a> {
     }
 
     /// What can only be said when all have passed by. Faces that are missing and whose images are not are added to `batch`.
-    pub(super) fn finish(self, batch: Option<&mut Batch>) -> Result<(), EngineError> {
+    pub(super) fn finish(self, batch: Option<&mut Batch>) {
         for (token, job) in &self.jobs {
             let Some(expected) = job.n_chunks() else { continue };
             let found = self.chunks.get(token).copied().unwrap_or(0);
@@ -204,6 +203,5 @@ impl<'a> Check<'a> {
                 self.report.find(format!("the counts of database number {number}"), why, "they are made anew");
             }
         }
-        Ok(())
     }
 }

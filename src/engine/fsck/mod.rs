@@ -12,6 +12,7 @@ mod files;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -97,11 +98,13 @@ pub fn fsck(data: &Path, mending: Mending, observe: &mut dyn FnMut(u64)) -> Resu
     let gaps = salvage.read(|(key, value)| -> Result<(), EngineError> {
         n_read += 1;
         observe(n_read);
-        let fate = check.take(&key, &value)?;
+        let fate = check.take(&key, &value);
         mended.as_mut().map_or(Ok(()), |mended| mended.take(&key, value, fate))
     })?;
-    check.finish(mended.as_mut().map(|mended| &mut mended.batch))?;
-    gaps.iter().for_each(|gap| of_gap(gap, &mut report));
+    check.finish(mended.as_mut().map(|mended| &mut mended.batch));
+    for gap in &gaps {
+        of_gap(gap, &mut report);
+    }
     let loose = files::loose(data, &salvage, &mut report)?;
     salvage.close()?;
     let Some(mended) = mended else {
@@ -151,7 +154,12 @@ impl Mended {
     }
 
     fn put_aside(&mut self, key: &[u8], value: &[u8], why: &str) -> Result<(), EngineError> {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |bytes: &[u8]| {
+            bytes.iter().fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+                text
+            })
+        };
         let line = serde_json::json!({ "key": hex(key), "value": hex(value), "why": why });
         writeln!(self.aside, "{line}").map_err(unwritten)
     }
