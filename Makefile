@@ -6,7 +6,7 @@ VENV := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard bench-load photos photos-http soak soak-train fuzz fixtures clean
+	bench-hard bench-load photos photos-http soak soak-train soak-crash crash-table fuzz fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,14 @@ KILLS ?= 20
 
 soak-train: ## kill the server KILLS=20 times in the middle of its training of pictures
 	KILLS=$(KILLS) $(CARGO) test --test training -- --nocapture killed
+
+soak-crash: ## kill the server KILLS=500 times under a mix of clients, audit everything, print the table; SEED=1
+	KILLS=$(if $(filter command line environment,$(origin KILLS)),$(KILLS),500) SEED=$(SEED) \
+		$(CARGO) test --release --test soak_crash -- --nocapture
+
+crash-table: ## die at every write of seven lives, on every disk that may be left, torn ones too; print the table (minutes)
+	@echo "life          steps  writes    stopped    cut   again    torn    lost"
+	@CRASH_TABLE=1 $(CARGO) test --lib -- a_death_at_any_write_of_a_life whatever_sectors 2>/dev/null | grep -v '^$$\|^running'
 
 FUZZ_SECONDS ?= 30
 FUZZ_TARGETS ?= request multipart form values jsonl csv npy npz toml ini
