@@ -79,10 +79,10 @@ soak-train: ## kill the server KILLS=20 times in the middle of its training of p
 
 soak-crash: ## kill the server KILLS=500 times under a mix of clients, audit everything, print the table; SEED=1
 	KILLS=$(if $(filter command line environment,$(origin KILLS)),$(KILLS),500) SEED=$(SEED) \
-		$(CARGO) test --release --test soak_crash -- --nocapture
+		$(CARGO) test --test soak_crash -- --nocapture
 
 crash-table: ## die at every write of seven lives, on every disk that may be left, torn ones too; print the table (minutes)
-	@echo "life          steps  writes    stopped    cut   again    torn    lost"
+	@echo "life          steps   writes  stopped    cut  reordered  again    torn    lost"
 	@CRASH_TABLE=1 $(CARGO) test --lib -- a_death_at_any_write_of_a_life whatever_sectors 2>/dev/null | grep -v '^$$\|^running'
 
 FUZZ_SECONDS ?= 30

@@ -65,23 +65,41 @@ impl Mortal {
         self.kept().written.clone()
     }
 
-    /// What the disk may hold after the death, each once: first everything that was written, then only what was synced,
-    /// then each other choice of the batches that were not. A disk may write these in any order, so that a later one is
-    /// there without an earlier; our log keeps the order, but nothing shall depend on that.
+    /// What the disk may hold after the death: everything that was written, or only what was synced, or batches behind
+    /// that from the first on.
+    pub(super) fn cut(&self) -> Vec<Map> {
+        let n = self.kept().loose.len();
+        let ends = [n].into_iter().chain(0..n);
+        self.disks(ends.map(|end| (0..n).map(|at| at < end).collect()))
+    }
+
+    /// What it may hold if it wrote the batches that were not synced in any order: later ones without earlier ones. The
+    /// log of our store keeps the order.
+    pub(super) fn reordered(&self) -> Vec<Map> {
+        let cut = self.cut();
+        let n = self.kept().loose.len();
+        self.disks(choices(n).into_iter()).into_iter().filter(|map| !cut.contains(map)).collect()
+    }
+
+    /// Both.
     pub(super) fn remains(&self) -> Vec<Map> {
+        [self.cut(), self.reordered()].concat()
+    }
+
+    /// The disks that hold these of the batches that were not synced, each disk once.
+    fn disks(&self, choices: impl Iterator<Item = Vec<bool>>) -> Vec<Map> {
         let kept = self.kept();
-        let n = kept.loose.len();
-        let mut remains = vec![kept.written.clone(), kept.durable.clone()];
-        for choice in choices(n) {
+        let mut disks = Vec::new();
+        for choice in choices {
             let mut map = kept.durable.clone();
             for batch in kept.loose.iter().zip(&choice).filter_map(|(batch, is_there)| is_there.then_some(batch)) {
                 apply(&mut map, batch.clone());
             }
-            if !remains.contains(&map) {
-                remains.push(map);
+            if !disks.contains(&map) {
+                disks.push(map);
             }
         }
-        remains
+        disks
     }
 
     fn from(&self, prefix: &[u8], begin: Bound<Vec<u8>>) -> Scan<'_> {
@@ -92,15 +110,14 @@ impl Mortal {
     }
 }
 
-/// Which of `n` batches are there: every choice of a few; of many each beginning, each alone, and all without each.
+/// Which of `n` batches are there: every choice of a few; of many each alone, and all without each.
 fn choices(n: usize) -> Vec<Vec<bool>> {
     if n <= EVERY_CHOICE {
         return (0..1usize << n).map(|bits| (0..n).map(|at| bits >> at & 1 == 1).collect()).collect();
     }
-    let beginnings = (0..n).map(|end| (0..n).map(|at| at < end).collect());
     let alone = (0..n).map(|one| (0..n).map(|at| at == one).collect());
     let without = (0..n).map(|one| (0..n).map(|at| at != one).collect());
-    beginnings.chain(alone).chain(without).collect()
+    alone.chain(without).collect()
 }
 
 pub(super) fn apply(map: &mut Map, batch: Batch) {

@@ -217,11 +217,11 @@ fn of_crowd() -> ClusterTask {
 }
 
 const CLUSTERING: [Step; 8] = [
-    Request(|engine, told| imported(engine, told, "d", &crowd(0, 400))),
+    Request(|engine, told| imported(engine, told, "d", &crowd(0, 120))),
     WORK,
     Request(|engine, told| cluster(engine, told, of_crowd())),
     WORK,
-    Request(|engine, told| imported(engine, told, "d", &crowd(400, 40))),
+    Request(|engine, told| imported(engine, told, "d", &crowd(120, 20))),
     WORK,
     Request(|engine, told| cluster(engine, told, of_crowd())),
     WORK, // from the pairs that the first one kept
