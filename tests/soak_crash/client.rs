@@ -71,8 +71,7 @@ impl<'a> Client<'a> {
     /// Asks until the server is not killed any more, and then waits for the end of everything. How many pictures it has.
     pub(crate) fn run(mut self) -> usize {
         let mut known = 0;
-        loop {
-            let (start, address, is_last) = self.world.server();
+        while let Some((start, address, is_last)) = self.world.server() {
             self.address = address;
             let mut outcome = if start == known { Ok(()) } else { self.look_around() };
             if outcome.is_ok() {

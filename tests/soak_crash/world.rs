@@ -45,6 +45,8 @@ pub(crate) enum Phase {
     Up(u64, SocketAddr),
     /// It will not be killed any more.
     Last(u64, SocketAddr),
+    /// It does not start any more.
+    Over,
 }
 
 pub(crate) struct World {
@@ -65,14 +67,16 @@ impl World {
         self.changed.notify_all();
     }
 
-    /// Waits until there is a server: its start, its address, and whether it will not be killed any more.
-    pub(crate) fn server(&self) -> (u64, SocketAddr, bool) {
+    /// Waits until there is a server: its start, its address, and whether it will not be killed any more. None if
+    /// there will be no other.
+    pub(crate) fn server(&self) -> Option<(u64, SocketAddr, bool)> {
         let mut phase = self.phase.lock().unwrap();
         loop {
             match *phase {
                 Phase::Down => phase = self.changed.wait(phase).unwrap(),
-                Phase::Up(start, address) => return (start, address, false),
-                Phase::Last(start, address) => return (start, address, true),
+                Phase::Up(start, address) => return Some((start, address, false)),
+                Phase::Over => return None,
+                Phase::Last(start, address) => return Some((start, address, true)),
             }
         }
     }
