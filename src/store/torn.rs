@@ -138,11 +138,27 @@ fn is_hole(bytes: &[u8], old: &[u8], nth: usize) -> bool {
     begin >= old.len() && bytes[begin.min(bytes.len())..].iter().take(SECTOR).all(|&byte| byte == 0)
 }
 
-/// The files with these sectors as they are now and all others as they were. A file that is no more may be there still.
+/// Whether sled writes the file under another name, syncs it, and gives it its own by renaming: it is there whole.
+fn is_renamed(path: &Path) -> bool {
+    path.to_string_lossy().starts_with("snap.")
+}
+
+/// A snapshot of which not all sectors are there.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_file_name(format!("{}.generating", path.display()))
+}
+
+/// The files with these sectors as they are now and all others as they were. A file that is no more is there still, unless
+/// all sectors of its successors are there.
 fn torn(before: &Files, now: &Files, there: &[&Sector]) -> Files {
     let mut torn = before.clone();
+    let is_all = changed(before, now).len() == there.len();
+    torn.retain(|path, _| !is_all || now.contains_key(path));
     for (path, nth) in there {
-        let (new, file) = (&now[path], torn.entry(path.clone()).or_default());
+        let n_there = there.iter().filter(|(other, _)| other == path).count();
+        let is_whole = n_there == now[path].len().div_ceil(SECTOR);
+        let name = if is_renamed(path) && !is_whole { unfinished(path) } else { path.clone() };
+        let (new, file) = (&now[path], torn.entry(name).or_default());
         let (begin, end) = (nth * SECTOR, ((nth + 1) * SECTOR).min(new.len()));
         if file.len() < end {
             file.resize(end, 0);

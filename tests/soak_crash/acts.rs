@@ -22,22 +22,23 @@ impl Client<'_> {
     pub(crate) fn act(&mut self) -> Result<(), Gone> {
         std::thread::sleep(std::time::Duration::from_micros(self.random.next() % 2_000)); // clients have other things to do
         let n_open = self.jobs.iter().filter(|job| job.is_open()).count();
-        if n_open >= MOST_OPEN || self.random.one_in(3) {
+        if self.random.one_in(3) {
             return self.poll_one();
         }
-        match self.random.below(16) {
-            0 | 1 => self.cluster_still(),
-            2 => self.cluster_own(),
-            3 | 4 => self.import(),
-            5 => self.create(),
-            6 | 7 => self.add(),
-            8 => self.train(),
-            9 => self.build(),
-            10 => self.note(),
-            11 => self.remove_face(),
-            12 if self.random.one_in(4) => self.remove_database(),
-            13 if self.number == 0 => self.pause_or_resume_queue(),
-            _ => self.steer_one(),
+        let kinds = if n_open < MOST_OPEN { 16 } else { 9 };
+        match self.random.below(kinds) {
+            0 => self.create(),
+            1 | 2 => self.add(),
+            3 => self.note(),
+            4 => self.remove_face(),
+            5 if self.random.one_in(4) => self.remove_database(),
+            6 if self.number == 0 => self.pause_or_resume_queue(),
+            5..=8 => self.steer_one(),
+            9 | 10 => self.cluster_still(),
+            11 => self.cluster_own(),
+            12 | 13 => self.import(),
+            14 => self.train(),
+            _ => self.build(),
         }
     }
 
@@ -254,7 +255,7 @@ impl Client<'_> {
             return Ok(());
         }
         let at = self.random.choose(&open);
-        let wish = self.random.choose(&["pause", "resume", "resume", "changePriority", "duplicate", "cancel", "stop"]);
+        let wish = self.random.choose(&["pause", "resume", "changePriority", "duplicate", "cancel", "stop"]);
         if wish == "duplicate" {
             return self.duplicate(at);
         }

@@ -40,7 +40,7 @@ const STILLS: [&str; 5] = [
     "database=small&clusterthreshold=85&outputthreshold=60",
     "database=mid&clusterthreshold=75&maxresults=5&search=exact",
     "database=mid&clusterthreshold=82&maxresults=3&search=exact",
-    "database=mid&clusterthreshold=75&maxresults=2&search=hnsw",
+    "database=small&clusterthreshold=75&maxresults=2&search=hnsw",
 ];
 
 fn from_environment(name: &str, otherwise: u64) -> u64 {
@@ -83,7 +83,7 @@ fn ended(address: SocketAddr, queue: &str, token: &str) -> String {
 fn prepare(data: &Path, config: &Path) -> Vec<Still> {
     let process = Process::spawn(data, config);
     let Start::Serving(address) = process.wait(STUCK) else { panic!("it does not start: {:?}", process.complaints) };
-    for (database, content) in [("small", crowd(1, 64, 8)), ("mid", crowd(2, 700, 32))] {
+    for (database, content) in [("small", crowd(1, 64, 8)), ("mid", crowd(2, 1_000, 32))] {
         let answer = post(address, &format!("ImportFaceDatabase&database={database}"), "dbdata", &[&content]).unwrap();
         ended(address, "ImportFaceDatabase", element(&answer, "token").unwrap());
     }
@@ -135,7 +135,9 @@ impl Killer<'_> {
                 self.killed.starting += 1;
             } else if let Some(address) = self.serving(&process) {
                 self.world.tell(Phase::Up(nth, address));
-                std::thread::sleep(Duration::from_micros(self.random.next() % 500_000)); // a random moment, which is the point
+                // a random moment, which is the point; now and then late enough for work that takes longer
+                let most = if self.random.one_in(4) { 1_200_000 } else { 400_000 };
+                std::thread::sleep(Duration::from_micros(self.random.next() % most));
                 self.world.tell(Phase::Down);
                 self.killed.at_work += 1;
             }
