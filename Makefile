@@ -83,7 +83,8 @@ soak-crash: ## kill the server KILLS=500 times under a mix of clients, audit eve
 
 crash-table: ## die at every write of seven lives, on every disk that may be left, torn ones too; print the table (minutes)
 	@echo "life          steps   writes  stopped    cut  reordered  again    torn    lost"
-	@CRASH_TABLE=1 $(CARGO) test --lib -- a_death_at_any_write_of_a_life whatever_sectors 2>/dev/null | grep -v '^$$\|^running'
+	@CRASH_TABLE=1 $(CARGO) test --lib -- a_death_at_any_write_of_a_life whatever_sectors 2>/dev/null \
+		| awk '/ 0$$|wrong$$|FAILED|panicked|test result/ {print} /FAILED/ {bad = 1} END {exit bad}'
 
 FUZZ_SECONDS ?= 30
 FUZZ_TARGETS ?= request multipart form values jsonl csv npy npz toml ini
