@@ -291,7 +291,7 @@ impl Client<'_> {
             format!("QueueInfo&QueueName={}&QueueAction={wish}&Token={}&Priority={priority}", job.queue, job.token);
         let answer = get(self.address, &target)?;
         match (is_success(&answer), wish) {
-            (true, "pause") => job.paused = Asked::Yes,
+            (true, "pause") => (job.paused, job.paused_in) = (Asked::Yes, self.start),
             (true, "resume") => job.paused = Asked::No,
             (true, "cancel" | "stop") => job.ended_early = Asked::Yes,
             (true, _) => {}

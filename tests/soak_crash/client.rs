@@ -39,6 +39,8 @@ pub(crate) struct Client<'a> {
     pub(crate) n_names: u32,
     /// Whether it has paused the queue that is its own to pause.
     pub(crate) queue_paused: Asked,
+    /// Which start of the server it talks to.
+    pub(crate) start: u64,
     in_flight: Option<InFlight>,
 }
 
@@ -64,6 +66,7 @@ impl<'a> Client<'a> {
             jobs: Vec::new(),
             n_names: 0,
             queue_paused: Asked::No,
+            start: 0,
             in_flight: None,
         }
     }
@@ -72,7 +75,7 @@ impl<'a> Client<'a> {
     pub(crate) fn run(mut self) -> usize {
         let mut known = 0;
         while let Some((start, address, is_last)) = self.world.server() {
-            self.address = address;
+            (self.address, self.start) = (address, start);
             let mut outcome = if start == known { Ok(()) } else { self.look_around() };
             if outcome.is_ok() {
                 known = start;
@@ -163,10 +166,10 @@ impl<'a> Client<'a> {
         let seen = shown(&self.list(&name)?);
         let flight = self.in_flight.take().expect("it is there");
         let before = self.databases.get(&name).cloned().flatten();
-        let n_effects = |database: &Option<Database>| database.as_ref().map_or(0, |database| database.effects.len());
         let mut after = flight.after;
-        // a job that nobody knows has ended, or was never accepted
-        let happened = take(&mut after, seen.as_ref()).is_ok() && n_effects(&after) <= n_effects(&before);
+        // a job that nobody knows has ended, and its faces are there, or it was never accepted
+        let is_open = |database: &Database| database.effects.iter().any(|effect| effect.token.is_none());
+        let happened = take(&mut after, seen.as_ref()).is_ok() && !after.as_ref().is_some_and(is_open);
         self.databases.insert(name, if happened { after } else { before });
         Ok(())
     }
@@ -226,7 +229,7 @@ impl<'a> Client<'a> {
             }
             return Ok(());
         }
-        if let Some(text) = job.wrong_state(&status, job.queue == PAUSED_QUEUE) {
+        if let Some(text) = job.wrong_state(&status, job.queue == PAUSED_QUEUE, self.start) {
             let error = element(&answer, "error").unwrap_or_default();
             self.world.fault(Broken::Lost, format!("{text} {error}"));
         }

@@ -39,6 +39,8 @@ pub(crate) struct Job {
     pub(crate) database: String,
     pub(crate) expected: Expected,
     pub(crate) paused: Asked,
+    /// The start of the server that was told so; there its work may go on for a moment.
+    pub(crate) paused_in: u64,
     /// To cancel it, or to stop it.
     pub(crate) ended_early: Asked,
     /// What the answer about it was when it had ended: status and checksum.
@@ -63,6 +65,7 @@ impl Job {
             database: database.to_owned(),
             expected,
             paused: Asked::No,
+            paused_in: 0,
             ended_early: Asked::No,
             ended: None,
         }
@@ -73,11 +76,12 @@ impl Job {
     }
 
     /// What is wrong with a job in this state, if anything.
-    pub(crate) fn wrong_state(&self, status: &str, may_be_paused_with_queue: bool) -> Option<String> {
+    pub(crate) fn wrong_state(&self, status: &str, may_be_paused_with_queue: bool, start: u64) -> Option<String> {
         let is_early = matches!(status, "Stopped" | "Cancelled");
         let is_wrong = match (self.paused, self.ended_early) {
             (_, Asked::Yes) => has_ended(status) && !is_early,
             (_, Asked::No) if is_early => true,
+            (Asked::Yes, _) if status == "Processing" && self.paused_in == start => false,
             (Asked::Yes, _) => !has_ended(status) && status != "Paused",
             (Asked::No, _) => status == "Paused" && !may_be_paused_with_queue,
             (Asked::Perhaps, _) => false,
