@@ -3,16 +3,22 @@
 //! **Promises.** The directory is locked before anything in it is read; a second process is told who has it. After a
 //! failed write or sync nothing more is written: a memory that may differ from the disk must not go on being added to.
 //!
+//! sled (0.34) leaves two things to us. It takes a snapshot that a killed process has not finished, `snap.X.generating`, for
+//! the newest one and then cannot be opened; so these are removed before, and the one before is still there. And it does
+//! not sync the names of the files that it makes, nor the one that holds its settings; that is done before the first record.
+//!
 //! **What is assumed of the disk.** A file system call that syncs returns after the data are on stable storage, and a
 //! rename within a folder is atomic. sled writes a log with checksums and recovers to the last whole batch.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use tracing::warn;
 
 use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, keys};
 
@@ -40,8 +46,13 @@ impl Disk {
         fs::create_dir_all(folder)
             .map_err(|source| StoreError::File { what: "cannot make the data directory".to_owned(), source })?;
         let lock = lock(&folder.join("lock"))?;
-        let tree = open_tree(&folder.join("db"), cache)?;
+        let db = folder.join("db");
+        remove_unfinished(&db)?;
+        let tree = open_tree(&db, cache)?;
         let disk = Self { tree, lost: AtomicBool::new(false), _lock: lock };
+        if disk.is_new() {
+            sync_names(folder, &db)?;
+        }
         disk.check_version()?;
         Ok(disk)
     }
@@ -55,10 +66,14 @@ impl Disk {
         if is_lost { Err(StoreError::Lost) } else { Ok(()) }
     }
 
+    fn is_new(&self) -> bool {
+        self.tree.is_empty()
+    }
+
     /// Refuses a store of another format; marks a new one with ours.
     fn check_version(&self) -> Result<(), StoreError> {
         match self.get(&keys::version())?.as_deref() {
-            None if self.tree.is_empty() => {
+            None if self.is_new() => {
                 let mut batch = Batch::new();
                 batch.put(keys::version(), vec![FORMAT_VERSION]);
                 self.commit(batch)
@@ -68,6 +83,34 @@ impl Disk {
             Some(other) => Err(StoreError::Format { found: other.first().copied().unwrap_or(0) }),
         }
     }
+}
+
+/// Removes snapshots that were not finished. Nothing depends on them: the one before goes only behind the new one.
+fn remove_unfinished(db: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::File { what: "cannot look through the folder of the store".to_owned(), source };
+    let entries = match fs::read_dir(db) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|ending| ending == "generating") {
+            fs::remove_file(&path).map_err(failed)?;
+            warn!(file = %path.display(), "a snapshot was not finished when the process ended; the one before is used");
+        }
+    }
+    Ok(())
+}
+
+/// Makes durable that the files of a new store are there, and its settings.
+fn sync_names(folder: &Path, db: &Path) -> Result<(), StoreError> {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for path in [&db.join("conf"), db, folder, parent] {
+        File::open(path)
+            .and_then(|file| file.sync_all())
+            .map_err(|source| StoreError::File { what: format!("cannot sync {}", path.display()), source })?;
+    }
+    Ok(())
 }
 
 /// Opens sled's files. A database that this process closed a moment ago may still be held by a thread of sled's that is
@@ -181,6 +224,29 @@ mod tests {
         disk.commit(batch).unwrap();
         drop(disk);
         assert!(matches!(Disk::open(folder.path(), CACHE), Err(StoreError::Format { found: 77 })));
+    }
+
+    #[test]
+    fn a_snapshot_that_a_kill_left_unfinished_keeps_no_store_from_opening() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut batch = Batch::new();
+        batch.put(*b"k", vec![1; 100]);
+        Disk::open(folder.path(), CACHE).unwrap().commit(batch).unwrap();
+        drop(Disk::open(folder.path(), CACHE).unwrap()); // which makes a snapshot
+        let db = folder.path().join("db");
+        let is_whole = |name: &str| name.starts_with("snap.") && name.strip_suffix(".generating").is_none();
+        let names = || fs::read_dir(&db).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let whole = fs::read(db.join(names().find(|name| is_whole(name)).unwrap())).unwrap();
+        for end in 0..=whole.len() {
+            // one behind all others, and one that may be the next
+            for name in ["snap.FFFFFFFFFFFFFFFF.generating", "snap.0000000000000001.generating"] {
+                fs::write(db.join(name), &whole[..end]).unwrap();
+            }
+            let disk = Disk::open(folder.path(), CACHE).unwrap();
+            assert_eq!(disk.get(b"k").unwrap(), Some(vec![1; 100]), "cut off at {end}");
+            drop(disk);
+            assert!(names().all(|name| name.strip_suffix(".generating").is_none()));
+        }
     }
 
     /// Short keys over few letters, so that they meet.

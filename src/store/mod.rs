@@ -13,6 +13,8 @@ mod codec;
 mod disk;
 pub mod keys;
 mod memory;
+#[cfg(test)]
+pub(crate) mod torn;
 
 use serde::Serialize;
 use thiserror::Error;
