@@ -12,6 +12,10 @@ use crate::world::{Broken, Gone, World, element, error, get, is_success};
 /// The longest that all jobs may take to end when nobody kills the server any more.
 const TO_THE_END: Duration = Duration::from_mins(2);
 
+/// Faces that a listing shows as they are at one moment. Of a change that comes while a longer one is answered it may show
+/// a part.
+const ONE_MOMENT: usize = 256;
+
 /// What all clients cluster again and again: the request, and the checksum of its clusters.
 pub(crate) struct Still {
     pub(crate) parameters: &'static str,
@@ -191,9 +195,17 @@ impl<'a> Client<'a> {
     pub(crate) fn refresh(&mut self, name: &str) -> Result<(), Gone> {
         let seen = shown(&self.list(name)?);
         let known = self.databases.entry(name.to_owned()).or_default();
-        if let Err(text) = take(known, seen.as_ref()) {
-            self.world.fault(Broken::Faces, format!("{name}: {text}"));
+        let Err(text) = take(known, seen.as_ref()) else { return Ok(()) };
+        let n_faces = seen.map_or(0, |seen| seen.len());
+        if n_faces > ONE_MOMENT {
+            self.world.count("long listings taken again");
+            let again = shown(&self.list(name)?);
+            let known = self.databases.entry(name.to_owned()).or_default();
+            if take(known, again.as_ref()).is_ok() {
+                return Ok(());
+            }
         }
+        self.world.fault(Broken::Faces, format!("{name}, {n_faces} faces: {text}"));
         Ok(())
     }
 
