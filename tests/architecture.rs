@@ -36,7 +36,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 33] = [
+const CRATES: [(&str, &[&str]); 34] = [
     ("bincode", &["store"]),
     ("base64", &["aci", "exchange"]),
     ("blake3", &["engine"]),
@@ -55,6 +55,7 @@ const CRATES: [(&str, &[&str]); 33] = [
     ("matrixmultiply", &["kernel"]),
     ("multer", &["http"]),
     ("npyz", &["exchange"]),
+    ("plotters", &["cli"]),
     ("quick_xml", &["aci"]),
     ("rustix", &["engine"]),
     ("rlimit", &["http"]),

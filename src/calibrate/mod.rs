@@ -26,6 +26,8 @@
 
 mod fit;
 mod pairs;
+#[cfg(test)]
+mod tests;
 
 pub use fit::{Fit, FitError, Level, Point, Prior, Rates, fit};
 pub use pairs::{BINS, Pairs, cosine_of};

@@ -56,7 +56,7 @@ pub struct Pairs {
     /// Identities with at least two images.
     pub n_several: usize,
     /// For each group of identities the part of both histograms that goes without it.
-    groups: Vec<(Histogram, Histogram)>,
+    pub(super) groups: Vec<(Histogram, Histogram)>,
 }
 
 /// Where a face belongs.

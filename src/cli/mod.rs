@@ -2,15 +2,18 @@
 //!
 //! Results go to the standard output, progress and messages to the standard error, so that a result can be piped.
 
+mod calibrate;
 mod client;
 mod cluster;
 mod config;
 mod export;
 mod help;
 mod import;
+mod labelled;
 #[cfg(feature = "vision")]
 mod models;
 mod photos;
+mod plot;
 mod queue;
 mod serve;
 mod status;
@@ -71,6 +74,8 @@ pub enum Command {
     Export(export::Export),
     /// Cluster a file of faces, without a server or a database.
     Cluster(cluster::Cluster),
+    /// Fit the confidence scale of a model from labelled faces.
+    Calibrate(calibrate::Calibrate),
     /// List the model packs that pictures are trained by, and install one.
     #[cfg(feature = "vision")]
     Models(models::Models),
@@ -103,6 +108,14 @@ pub fn exit_code(failure: &Failure) -> u8 {
     match failure.downcast_ref() {
         Some(client::Trouble::Unreachable { .. }) => 2,
         _ => 1,
+    }
+}
+
+impl LogArguments {
+    /// Starts the log of a command that has no configuration.
+    fn start(&self) -> Result<(), Failure> {
+        let form = if self.log_format == Some(LogFormat::Json) { LogForm::Json } else { LogForm::Text };
+        start_log(form, self.log.as_deref().unwrap_or(QUIET))
     }
 }
 
@@ -153,10 +166,10 @@ impl Arguments {
             Command::Import(import) => import.run(&log),
             Command::Export(export) => export.run(&log),
             Command::Cluster(cluster) => {
-                let form = if log.log_format == Some(LogFormat::Json) { LogForm::Json } else { LogForm::Text };
-                start_log(form, log.log.as_deref().unwrap_or(QUIET))?;
+                log.start()?;
                 cluster.run()
             }
+            Command::Calibrate(calibrate) => calibrate.run(&log),
             Command::Config(config) => config.run(&log),
             #[cfg(feature = "vision")]
             Command::Models(models) => models.run(&log),

@@ -1,0 +1,1 @@
+//! The fit on pairs whose truth is known.
