@@ -134,8 +134,12 @@ pub struct Fit {
     pub even: f64,
     /// The standard error of `even`, over identities.
     pub even_error: f64,
-    /// Where a pair of this database, drawn blindly, is as likely one person as not; none if nowhere.
-    pub even_in_database: Option<f64>,
+    /// The prior that holds: the one asked for, or that of the pairs.
+    pub prior: Prior,
+    /// The share of pairs of one person among all, corrected for wrong labels.
+    pub prior_of_pairs: Prior,
+    /// Where the densities of both kinds are equal; none if nowhere.
+    pub even_densities: Option<f64>,
     /// The equal error rate and its cosine.
     pub equal_error: (f64, f64),
     /// The share of pairs of one identifier that show two people.
@@ -156,13 +160,17 @@ impl Fit {
     }
 }
 
-/// Fits the scale whose 50 is where a pair is as likely the same person as not under `prior`.
-pub fn fit(pairs: &Pairs, prior: Prior) -> Result<Fit, FitError> {
+/// Fits the scale whose 50 is where a pair is as likely the same person as not under `prior`; with none, under that of
+/// these pairs.
+pub fn fit(pairs: &Pairs, prior: Option<Prior>) -> Result<Fit, FitError> {
     let (same, different, identities) = (pairs.n_same, pairs.n_different, pairs.n_several);
     if same < LEAST_PAIRS || different < LEAST_PAIRS || identities < LEAST_IDENTITIES {
         return Err(FitError::TooFew { same, different, identities });
     }
     let model = Model::of(&pairs.same, &pairs.different, effective(pairs))?;
+    let asked = prior;
+    let prior_of_pairs = model.prior(pairs);
+    let prior = asked.unwrap_or(prior_of_pairs);
     let share = model.share(prior);
     let even = model.even(prior)?;
     let levels = levels(&model, &share, even);
@@ -176,8 +184,10 @@ pub fn fit(pairs: &Pairs, prior: Prior) -> Result<Fit, FitError> {
         scale,
         levels,
         even,
-        even_error: jackknife(pairs, prior),
-        even_in_database: Prior::new(pairs.prior()).and_then(|prior| model.even(prior).ok()),
+        even_error: jackknife(pairs, asked),
+        prior,
+        prior_of_pairs,
+        even_densities: model.even(Prior::EVEN).ok(),
         equal_error,
         wrong_same: model.wrong_same,
         wrong_different: model.wrong_different,
@@ -210,7 +220,7 @@ impl Model {
     fn of(same: &[f64], different: &[f64], weights: (f64, f64)) -> Result<Self, FitError> {
         let (same, different) = (normal(same), normal(different));
         let medians = (quantile(&same, 0.5), quantile(&different, 0.5));
-        if medians.0 <= medians.1 {
+        if tail(&different, medians.0) > 0.25 {
             return Err(FitError::NoDifference { same: medians.0, different: medians.1 });
         }
         // a = e / (1 - f) and b = f / (1 - e)
@@ -218,8 +228,8 @@ impl Model {
         let b = tail(&different, medians.0) / tail(&same, medians.0);
         let (a, b) = (a.min(0.9), b.min(0.9));
         let (e, f) = (a * (1.0 - b) / (1.0 - a * b), b * (1.0 - a) / (1.0 - a * b));
-        let smooth_same = smooth(&same, width(&same, weights.0));
-        let smooth_different = smooth(&different, width(&different, weights.1));
+        let smooth_same = smooth(&same, width(&same, e, weights.0));
+        let smooth_different = smooth(&different, width(&different, 0.0, weights.1));
         let unmix = |mine: &[f64], part: f64, other: &[f64], wrong: f64| {
             let pure: Histogram = mine.iter().zip(other).map(|(m, o)| (part * m - wrong * o).max(0.0)).collect();
             normal(&pure)
@@ -232,6 +242,13 @@ impl Model {
             medians,
             weights,
         })
+    }
+
+    /// The share of pairs of one person among all of these, from that of one identifier.
+    fn prior(&self, pairs: &Pairs) -> Prior {
+        let labelled = pairs.prior();
+        // both kinds are there, so that this is neither 0 nor 1
+        Prior(labelled * (1.0 - self.wrong_same) + (1.0 - labelled) * self.wrong_different)
     }
 
     /// P(same | cosine) by bin, rising.
@@ -307,11 +324,12 @@ fn equal_error(curve: &[Point]) -> (f64, f64) {
 }
 
 /// The standard error of the even point: Kott, The delete-a-group jackknife, 2001.
-fn jackknife(pairs: &Pairs, prior: Prior) -> f64 {
+fn jackknife(pairs: &Pairs, prior: Option<Prior>) -> f64 {
     let even = |group: usize| {
         let (same, different) = pairs.without(group);
         let weights = (same.iter().sum(), different.iter().sum());
-        Model::of(&same, &different, weights).and_then(|model| model.even(prior)).ok()
+        let model = Model::of(&same, &different, weights).ok()?;
+        model.even(prior.unwrap_or_else(|| model.prior(pairs))).ok()
     };
     let evens: Vec<f64> = (0..pairs.n_groups()).filter_map(even).collect();
     let n = evens.len() as f64;
@@ -348,9 +366,10 @@ fn quantile(density: &[f64], q: f64) -> f64 {
 }
 
 /// Silverman's width, in bins: Density estimation for statistics and data analysis, 1986, (3.31), without the standard
-/// deviation, which wrong labels would widen.
-fn width(density: &[f64], n: f64) -> f64 {
-    let spread = (quantile(density, 0.75) - quantile(density, 0.25)) / 1.34;
+/// deviation, which wrong labels would widen. The part `wrong`, the lowest, does not count.
+fn width(density: &[f64], wrong: f64, n: f64) -> f64 {
+    let right = |q: f64| quantile(density, wrong + (1.0 - wrong) * q);
+    let spread = (right(0.75) - right(0.25)) / 1.34;
     0.9 * spread * n.max(2.0).powf(-0.2) * BINS as f64 / 2.0
 }
 

@@ -10,19 +10,20 @@
 //!
 //! # What 50 means
 //!
-//! *As likely the same person as not* depends on what a pair is beforehand. Of all pairs of a database of thousands of
-//! people one in hundreds shows one person; of the pairs that a person is asked about perhaps every second one does. By
-//! default both are taken to be equally likely ([`Prior::EVEN`]): at 50 the cosine itself says nothing either way, which
-//! is a property of the model alone and carries over from one database to another. Another [`Prior`] moves 50 to where
-//! its own pairs are as likely the same person as not.
+//! *As likely the same person as not* depends on what a pair is beforehand. Without another [`Prior`] the pairs are
+//! those of the database itself: of all its pairs at the cosine of 50, every second shows one person. That suits what 50 is
+//! used for, the least confidence of every pair inside a cluster, for clustering looks at all pairs too. (With equal
+//! chances beforehand, [`Prior::EVEN`], 50 is where the cosine says nothing either way. In a database of thousands of
+//! people, where hundreds of pairs of two stand against each pair of one, most pairs just above that point are of two.)
+//! Ten times as many people make a tenth of the prior, which moves 50 little: by what a tenfold of the odds takes.
 //!
-//! # Why wrong labels do not move it
+//! # Why wrong labels hardly move it
 //!
 //! Let the pairs under one identifier have the density s' = (1 - e) s + e d, with e the share of pairs that show two
-//! people, and those under two identifiers d' = (1 - f) d + f s. Then s' - d' = (1 - e - f) (s - d): both change sign at
-//! the same cosine, whatever e and f are below a half (Menon, van Rooyen, Ong, Williamson: Learning from corrupted binary
-//! labels via class-probability estimation, 2015). So the point of even odds needs no correction; all others, and the
-//! error rates, are corrected with estimates of e and f.
+//! people, and those under two identifiers d' = (1 - f) d + f s. From where the other kind has no pairs of its own, e and
+//! f are estimated, and s, d and the prior follow. With equal chances not even that is needed: s' - d' = (1 - e - f)
+//! (s - d), so that both change sign at the same cosine (Menon, van Rooyen, Ong, Williamson: Learning from corrupted
+//! binary labels via class-probability estimation, 2015).
 
 mod fit;
 mod pairs;

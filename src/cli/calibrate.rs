@@ -28,14 +28,14 @@ All pairs of images are compared: those under one identifier against those under
 Examples:
   faceclique calibrate faces.npz --plot curve.svg
   faceclique calibrate --database people --data /var/lib/faceclique >> faceclique.toml
-  faceclique calibrate faces.npz --prior database --json")]
+  faceclique calibrate faces.npz --prior 0.5 --json")]
 pub struct Calibrate {
     #[command(flatten)]
     faces: Labelled,
-    /// How likely a pair shows one person before its cosine is known: a number between 0 and 1, or `database` for the
-    /// share of such pairs among all of these.
-    #[arg(long, value_name = "P", default_value = "0.5", value_parser = said_prior)]
-    prior: SaidPrior,
+    /// How likely a pair shows one person before its cosine is known, above 0 and below 1: 0.5 for pairs of which every
+    /// second does, less for a larger database; by default the share among all pairs of these faces.
+    #[arg(long, value_name = "P", value_parser = prior)]
+    prior: Option<Prior>,
     /// The name of the model in the printed configuration; by default that of the database's model, or of the file.
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -47,18 +47,9 @@ pub struct Calibrate {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum SaidPrior {
-    Known(Prior),
-    OfDatabase,
-}
-
-fn said_prior(text: &str) -> Result<SaidPrior, String> {
-    if text == "database" {
-        return Ok(SaidPrior::OfDatabase);
-    }
+fn prior(text: &str) -> Result<Prior, String> {
     let prior = text.parse().ok().and_then(Prior::new);
-    prior.map(SaidPrior::Known).ok_or_else(|| "it is `database` or a number above 0 and below 1".to_owned())
+    prior.ok_or_else(|| "it is a number above 0 and below 1".to_owned())
 }
 
 /// What was measured, with what it is called.
@@ -66,7 +57,6 @@ struct Measured {
     name: String,
     shape: (usize, usize),
     pairs: Pairs,
-    prior: Prior,
     fit: Fit,
     took: Duration,
 }
@@ -79,15 +69,10 @@ impl Calibrate {
         let (faces, name) = self.faces.read(log)?;
         let begun = Instant::now();
         let pairs = Pairs::count(&faces, self.faces.threads());
-        let prior = match self.prior {
-            SaidPrior::Known(prior) => prior,
-            // a database without both kinds of pairs is refused by the fit
-            SaidPrior::OfDatabase => Prior::new(pairs.prior()).unwrap_or(Prior::EVEN),
-        };
-        let fit = fit(&pairs, prior)?;
+        let fit = fit(&pairs, self.prior)?;
         let took = begun.elapsed();
         let name = self.model.unwrap_or(name);
-        let measured = Measured { name, shape: (faces.len(), faces.dimension()), pairs, prior, fit, took };
+        let measured = Measured { name, shape: (faces.len(), faces.dimension()), pairs, fit, took };
         if let Some(path) = &self.plot {
             let svg = plot::svg(&format!("Confidence of {}", measured.name), &panels(&measured))?;
             write_whole(path, |out| Ok(out.write_all(svg.as_bytes())?))?;
@@ -118,21 +103,20 @@ impl Measured {
             "# pairs        {} of one identifier, {} of two, compared in {took:.2} s",
             pairs.n_same, pairs.n_different
         )?;
+        let one_of = |prior: Prior| format!("1 pair of {:.0}", 1.0 / prior.probability());
         writeln!(
             out,
-            "# 50           at cosine {:.4} +- {:.4} (standard error over identities), prior {:.4}",
+            "# 50           at cosine {:.4} +- {:.4} (standard error over identities), where {} is of one person",
             fit.even,
             fit.even_error,
-            self.prior.probability()
+            one_of(fit.prior)
         )?;
-        if let Some(even) = fit.even_in_database {
-            writeln!(
-                out,
-                "# in all       1 pair of {:.0} here is of one identifier; of all pairs at cosine {even:.4}, confidence {}, every second is",
-                1.0 / pairs.prior(),
-                fit.scale.confidence(even)
-            )?;
-        }
+        let even = fit.even_densities.map_or("nowhere".to_owned(), |even| format!("at cosine {even:.4}"));
+        writeln!(
+            out,
+            "# prior        {} here; with equal chances beforehand 50 would be {even}",
+            one_of(fit.prior_of_pairs)
+        )?;
         let (rates, labels) = (fit.at(fit.even).rates, fit.rates_by_labels);
         writeln!(
             out,
@@ -198,12 +182,12 @@ impl Measured {
             "model": self.name, "faces": self.shape.0, "dimension": self.shape.1,
             "identities": pairs.n_identities, "identities_of_several": pairs.n_several,
             "same_pairs": pairs.n_same, "different_pairs": pairs.n_different,
-            "prior": self.prior.probability(), "knots": fit.scale.knots(),
+            "prior": fit.prior.probability(), "knots": fit.scale.knots(),
             "even": { "cosine": fit.even, "standard_error": fit.even_error,
                 "false_match": rates.false_match, "false_non_match": rates.false_non_match,
                 "false_match_by_labels": fit.rates_by_labels.false_match,
                 "false_non_match_by_labels": fit.rates_by_labels.false_non_match },
-            "database_prior": pairs.prior(), "even_in_database": fit.even_in_database,
+            "prior_of_pairs": fit.prior_of_pairs.probability(), "even_densities": fit.even_densities,
             "equal_error": { "rate": fit.equal_error.0, "cosine": fit.equal_error.1 },
             "wrong_same": fit.wrong_same, "wrong_different": fit.wrong_different,
             "curve": curve.collect::<Vec<_>>(),
@@ -236,7 +220,6 @@ fn panels(measured: &Measured) -> [Panel; 2] {
     let high = last.map_or(1.0, |point| (point.cosine * 10.0).ceil() / 10.0).min(1.0);
     let axis = || Axis { name: "cosine", range: low..high };
     let mark = |x: f64, text: String| Mark { x, text };
-    let at_50 = || mark(fit.even, format!("50 at {:.3}", fit.even));
     let densities = Panel {
         x: axis(),
         y: Axis { name: "share of pairs per unit of cosine", range: 1e-4..100.0 },
@@ -245,7 +228,7 @@ fn panels(measured: &Measured) -> [Panel; 2] {
             curve("pairs of two people", plot::ORANGE, Look::Area, &|point| point.different),
             curve("pairs of one person", plot::BLUE, Look::Area, &|point| point.same),
         ],
-        marks: vec![at_50()],
+        marks: vec![mark(fit.even, format!("50 at {:.3}", fit.even))],
         legend: SeriesLabelPosition::UpperRight,
     };
     let rate = |value: f64| value * 100.0;
@@ -261,7 +244,7 @@ fn panels(measured: &Measured) -> [Panel; 2] {
             curve("false matches", plot::ORANGE, Look::Line, &|point| rate(point.rates.false_match)),
             curve("missed matches", plot::BLUE, Look::Line, &|point| rate(point.rates.false_non_match)),
         ],
-        marks: vec![at_50()],
+        marks: vec![mark(fit.even, String::new())], // a text would hide the curves
         legend: SeriesLabelPosition::MiddleRight,
     };
     [densities, curves]

@@ -12,7 +12,7 @@ use crate::face::{DatabaseName, FaceId, FaceSet};
 
 /// How a file of faces is read.
 #[derive(Debug, clap::Args)]
-pub struct Rows {
+pub(super) struct Rows {
     /// The format of FILE: jsonl, csv, npy or npz; by default its ending says.
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
@@ -26,7 +26,7 @@ pub struct Rows {
 
 /// Where labelled faces are.
 #[derive(Debug, clap::Args)]
-pub struct Labelled {
+pub(super) struct Labelled {
     /// The file of faces.
     #[arg(value_name = "FILE", required_unless_present = "database", conflicts_with = "database")]
     file: Option<PathBuf>,

@@ -48,7 +48,7 @@ pub(super) struct Axis {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scale {
     Linear,
-    /// By powers of ten; nothing at or below 0 is drawn.
+    /// By powers of ten; what is less than the axis has is drawn at its lower end.
     Logarithmic,
 }
 
@@ -110,9 +110,9 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, panel: &Pane
         .axis_desc_style(("sans-serif", 14))
         .draw()?;
     for curve in &panel.curves {
-        let is_drawn = |&&(_, v): &&(f64, f64)| panel.scale == Scale::Linear || v > 0.0;
-        let points = curve.points.iter().filter(is_drawn);
-        let points: Vec<_> = points.map(|&(x, v)| (x, place(v).clamp(y.start, y.end))).collect();
+        let points = curve.points.iter().filter(|(x, _)| panel.x.range.contains(x) || *x == panel.x.range.end);
+        let shown = |v: f64| place(v.clamp(panel.y.range.start, panel.y.range.end));
+        let points: Vec<_> = points.map(|&(x, v)| (x, shown(v))).collect();
         let style = curve.colour.stroke_width(2);
         if curve.look == Look::Area {
             chart.draw_series(AreaSeries::new(points.iter().copied(), y.start, curve.colour.mix(0.15)))?;
