@@ -10,7 +10,7 @@ use plotters::prelude::SeriesLabelPosition;
 use serde_json::{Value, json};
 
 use super::cluster::write_whole;
-use super::labelled::Labelled;
+use super::labelled::{Labelled, LabelledFaces};
 use super::plot::{self, Axis, Curve, Look, Mark, Panel, Scale};
 use super::{Failure, LogArguments};
 use crate::calibrate::{Fit, Pairs, Point, Prior, fit};
@@ -66,7 +66,7 @@ impl Calibrate {
         if let Some(path) = self.plot.as_deref().filter(|path| path.extension().is_none_or(|ending| ending != "svg")) {
             return Err(format!("--plot {}: the ending must be .svg", path.display()).into());
         }
-        let (faces, name) = self.faces.read(log)?;
+        let LabelledFaces { faces, name, .. } = self.faces.read(log)?;
         let begun = Instant::now();
         let pairs = Pairs::count(&faces, self.faces.threads());
         let fit = fit(&pairs, self.prior)?;

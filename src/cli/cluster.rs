@@ -78,7 +78,8 @@ fn scope(text: &str) -> Result<MatchScope, String> {
     }
 }
 
-fn scale(text: &str) -> Result<ConfidenceScale, String> {
+/// A scale as cosine:confidence pairs.
+pub(super) fn scale(text: &str) -> Result<ConfidenceScale, String> {
     let number = |text: &str| text.trim().parse::<f64>().map_err(|_| format!("'{text}' is not a number"));
     let knots = text.split(',').map(|knot| {
         let (cosine, confidence) = knot.split_once(':').ok_or(format!("'{knot}' is not cosine:confidence"))?;

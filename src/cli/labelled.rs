@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::serve::with_cause;
 use super::{DataArguments, Failure, LogArguments};
+use crate::confidence::ConfidenceScale;
 use crate::engine::{Contents, Engine, Settings};
 use crate::exchange::{ExchangeError, Format, ImageData, Options, Reader, Source};
 use crate::face::{DatabaseName, FaceId, FaceSet};
@@ -42,30 +43,50 @@ pub(super) struct Labelled {
     threads: Option<NonZeroUsize>,
 }
 
+/// What was read.
+pub(super) struct LabelledFaces {
+    /// The trained faces.
+    pub(super) faces: FaceSet,
+    /// The model of the database, or the stem of the file.
+    pub(super) name: String,
+    /// The scale of the model where it is configured, otherwise that of `cosine`.
+    pub(super) scale: ConfidenceScale,
+}
+
 impl Labelled {
-    /// The trained faces, and the name of what they come from: the model of the database, or the stem of the file.
-    pub(super) fn read(&self, log: &LogArguments) -> Result<(FaceSet, String), Failure> {
+    pub(super) fn read(&self, log: &LogArguments) -> Result<LabelledFaces, Failure> {
         match (&self.database, &self.file) {
             (Some(database), _) => self.read_database(database, log),
             (None, Some(file)) => {
                 log.start()?;
                 let stem = file.file_stem().map_or("faces".into(), |stem| stem.to_string_lossy());
-                Ok((self.rows.read(file)?, stem.into_owned()))
+                Ok(LabelledFaces {
+                    faces: self.rows.read(file)?,
+                    name: stem.into_owned(),
+                    scale: ConfidenceScale::cosine(),
+                })
             }
             (None, None) => Err("a FILE or --database is needed".into()),
         }
     }
 
     /// A database is exported and read like any other file, so that there is one way of reading.
-    fn read_database(&self, name: &str, log: &LogArguments) -> Result<(FaceSet, String), Failure> {
+    fn read_database(&self, name: &str, log: &LogArguments) -> Result<LabelledFaces, Failure> {
         let database = DatabaseName::new(name).map_err(|error| format!("--database: {error}"))?;
-        let engine = Engine::open(self.data.config(log)?.engine).map_err(with_cause)?;
+        let settings = self.data.config(log)?.engine;
+        let models = settings.models.clone();
+        let engine = Engine::open(settings).map_err(with_cause)?;
         let model = engine.model_of(&database).map_err(with_cause)?;
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("faces.npz");
         let contents = Contents { metadata: false, image_data: false };
         engine.export(&database, &file, Format::Npz, contents, &mut |_| ()).map_err(with_cause)?;
-        Ok((self.rows.read(&file)?, model.unwrap_or_else(|| name.to_owned())))
+        let scale = models.iter().find(|known| model.as_ref() == Some(&known.name)).map(|known| known.scale.clone());
+        Ok(LabelledFaces {
+            faces: self.rows.read(&file)?,
+            name: model.unwrap_or_else(|| name.to_owned()),
+            scale: scale.unwrap_or_else(ConfidenceScale::cosine),
+        })
     }
 
     /// How many threads compute.

@@ -17,6 +17,7 @@ mod plot;
 mod queue;
 mod serve;
 mod status;
+mod sweep;
 mod terminal;
 
 use std::io::{self, IsTerminal as _};
@@ -76,6 +77,8 @@ pub enum Command {
     Cluster(cluster::Cluster),
     /// Fit the confidence scale of a model from labelled faces.
     Calibrate(calibrate::Calibrate),
+    /// Show what a database falls into at many thresholds.
+    Sweep(sweep::Sweep),
     /// List the model packs that pictures are trained by, and install one.
     #[cfg(feature = "vision")]
     Models(models::Models),
@@ -170,6 +173,7 @@ impl Arguments {
                 cluster.run()
             }
             Command::Calibrate(calibrate) => calibrate.run(&log),
+            Command::Sweep(sweep) => sweep.run(&log),
             Command::Config(config) => config.run(&log),
             #[cfg(feature = "vision")]
             Command::Models(models) => models.run(&log),
