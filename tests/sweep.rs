@@ -91,7 +91,7 @@ fn pairs_that_do_not_fit_are_said() {
 #[test]
 fn the_table_is_also_csv_json_and_a_picture() {
     let folder = tempfile::tempdir().unwrap();
-    let rows = "identifier,imagelabel,e0,e1\na,1,1,0\na,2,0.9,0.1\nb,1,0,1\nb,2,0.7,0.7\n";
+    let rows = "identifier,imagelabel,e0,e1\na,1,1,0\na,2,0.9,0.1\nb,1,0,1\nb,2,0.3,0.9\n";
     fs::write(folder.path().join("people.csv"), rows).unwrap();
     let run = |arguments: &[&str]| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_faceclique"));
@@ -99,12 +99,12 @@ fn the_table_is_also_csv_json_and_a_picture() {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.success(), text(output.stdout), text(output.stderr))
     };
-    let (is_good, csv, _) = run(&["--from", "60", "--to", "90", "--step", "30", "--csv", "--plot", "sweep.svg"]);
+    let (is_good, csv, _) = run(&["--from", "60", "--to", "98", "--step", "38", "--csv", "--plot", "sweep.svg"]);
     assert!(is_good);
     let mut lines = csv.lines();
     assert!(lines.next().unwrap().starts_with("threshold,cosine,clusters,singletons,largest,mixed,split,cross,missed"));
     assert_eq!(lines.next().unwrap(), "60.00,0.1999,2,0,2,0,0,0,0,1.0000,1.0000,1.0000");
-    assert_eq!(lines.next().unwrap(), "90.00,0.7999,3,2,2,0,1,0,1,1.0000,0.7500,0.8571");
+    assert_eq!(lines.next().unwrap(), "98.00,0.9599,3,2,2,0,1,0,1,1.0000,0.7500,0.8571");
     let (_, json, _) = run(&["--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 17, "from 40 to 80 by 2.5");
