@@ -6,6 +6,7 @@
 //! ```text
 //! pairs.rs  FaceSet -> Pairs: all pairs by cosine, same identifier and different
 //! fit.rs    Pairs -> Fit: shares of wrong labels, densities, odds, knots, errors, uncertainty
+//!   density.rs  quantiles, smoothing, rising curves
 //! ```
 //!
 //! # What 50 means
@@ -25,6 +26,7 @@
 //! (s - d), so that both change sign at the same cosine (Menon, van Rooyen, Ong, Williamson: Learning from corrupted
 //! binary labels via class-probability estimation, 2015).
 
+mod density;
 mod fit;
 mod pairs;
 #[cfg(test)]

@@ -21,8 +21,8 @@ pub(super) struct Rows {
     #[arg(long, value_name = "FILE")]
     ids: Option<PathBuf>,
     /// Leave out rows that cannot be read, and list them.
-    #[arg(long)]
-    skip_bad_rows: bool,
+    #[arg(long = "skip-bad-rows")]
+    skip_bad: bool,
 }
 
 /// Where labelled faces are.
@@ -115,7 +115,7 @@ impl Rows {
                 let id = FaceId { database: database.clone(), identifier: record.identifier, label: record.label };
                 record.embedding.map(|embedding| Some((id, embedding)))
             }
-            Err(ExchangeError::BadRow(bad)) if self.skip_bad_rows => {
+            Err(ExchangeError::BadRow(bad)) if self.skip_bad => {
                 skipped.push(bad);
                 None
             }

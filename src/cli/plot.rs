@@ -110,7 +110,8 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, panel: &Pane
         .axis_desc_style(("sans-serif", 14))
         .draw()?;
     for curve in &panel.curves {
-        let points = curve.points.iter().filter(|(x, _)| panel.x.range.contains(x) || *x == panel.x.range.end);
+        let is_inside = |x: f64| x >= panel.x.range.start && x <= panel.x.range.end;
+        let points = curve.points.iter().filter(|(x, _)| is_inside(*x));
         let shown = |v: f64| place(v.clamp(panel.y.range.start, panel.y.range.end));
         let points: Vec<_> = points.map(|&(x, v)| (x, shown(v))).collect();
         let style = curve.colour.stroke_width(2);

@@ -98,7 +98,7 @@ impl Sweep {
         }
         let mut out = io::stdout().lock();
         if self.json {
-            writeln!(out, "{:#}", Value::from_iter(rows.iter().map(Row::json)))?;
+            writeln!(out, "{:#}", rows.iter().map(Row::json).collect::<Value>())?;
         } else if self.csv {
             csv(&mut out, &rows)?;
         } else {
