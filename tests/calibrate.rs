@@ -1,6 +1,10 @@
 //! `faceclique calibrate`: what it prints is a configuration, its picture is a picture, and real faces bear it out.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot read its data has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot read its data has failed, and says why it skips"
+)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,12 +36,16 @@ impl Random {
 fn people(folder: &Path, n_identities: usize) -> PathBuf {
     let (d, mut random) = (32, Random(7));
     let mut text = "identifier,imagelabel".to_owned();
-    (0..d).for_each(|k| write!(text, ",e{k}").unwrap());
+    for k in 0..d {
+        write!(text, ",e{k}").unwrap();
+    }
     for identity in 0..n_identities {
         let centre: Vec<f64> = (0..d).map(|_| random.signed()).collect();
         for image in 0..6 {
             write!(text, "\np{identity},{image}").unwrap();
-            centre.iter().for_each(|c| write!(text, ",{:.5}", c + 0.7 * random.signed()).unwrap());
+            for c in &centre {
+                write!(text, ",{:.5}", c + 0.7 * random.signed()).unwrap();
+            }
         }
     }
     let path = folder.join("people.csv");
@@ -150,10 +158,10 @@ fn counted(faces: Vec<(FaceId, faceclique::Embedding)>) -> Pairs {
 fn mislabelled(mut faces: Vec<(FaceId, faceclique::Embedding)>, part: f64) -> Vec<(FaceId, faceclique::Embedding)> {
     let mut random = Random(11);
     let names: Vec<Identifier> = faces.iter().map(|(id, _)| id.identifier.clone()).collect();
-    for at in 0..faces.len() {
+    for (id, _) in &mut faces {
         if (random.next() as f64) < part * f64::from(1u32 << 31) {
             let other = random.next() as usize % names.len();
-            faces[at].0.identifier = names[other].clone();
+            id.identifier = names[other].clone();
         }
     }
     faces
