@@ -2,6 +2,7 @@
 //!
 //! Results go to the standard output, progress and messages to the standard error, so that a result can be piped.
 
+mod calibrate;
 mod client;
 mod cluster;
 mod config;
@@ -9,13 +10,16 @@ mod everyone;
 mod export;
 mod help;
 mod import;
+mod labelled;
 #[cfg(feature = "vision")]
 mod models;
 mod photos;
+mod plot;
 mod queue;
 mod retrain;
 mod serve;
 mod status;
+mod sweep;
 mod terminal;
 
 use std::io::{self, IsTerminal as _};
@@ -75,6 +79,10 @@ pub enum Command {
     Cluster(cluster::Cluster),
     /// Train every picture of a database anew by another model pack, without a server.
     Retrain(retrain::Retrain),
+    /// Fit the confidence scale of a model from labelled faces.
+    Calibrate(calibrate::Calibrate),
+    /// Show what a database falls into at many thresholds.
+    Sweep(sweep::Sweep),
     /// List the model packs that pictures are trained by, and install one.
     #[cfg(feature = "vision")]
     Models(models::Models),
@@ -107,6 +115,14 @@ pub fn exit_code(failure: &Failure) -> u8 {
     match failure.downcast_ref() {
         Some(client::Trouble::Unreachable { .. }) => 2,
         _ => 1,
+    }
+}
+
+impl LogArguments {
+    /// Starts the log of a command that has no configuration.
+    fn start(&self) -> Result<(), Failure> {
+        let form = if self.log_format == Some(LogFormat::Json) { LogForm::Json } else { LogForm::Text };
+        start_log(form, self.log.as_deref().unwrap_or(QUIET))
     }
 }
 
@@ -158,10 +174,11 @@ impl Arguments {
             Command::Export(export) => export.run(&log),
             Command::Retrain(retrain) => retrain.run(&log),
             Command::Cluster(cluster) => {
-                let form = if log.log_format == Some(LogFormat::Json) { LogForm::Json } else { LogForm::Text };
-                start_log(form, log.log.as_deref().unwrap_or(QUIET))?;
+                log.start()?;
                 cluster.run()
             }
+            Command::Calibrate(calibrate) => calibrate.run(&log),
+            Command::Sweep(sweep) => sweep.run(&log),
             Command::Config(config) => config.run(&log),
             #[cfg(feature = "vision")]
             Command::Models(models) => models.run(&log),
