@@ -166,7 +166,12 @@ fn r179_jobs_requests_and_the_process_are_counted_and_nobody_is_named() {
     ] {
         assert_eq!(whole(&samples, name), expected, "{name}");
     }
-    for name in ["faceclique_store_bytes", "faceclique_result_bytes", "faceclique_connections_total", "faceclique_request_seconds_count"] {
+    for name in [
+        "faceclique_store_bytes",
+        "faceclique_result_bytes",
+        "faceclique_connections_total",
+        "faceclique_request_seconds_count",
+    ] {
         assert!(whole(&samples, name) > 0, "{name}");
     }
     if cfg!(target_os = "linux") {
