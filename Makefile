@@ -6,7 +6,8 @@ VENV := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard bench-load bench-photos photos photos-http photos-reference soak soak-train soak-years fuzz fixtures clean
+	bench-hard bench-load bench-photos photos photos-http photos-reference soak soak-train soak-crash crash-table \
+	soak-years fuzz fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +93,15 @@ soak-years: ## JOBS=1000000 jobs and CYCLES=100 databases of FACES=2000 that com
 	echo what,at,seconds,store_kib,resident_kib > fixtures/bench/years.csv
 	YEARS_JOBS=$(JOBS) YEARS_CYCLES=$(CYCLES) YEARS_FACES=$(FACES) YEARS_CSV=$(CURDIR)/fixtures/bench/years.csv \
 		$(CARGO) test --release --test years -- --nocapture
+
+soak-crash: ## kill the server KILLS=500 times under a mix of clients, audit everything, print the table; SEED=1
+	KILLS=$(if $(filter command line environment,$(origin KILLS)),$(KILLS),500) SEED=$(SEED) \
+		$(CARGO) test --test soak_crash -- --nocapture
+
+crash-table: ## die at every write of seven lives, on every disk that may be left, torn ones too; print the table (minutes)
+	@echo "life          steps   writes  stopped    cut  reordered  again    torn    lost"
+	@CRASH_TABLE=1 $(CARGO) test --lib -- a_death_at_any_write_of_a_life whatever_sectors 2>/dev/null \
+		| awk '/ 0$$|wrong$$|FAILED|panicked|test result/ {print} /FAILED/ {bad = 1} END {exit bad}'
 
 FUZZ_SECONDS ?= 30
 FUZZ_TARGETS ?= request multipart form values jsonl csv npy npz toml ini

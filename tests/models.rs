@@ -11,6 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use drawn::tiny_pack;
+use faceclique::config::{Flag, Sources};
 use serde_json::Value;
 use server::{Server, program};
 
@@ -109,4 +110,59 @@ fn a_server_with_a_pack_that_is_not_there_does_not_start_and_says_what_to_do() {
         let err = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && err.contains("vision.pack: ") && err.contains(expected), "{err}");
     }
+}
+
+#[test]
+fn knots_that_are_configured_under_the_name_of_the_pack_count_and_its_dimension_must_be_the_packs() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = tiny_pack().to_str().unwrap().to_owned();
+    let scale = |models: &str| {
+        let file = folder.path().join("faceclique.toml");
+        fs::write(&file, models).unwrap();
+        let flags = vec![Flag { setting: "vision.pack", flag: "--pack", value: pack.clone() }];
+        let reading = Sources { file: Some(file), environment: Vec::new(), flags }.read().unwrap();
+        let trainer = reading.config.trainer()?.unwrap();
+        Ok::<_, String>(trainer.model().scale.knots().to_vec())
+    };
+    let entry = |name: &str, dimension: u32| {
+        format!("[[models]]\nname = \"{name}\"\ndimension = {dimension}\nknots = [[-1, 0], [0.3, 50], [1, 100]]\n")
+    };
+    assert_eq!(scale("").unwrap()[1], (0.8, 50.0));
+    assert_eq!(scale(&entry("other", 7)).unwrap()[1], (0.8, 50.0));
+    assert_eq!(scale(&entry("tiny", 32)).unwrap()[1], (0.3, 50.0));
+    let refused = scale(&entry("tiny", 64)).unwrap_err();
+    assert_eq!(
+        refused,
+        format!(
+            "vision.pack: the model pack in {pack} cannot be used: 'embedder.dimension = 32' in the description of the \
+             pack: expected 64, as [[models]] of the configuration says of 'tiny'"
+        )
+    );
+}
+
+#[test]
+fn a_pack_is_replaced_only_when_that_is_asked_and_only_by_one_that_is_whole() {
+    let data = tempfile::tempdir().unwrap();
+    let tiny = tiny_pack().to_str().unwrap().to_owned();
+    let text = fs::read_to_string(tiny_pack().join("pack.toml")).unwrap();
+    let described = |from: &str, to: &str| {
+        let path = data.path().join("new.toml");
+        fs::write(&path, text.replace(from, to)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let installed = || fs::read_to_string(data.path().join("packs/tiny/pack.toml")).unwrap();
+    assert!(run(data.path(), &["add", "--replace", &tiny]).0, "where there is none, it is as without");
+    let (ok, err) = run(data.path(), &["add", &described("mean = 127.5", "mean = 120.5"), &tiny]);
+    assert!(!ok && err.contains("is there already; --replace puts this one in its place"), "{err}");
+    let broken = described("dimension = 32", "dimension = 31");
+    assert!(!run(data.path(), &["add", "--replace", &broken, &tiny]).0);
+    assert_eq!(installed(), text);
+    let (ok, out) = run(data.path(), &["add", "--replace", &described("min_score = 0.6", "min_score = 0.7"), &tiny]);
+    assert!(ok && !out.contains("retrain"), "{out}");
+    let (ok, out) = run(data.path(), &["add", "--replace", &described("mean = 127.5", "mean = 120.5"), &tiny]);
+    assert!(ok && out.contains("faceclique retrain --database NAME --pack \"tiny\""), "{out}");
+    assert!(installed().contains("mean = 120.5"));
+    let left: Vec<_> = fs::read_dir(data.path().join("packs")).unwrap().map(|f| f.unwrap().file_name()).collect();
+    assert_eq!(left, ["tiny"]);
+    drop(Server::start_with(data.path(), &["--pack", "tiny"]));
 }

@@ -168,3 +168,41 @@ fn the_ready_packs_are_complete_but_for_their_weights() {
         assert!(matches!(refused, PackError::Read { .. }), "{name}: {refused}"); // all but the files is right
     }
 }
+
+#[test]
+fn a_fingerprint_is_over_what_an_embedding_depends_on_and_nothing_else() {
+    let of = |text: &str| Pack::read(text, &tiny_pack()).unwrap().fingerprint();
+    let changed = |from: &str, to: &str| {
+        assert!(description().contains(from), "{from}");
+        of(&description().replace(from, to)) != of(&description())
+    };
+    for (from, to) in [
+        ("long_side = 640", "long_side = 320"),
+        ("size = 32", "size = 40"),
+        ("colours = \"rgb\"", "colours = \"bgr\""),
+        ("mean = 127.5", "mean = 128"),
+        ("scale = 0.00784313725", "scale = 0.0078"),
+        ("[[10.94, 14.77]", "[[10.94, 14.78]"),
+        ("dimension = 32", "dimension = 31"),
+    ] {
+        assert!(changed(from, to), "{to}");
+    }
+    for (from, to) in [
+        ("name = \"tiny\"", "name = \"small\""),
+        ("licence = \"as the program\"", "licence = \"none\""),
+        ("min_score = 0.6", "min_score = 0.7"),
+        ("[0.8, 50.0]", "[0.7, 50.0]"),
+        ("min_sharpness = 20", "min_sharpness = 10"),
+        ("max_second_area = 0.5", "max_second_area = 0.4"),
+    ] {
+        assert!(!changed(from, to), "{to}");
+    }
+    let folder = Folder::new("fingerprint");
+    let path = folder.0.join("embedder.onnx");
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let PackError::Checksum { expected, found, .. } = Pack::open(&folder.0).unwrap_err() else { panic!() };
+    let other = Pack::read(&description().replace(&expected, &found), &folder.0).unwrap().fingerprint();
+    assert_ne!(other, of(&description()), "other weights");
+}

@@ -148,18 +148,40 @@ fn r178_each_picture_that_fails_says_why_and_the_others_are_trained() {
     assert_eq!(images(&server, "people", "ann"), expected);
 
     // what is too large for the server, or no picture, has no thumbnail
-    let small = |label: u32| {
-        let image = format!("database=people&identifier=ann&imagelabel={label}&thumbnail=true");
+    let get = |label: u32, how: &str| {
+        let image = format!("database=people&identifier=ann&imagelabel={label}&{how}");
         let request =
             format!("GET /action=GetFaceImage&{image} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         server.raw(request.as_bytes())
     };
+    let small = |label: u32| get(label, "thumbnail=true");
+    let shown = |label: u32, how: &str| get(label, how).1;
     for (label, size) in [(1, (133, 160)), (9, (160, 128))] {
         let (head, body) = small(label);
         assert!(head.to_ascii_lowercase().contains("content-type: image/jpeg"), "{head}");
         let picture = image::load_from_memory(&body).unwrap();
         assert_eq!((picture.width(), picture.height()), size, "{label}");
     }
+    // the face alone is a square of the model's side, also of a picture that shows more than the face
+    for label in [1, 9] {
+        let crop = shown(label, "crop=true");
+        let crop = image::load_from_memory(&crop).unwrap();
+        assert_eq!((crop.width(), crop.height()), (32, 32), "{label}");
+    }
+    for label in [2, 8] {
+        let answer = String::from_utf8(shown(label, "crop=true")).unwrap();
+        assert!(answer.contains("<errorid>FACECLIQUEGETFACEIMAGE44</errorid>"), "{label}: {answer}");
+    }
+    let both = String::from_utf8(shown(1, "crop=true&thumbnail=true")).unwrap();
+    assert!(both.contains("'thumbnail' and 'crop' are both true"), "{both}");
+
+    // what was measured is told of those that are trained, and the values behind the reason of the others
+    let list = server.get("/action=ListFaces&database=people&imagestatus=true&facts=true");
+    let told = |label: u32| between(&list, &format!("<label>{label}</label>"), "</image>");
+    let width: f32 = between(told(1), "<facewidth>", "</facewidth>").parse().unwrap();
+    assert!(width > 60.0 && told(1).contains("<numfaces>1</numfaces>"), "{}", told(1));
+    assert!(told(3).contains("<detail>the picture shows 2 faces, the second largest with"), "{}", told(3));
+    assert!(told(4).contains("pixels wide, at least") && !told(4).contains("<facts>"), "{}", told(4));
     for label in [5, 6, 8] {
         let answer = String::from_utf8(small(label).1).unwrap();
         assert!(answer.contains("<errorid>FACECLIQUEGETFACEIMAGE44</errorid>"), "{label}: {answer}");
@@ -181,7 +203,7 @@ fn r149_a_server_without_a_pack_or_with_another_says_so_and_leaves_images_untrai
     let build = "/action=BuildFace&database=people&identifier=ann";
     let answer = server.ended("BuildFace", &server.submit(build));
     assert!(answer.contains("<status>Error</status>"), "{answer}");
-    assert!(answer.contains("no embedding model for pictures is installed on this server"), "{answer}");
+    assert!(answer.contains("this server has no embedding model for pictures: start it with --pack PACK"), "{answer}");
     assert!(answer.contains("(FACECLIQUEBUILDFACE61)"), "{answer}");
     assert_eq!(images(&server, "people", "ann"), ["1 untrained "]);
     server.import("others", b"identifier,imagelabel,e0,e1\nann,1,1,0\n");
@@ -225,7 +247,7 @@ fn a_folder_of_pictures_is_imported_with_its_folders_as_identities_and_gone_on_w
     assert!(said.contains("trained: 3, not trained: 1") && said.contains("bob       a.jpg    unreadable"), "{said}");
     write("cleo/1.png", &png(portrait(3)));
     let (ok, said) = import(&pack);
-    assert!(ok && said.contains("1 pictures of 3 identities looked at"), "the others were: {said}");
+    assert!(ok && said.contains("1 picture of 3 identities looked at"), "the others were: {said}");
     assert!(said.contains("trained: 4, not trained: 1"), "{said}");
     let server = start(data.path(), "");
     assert_eq!(images(&server, "people", "bob"), ["a.jpg failed unreadable", "a.png trained "]);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::everyone::{self, Pictures};
 use super::photos::{self, Photos};
 use super::serve::with_cause;
 use super::{DataArguments, Failure, LogArguments, finished};
@@ -41,6 +42,9 @@ pub struct Import {
     /// The model pack that pictures are trained by: the name of an installed one, or a folder.
     #[arg(long, value_name = "PACK")]
     pack: Option<String>,
+    /// DIR holds unsorted pictures, also in folders: every face found becomes an identity of its own, to be clustered.
+    #[arg(long, conflicts_with_all = ["model", "format", "ids", "skip_bad_rows"])]
+    all_faces: bool,
     /// The file, or a folder: one whose files (.jsonl, .csv, .npy, .npz) are imported one after the other, or one with a folder of
     /// pictures for each identity.
     #[arg(value_name = "FILE|DIR")]
@@ -50,12 +54,16 @@ pub struct Import {
 impl Import {
     pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
         let database = DatabaseName::new(&self.database).map_err(|error| format!("--database: {error}"))?;
-        let (files, photos) = self.files()?;
+        let everyone = if self.all_faces { everyone::find(&self.from)? } else { Pictures::new() };
+        if self.all_faces && everyone.is_empty() {
+            return Err(format!("{}: no picture is in it", self.from.display()).into());
+        }
+        let (files, photos) = if self.all_faces { (Vec::new(), Photos::new()) } else { self.files()? };
         let pack = self.pack.iter().map(|pack| Flag { setting: "vision.pack", flag: "--pack", value: pack.clone() });
         let config = super::begin(self.data.read(log, pack.collect())?, super::QUIET)?;
         // jobs that wait in the data directory are worked too, trainings among them
         let settings = Settings { trainer: config.trainer()?, ..config.engine };
-        if !photos.is_empty() && settings.trainer.is_none() {
+        if (self.all_faces || !photos.is_empty()) && settings.trainer.is_none() {
             let from = self.from.display();
             return Err(format!("{from} holds pictures, and nothing to train them by is named: --pack PACK").into());
         }
@@ -69,6 +77,9 @@ impl Import {
                 let _ = stopped.await; // also when the sender is gone
             }));
             let mut outcome = Ok(());
+            if !everyone.is_empty() {
+                outcome = everyone::import(&engine, &database, &everyone);
+            }
             if !photos.is_empty() {
                 outcome = photos::import(&engine, &database, &photos).await;
             }
@@ -138,7 +149,7 @@ impl Import {
             JobResult::Import(outcome) => Some(outcome.clone()),
             _ => None,
         };
-        match finished(engine, (Queue::ImportFaceDatabase, token), "importing", imported).await {
+        match finished(engine, (Queue::ImportFaceDatabase, token), ("importing", None), imported).await {
             Ok(outcome) => Ok(report(database, path, &outcome, begun.elapsed())?),
             Err(text) => Err(format!("{}: {text}; nothing was imported", path.display()).into()),
         }

@@ -5,6 +5,7 @@
 mod client;
 mod cluster;
 mod config;
+mod everyone;
 mod export;
 mod help;
 mod import;
@@ -12,13 +13,14 @@ mod import;
 mod models;
 mod photos;
 mod queue;
+mod retrain;
 mod serve;
 mod status;
 mod terminal;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -71,6 +73,8 @@ pub enum Command {
     Export(export::Export),
     /// Cluster a file of faces, without a server or a database.
     Cluster(cluster::Cluster),
+    /// Train every picture of a database anew by another model pack, without a server.
+    Retrain(retrain::Retrain),
     /// List the model packs that pictures are trained by, and install one.
     #[cfg(feature = "vision")]
     Models(models::Models),
@@ -152,6 +156,7 @@ impl Arguments {
             Command::Serve(serve) => serve.run(&log),
             Command::Import(import) => import.run(&log),
             Command::Export(export) => export.run(&log),
+            Command::Retrain(retrain) => retrain.run(&log),
             Command::Cluster(cluster) => {
                 let form = if log.log_format == Some(LogFormat::Json) { LogForm::Json } else { LogForm::Text };
                 start_log(form, log.log.as_deref().unwrap_or(QUIET))?;
@@ -178,17 +183,23 @@ fn start_log(form: LogForm, filter: &str) -> Result<(), Failure> {
 }
 
 /// Waits for a job of an engine in this process to end, showing how far it is; what it Finished with, as `outcome`
-/// takes it, or why there is none.
+/// takes it, or why there is none. `total` is how many things of which name there are, to say how many a second.
 async fn finished<T>(
     engine: &Engine,
     (queue, token): (Queue, Token),
-    what: &str,
+    (what, total): (&str, Option<(usize, &str)>),
     outcome: impl Fn(&JobResult) -> Option<T>,
 ) -> Result<T, String> {
     let bar = percent_bar(what);
+    let mut first = None;
     loop {
         let job = engine.job(queue, token).ok_or("the job is gone")?;
         bar.set_position((job.progress.percent * 1000.0) as u64);
+        let (since, before) = *first.get_or_insert_with(|| (Instant::now(), job.progress.percent));
+        if let Some((total, things)) = total {
+            let done = (job.progress.percent - before) / 100.0 * total as f64;
+            bar.set_message(format!("{:.1} {things}/s,", done / since.elapsed().as_secs_f64().max(1e-3)));
+        }
         if job.state.is_ended() {
             bar.finish_and_clear();
             return match job.result() {
@@ -198,6 +209,11 @@ async fn finished<T>(
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// So many of something, as one says it.
+fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 /// A progress bar in percent, on the standard error if that is a terminal.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::terminal::{self, Column};
 use super::{DataArguments, Failure, LogArguments};
-use crate::vision::{Description, READY_PACKS, install};
+use crate::vision::{Description, Namesake, Pack, READY_PACKS, install};
 
 const COLUMNS: [Column; 5] = [
     Column::text("pack", 4, 12),
@@ -30,6 +30,7 @@ Examples:
   faceclique models add face-reid-retail-0095 yunet_n_dynamic.onnx face_reid_retail_0095.onnx
   faceclique models show mobilefacenet-y1 > pack.toml
   faceclique models add ./pack.toml ~/Downloads
+  faceclique models add --replace ./pack.toml ~/Downloads
 
 The weights are not part of the program: each pack says where its models are published and under which licence."
 )]
@@ -71,6 +72,9 @@ struct Add {
     data: DataArguments,
     /// The name of a ready pack, or the path of a pack.toml or its folder.
     pack: String,
+    /// If a pack of that name is installed, put this one in its place; a server that has it open goes on with the old one.
+    #[arg(long)]
+    replace: bool,
     /// The files of its models, or a folder that holds them; by default the folder of the pack.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -107,11 +111,21 @@ impl Add {
         let (text, beside) = described(&self.pack)?;
         let description = Description::parse(&text).map_err(|error| format!("{}: {error}", self.pack))?;
         let given = if self.files.is_empty() { beside.into_iter().collect() } else { self.files };
-        let folder = install(&text, &given, &packs)?;
+        let namesake = if self.replace { Namesake::Goes } else { Namesake::Stays };
+        let fingerprint = |folder: &Path| Pack::open(folder).ok().map(|pack| pack.fingerprint());
+        let before = fingerprint(&packs.join(&description.name));
+        let folder = install(&text, &given, &packs, namesake)?;
         let mut out = io::stdout().lock();
         let name = toml_text(&description.name);
         writeln!(out, "{}: installed, its models run", folder.display())?;
         writeln!(out, "licences: {}", licences(&description))?;
+        if before.is_some() && before != fingerprint(&folder) {
+            writeln!(
+                out,
+                "its embeddings are others than those of the pack that it replaces: a database that was trained by"
+            )?;
+            writeln!(out, "that one moves over by `faceclique retrain --database NAME --pack {name}`")?;
+        }
         writeln!(out, "to train by it, start the server with --pack {name}, or with this in its configuration:\n")?;
         Ok(writeln!(out, "[vision]\npack = {name}")?)
     }

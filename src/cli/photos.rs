@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::serve::with_cause;
 use super::terminal::{self, Column};
-use super::{Failure, finished, percent_bar};
+use super::{Failure, counted, finished, percent_bar};
 use crate::engine::{BuildAllTask, Engine, ErrorKind, JobResult, ListFrom, Task, Ticket};
 use crate::face::{DatabaseName, Identifier, ImageLabel, ImageStatus};
 use crate::job::Queue;
@@ -29,7 +29,15 @@ const PAGE: usize = 1_000;
 pub(super) type Photos = BTreeMap<Identifier, Vec<(ImageLabel, PathBuf)>>;
 
 /// A picture that is not trained: of whom, which, and why.
-type Untrained = [String; 3];
+pub(super) type Untrained = [String; 3];
+
+/// What came of pictures that were looked at.
+pub(super) struct Looked {
+    pub(super) n_images: u64,
+    pub(super) n_faces: u64,
+    pub(super) n_trained: usize,
+    pub(super) untrained: Vec<Untrained>,
+}
 
 /// The pictures below a folder.
 pub(super) fn find(from: &Path) -> Result<Photos, Failure> {
@@ -52,14 +60,14 @@ pub(super) fn find(from: &Path) -> Result<Photos, Failure> {
     Ok(photos)
 }
 
-fn sorted(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
     let mut paths: Vec<PathBuf> = entries.map_err(|error: io::Error| about(folder, error))?;
     paths.sort();
     Ok(paths)
 }
 
-fn is_picture(path: &Path) -> bool {
+pub(super) fn is_picture(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)) && path.is_file()
 }
@@ -68,7 +76,7 @@ fn name<'p>(part: Option<&'p std::ffi::OsStr>, path: &Path) -> Result<&'p str, F
     part.and_then(|part| part.to_str()).ok_or_else(|| about(path, "the name is not UTF-8"))
 }
 
-fn about(path: &Path, error: impl std::fmt::Display) -> Failure {
+pub(super) fn about(path: &Path, error: impl std::fmt::Display) -> Failure {
     format!("{}: {error}", path.display()).into()
 }
 
@@ -76,7 +84,7 @@ fn about(path: &Path, error: impl std::fmt::Display) -> Failure {
 pub(super) async fn import(engine: &Engine, database: &DatabaseName, photos: &Photos) -> Result<(), Failure> {
     let begun = Instant::now();
     unless(engine.create_database(database, None), ErrorKind::DatabaseExists)?;
-    let mut untrained = store(engine, database, photos)?;
+    let (n_untrained, left_out) = store(engine, database, photos)?;
     let token = engine.submit(
         Ticket::default(),
         Task::BuildAll(BuildAllTask { database: Some(database.as_str().to_owned()), parallel: u64::MAX }),
@@ -85,32 +93,54 @@ pub(super) async fn import(engine: &Engine, database: &DatabaseName, photos: &Ph
         JobResult::Build(outcome) => Some(*outcome),
         _ => None,
     };
-    let outcome = finished(engine, (Queue::BuildAllFaces, token.map_err(with_cause)?), "training", built).await?;
-    let n_trained = count(engine, database, photos, &mut untrained)?;
-    let mut out = io::stdout().lock();
-    let (took, n_images, n_faces) = (begun.elapsed().as_secs_f64(), outcome.n_images, photos.len());
-    writeln!(out, "'{database}': {n_images} pictures of {n_faces} identities looked at in {took:.2} s")?;
-    writeln!(out, "trained: {n_trained}, not trained: {}", untrained.len())?;
-    if !untrained.is_empty() {
-        let rows: Vec<Vec<String>> = untrained.into_iter().map(Vec::from).collect();
-        write!(out, "\n{}", terminal::table(&COLUMNS, &rows, terminal::width()))?;
+    let outcome = finished(
+        engine,
+        (Queue::BuildAllFaces, token.map_err(with_cause)?),
+        ("training", Some((n_untrained, "pictures"))),
+        built,
+    )
+    .await?;
+    let (n_trained, mut untrained) = count(engine, database, |identifier| photos.contains_key(identifier))?;
+    untrained.extend(left_out);
+    untrained.sort();
+    let looked = Looked { n_images: outcome.n_images, n_faces: photos.len() as u64, n_trained, untrained };
+    Ok(looked.report(database, begun.elapsed())?)
+}
+
+impl Looked {
+    /// Says it, and names each picture that is not trained.
+    pub(super) fn report(self, database: &DatabaseName, took: Duration) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let Self { n_images, n_faces, n_trained, untrained } = self;
+        let took = took.as_secs_f64();
+        let (pictures, of) = (
+            counted(usize::try_from(n_images).unwrap_or(usize::MAX), "picture"),
+            if n_faces == 1 { "identity" } else { "identities" },
+        );
+        let rate = n_images as f64 / took.max(1e-9);
+        writeln!(out, "'{database}': {pictures} of {n_faces} {of} looked at in {took:.2} s ({rate:.1} pictures/s)")?;
+        writeln!(out, "trained: {n_trained}, not trained: {}", untrained.len())?;
+        if !untrained.is_empty() {
+            let rows: Vec<Vec<String>> = untrained.into_iter().map(Vec::from).collect();
+            write!(out, "\n{}", terminal::table(&COLUMNS, &rows, terminal::width()))?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// An error of this kind is none.
-fn unless<T>(done: Result<T, crate::engine::EngineError>, kind: ErrorKind) -> Result<(), Failure> {
+pub(super) fn unless<T>(done: Result<T, crate::engine::EngineError>, kind: ErrorKind) -> Result<(), Failure> {
     match done {
         Err(error) if error.kind() != kind => Err(with_cause(error)),
         _ => Ok(()),
     }
 }
 
-/// Stores what is not there yet; gives what is too large to be stored.
-fn store(engine: &Engine, database: &DatabaseName, photos: &Photos) -> Result<Vec<Untrained>, Failure> {
+/// Stores what is not there yet; gives how many are to be trained, and what is too large to be stored.
+fn store(engine: &Engine, database: &DatabaseName, photos: &Photos) -> Result<(usize, Vec<Untrained>), Failure> {
     let bar = percent_bar("storing");
     bar.set_length(photos.len() as u64 * 1_000);
-    let (mut left_out, most) = (Vec::new(), engine.settings().max_picture);
+    let (mut n_untrained, mut left_out, most) = (0, Vec::new(), engine.settings().max_picture);
     for (at, (identifier, images)) in photos.iter().enumerate() {
         bar.set_position(at as u64 * 1_000);
         unless(engine.new_face(database, Some(identifier)), ErrorKind::FaceExists)?;
@@ -121,10 +151,14 @@ fn store(engine: &Engine, database: &DatabaseName, photos: &Photos) -> Result<Ve
                 let why =
                     format!("its file has {bytes} bytes, at most {most} are stored (limits.max_file_upload_size)");
                 left_out.push([identifier.as_str().to_owned(), label.as_str().to_owned(), why]);
-            } else if engine.image(database, identifier, label).is_err() {
-                new.push((label, path));
+                continue;
+            }
+            match engine.image(database, identifier, label) {
+                Ok((status, _)) => n_untrained += usize::from(status == ImageStatus::Untrained),
+                Err(_) => new.push((label, path)),
             }
         }
+        n_untrained += new.len();
         let mut staged = engine.stage_pictures(new.len()).map_err(with_cause)?;
         for (_, path) in &new {
             let mut file = File::open(path).map_err(|error| about(path, error))?;
@@ -134,28 +168,30 @@ fn store(engine: &Engine, database: &DatabaseName, photos: &Photos) -> Result<Ve
         engine.add_pictures(database, identifier, Some(labels), staged).map_err(with_cause)?;
     }
     bar.finish_and_clear();
-    Ok(left_out)
+    Ok((n_untrained, left_out))
 }
 
-/// How many images of these identities are trained; those that are not go to the list.
-fn count(
+/// How many images of the identities that are meant are trained, and those that are not.
+pub(super) fn count(
     engine: &Engine,
     database: &DatabaseName,
-    photos: &Photos,
-    untrained: &mut Vec<Untrained>,
-) -> Result<usize, Failure> {
-    let mut n_trained = 0;
+    is_meant: impl Fn(&Identifier) -> bool,
+) -> Result<(usize, Vec<Untrained>), Failure> {
+    let (mut n_trained, mut untrained) = (0, Vec::new());
     let mut page = engine.list_faces(database, ListFrom::Skip(0), PAGE).map_err(with_cause)?;
     while let Some(last) = page.faces.last().map(|face| face.identifier.clone()) {
-        for face in page.faces.iter().filter(|face| photos.contains_key(&face.identifier)) {
+        for face in page.faces.iter().filter(|face| is_meant(&face.identifier)) {
             n_trained += face.count(ImageStatus::Trained);
             for image in face.images.iter().filter(|image| image.status != ImageStatus::Trained) {
-                let why = image.reason.map_or_else(|| "untrained".to_owned(), |reason| reason.to_string());
+                let why = match (image.reason, &image.detail) {
+                    (Some(reason), Some(detail)) => format!("{reason}: {detail}"),
+                    (Some(reason), None) => reason.to_string(),
+                    (None, _) => "untrained".to_owned(),
+                };
                 untrained.push([face.identifier.as_str().to_owned(), image.label.as_str().to_owned(), why]);
             }
         }
         page = engine.list_faces(database, ListFrom::After(&last), PAGE).map_err(with_cause)?;
     }
-    untrained.sort();
-    Ok(n_trained)
+    Ok((n_trained, untrained))
 }

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::Config;
-use crate::engine::Trainer;
+use crate::engine::{Model, Trainer};
 
 /// The folder of installed packs, below the data directory.
 const PACKS: &str = "packs";
@@ -20,7 +20,7 @@ impl Config {
     /// What pictures are trained by, if anything; the pack is read and its models are tried, which takes a moment.
     pub fn trainer(&self) -> Result<Option<Arc<dyn Trainer>>, String> {
         let Some(folder) = &self.pack else { return Ok(None) };
-        open(folder, self.engine.max_pixels).map(Some).map_err(|why| {
+        open(folder, self.engine.max_pixels, &self.engine.models).map(Some).map_err(|why| {
             let hint = if folder.starts_with(self.packs_folder()) && !folder.exists() {
                 "; `faceclique models` lists the packs and says how one is installed"
             } else {
@@ -42,13 +42,13 @@ pub(super) fn folder(said: &str, data: &Path) -> PathBuf {
 }
 
 #[cfg(feature = "vision")]
-fn open(folder: &Path, max_pixels: u64) -> Result<Arc<dyn Trainer>, String> {
-    let trainer = crate::engine::PackTrainer::open(folder, max_pixels).map_err(|error| error.to_string())?;
+fn open(folder: &Path, max_pixels: u64, models: &[Model]) -> Result<Arc<dyn Trainer>, String> {
+    let trainer = crate::engine::PackTrainer::open(folder, max_pixels, models).map_err(|error| error.to_string())?;
     Ok(Arc::new(trainer))
 }
 
 #[cfg(not(feature = "vision"))]
-fn open(_: &Path, _: u64) -> Result<Arc<dyn Trainer>, String> {
+fn open(_: &Path, _: u64, _: &[Model]) -> Result<Arc<dyn Trainer>, String> {
     Err("this program was built without the feature vision".to_owned())
 }
 

@@ -56,6 +56,7 @@ const EXAMPLES: &str = r#"
 # identities = ["*.ops.example.com"]
 
 # Embedding models that databases can be bound to, besides the built-in `cosine` (any dimension, 50 * (1 + cosine)).
+# Under the name of the pack that pictures are trained by, the knots count instead of the pack's own.
 # [[models]]
 # name = "mobilefacenet"
 # dimension = 128

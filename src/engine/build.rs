@@ -164,8 +164,8 @@ impl<'a> Build<'a> {
                 continue;
             }
             if self.trainer.check_fits(&name, &record).is_err() {
-                let model = record.model.map_or_else(String::new, |model| model.name);
-                left_out.push(format!("'database={name}' (model '{model}')"));
+                let model = record.model.map_or_else(String::new, |model| model.to_string());
+                left_out.push(format!("'database={name}' (model {model})"));
                 continue;
             }
             let site = Site::of(&self.engine.read_faces(), name, record.number);
@@ -175,9 +175,10 @@ impl<'a> Build<'a> {
             return Ok(());
         }
         let text = format!(
-            "untrained images are left of databases that are bound to another model than '{}', by which this server \
-             trains: {}",
+            "untrained images are left of databases that are bound to another model than '{}'{}, by which this server \
+             trains: {}; `faceclique retrain` moves a database over",
             self.trainer.model().name,
+            self.trainer.fingerprint().map_or_else(String::new, |own| format!(" (fingerprint {own})")),
             left_out.join(", ")
         );
         Err(EngineError::new(ErrorKind::Model, text).into())
@@ -270,8 +271,8 @@ impl<'a> Build<'a> {
             return Ok(false);
         }
         let mut change = Change::default();
-        if let Ok(embedding) = &looked
-            && let Some(model) = self.engine.binding(self.trainer, &site.database, &record, embedding)?
+        if let Ok(trained) = &looked
+            && let Some(model) = self.engine.binding(self.trainer, &site.database, &record, &trained.embedding)?
         {
             let record = DatabaseRecord { model: Some(model), ..record };
             change.also.record(&keys::database(&site.database), &record);

@@ -22,6 +22,30 @@ pub struct DatabaseInfo {
     pub n_faces: u64,
 }
 
+/// What becomes of the pictures that rows to be cleared refer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pictures {
+    /// They go with the rows.
+    Go,
+    /// Rows of another number refer to them, too.
+    Stay,
+}
+
+impl Pictures {
+    /// The value of a clearance that says so.
+    pub(super) fn marker(self) -> Vec<u8> {
+        match self {
+            Self::Go => Vec::new(),
+            Self::Stay => b"stay".to_vec(),
+        }
+    }
+
+    /// What the value of a clearance says.
+    pub(super) fn of(marker: &[u8]) -> Self {
+        if marker.is_empty() { Self::Go } else { Self::Stay }
+    }
+}
+
 impl Engine {
     /// Makes an empty database, bound to `model` if one is named.
     pub fn create_database(&self, name: &DatabaseName, model: Option<&str>) -> Result<(), EngineError> {
@@ -95,11 +119,11 @@ impl Engine {
         let record = self.database(name)?;
         let mut batch = Batch::new();
         batch.remove(keys::database(name));
-        batch.put(keys::clearance(record.number), Vec::new());
+        batch.put(keys::clearance(record.number), Pictures::Go.marker());
         self.store.commit(batch)?;
         faces.forget(record.number);
         drop(faces); // decided: nobody finds the rows any more, and nobody is given their number
-        if let Err(error) = self.clear_database(record.number) {
+        if let Err(error) = self.clear_database(record.number, Pictures::Go) {
             warn!(
                 error = &error as &dyn std::error::Error,
                 "a removed database is not cleared; the next start does it"
@@ -109,28 +133,48 @@ impl Engine {
     }
 
     /// Removes the rows of a database that is gone already, and what is kept of its pairs.
-    pub(super) fn clear_database(&self, number: u64) -> Result<(), EngineError> {
+    pub(super) fn clear_database(&self, number: u64, pictures: Pictures) -> Result<(), EngineError> {
         self.remove_kept(number);
-        self.remove_pictures_of(&keys::images(number), |_, _| Ok(true))?;
-        self.clear_rows(&[keys::images(number), keys::faces(number)])?;
+        if pictures == Pictures::Go {
+            self.remove_pictures_of(&keys::images(number), |_, _| Ok(true))?;
+        }
         self.remove_index(number);
-        let mut batch = Batch::new();
-        batch.remove(keys::clearance(number));
-        Ok(self.store.commit(batch)?)
+        self.clear_rows_of(&[keys::images(number), keys::faces(number)], keys::clearance(number))?;
+        Ok(self.store.sync()?)
     }
 
     /// Removes every row under these prefixes, a batch at a time; not durable by itself.
     pub(super) fn clear_rows(&self, prefixes: &[Vec<u8>]) -> Result<(), EngineError> {
+        let last = self.clear_most_rows(prefixes)?;
+        Ok(self.store.write(last)?)
+    }
+
+    /// The same with the marker that stands until they are gone, which goes with the last of them: whatever a power cut
+    /// leaves of these batches, there is no row without the marker.
+    pub(super) fn clear_rows_of(&self, prefixes: &[Vec<u8>], marker: Vec<u8>) -> Result<(), EngineError> {
+        let mut last = self.clear_most_rows(prefixes)?;
+        last.remove(marker);
+        Ok(self.store.write(last)?)
+    }
+
+    /// Removes the rows that do not fit into one batch, and gives the batch that removes the others. What was removed
+    /// before it is synced.
+    fn clear_most_rows(&self, prefixes: &[Vec<u8>]) -> Result<Batch, EngineError> {
         let mut batch = Batch::new();
+        let mut is_synced = true;
         for prefix in prefixes {
             for entry in self.store.scan(prefix) {
                 batch.remove(entry?.0);
                 if batch.len() >= ROWS_PER_BATCH {
                     self.store.write(std::mem::take(&mut batch))?;
+                    is_synced = false;
                 }
             }
         }
-        Ok(self.store.write(batch)?)
+        if !is_synced {
+            self.store.sync()?;
+        }
+        Ok(batch)
     }
 
     /// Sets the synchronisation point of one database, or of all.

@@ -41,6 +41,9 @@ impl Engine {
         result: Option<JobResult>,
         with: Batch,
     ) -> Result<State, EngineError> {
+        if event == Event::Finish {
+            self.store.sync()?; // what it has written is on the disk before it is said to be done
+        }
         let mut jobs = self.lock_jobs();
         let entry = jobs.get(token).expect("a job that a thread has is not forgotten");
         if entry.state().is_ended() {
@@ -156,10 +159,7 @@ impl Engine {
 
     /// Removes the result of a job that is forgotten already, or that has none.
     pub(super) fn clear_result(&self, token: Token) -> Result<(), EngineError> {
-        self.clear_rows(&[keys::result(token)])?;
-        let mut batch = Batch::new();
-        batch.remove(keys::forgotten_job(token));
-        Ok(self.store.write(batch)?)
+        self.clear_rows_of(&[keys::result(token)], keys::forgotten_job(token))
     }
 
     /// Accepts and starts nothing more, and tells every run to put its job back into the queue. Whoever awaits the end

@@ -318,7 +318,7 @@ impl Rows<'_> {
         image: ImageRecord,
         outcome: &mut ExportOutcome,
     ) -> Result<(), EngineError> {
-        let ImageRecord { status, embedding: values, reason, picture } = image;
+        let ImageRecord { status, embedding: values, verdict, picture } = image;
         if self.format != Format::Jsonl && values.is_none() {
             outcome.n_skipped += 1;
             return Ok(());
@@ -336,7 +336,7 @@ impl Rows<'_> {
             status,
             model: embedding.as_ref().and(snapshot.model.clone()),
             embedding,
-            reason,
+            reason: verdict.reason(),
             picture,
             metadata: face.unsaid.take().unwrap_or_default(),
         };

@@ -9,6 +9,7 @@ use super::Engine;
 use super::change::Change;
 use super::error::{EngineError, ErrorKind};
 use super::records::{DatabaseRecord, FaceRecord, ImageRecord};
+use super::verdict::{ImageFacts, Verdict};
 use crate::face::{DatabaseName, FailReason, Identifier, ImageLabel, ImageStatus};
 use crate::store::{Batch, Entry, decode, keys};
 
@@ -19,7 +20,7 @@ pub(super) const ROWS_PER_BATCH: usize = 1_000;
 const IMAGES_PER_PAGE: usize = 10_000;
 
 /// An image, as listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ImageInfo {
     /// Its label.
     pub label: ImageLabel,
@@ -27,12 +28,16 @@ pub struct ImageInfo {
     pub status: ImageStatus,
     /// Why it failed, if it did and that is known.
     pub reason: Option<FailReason>,
+    /// The values and limits behind the reason.
+    pub detail: Option<String>,
+    /// What was measured of its face, if it was trained from a picture.
+    pub facts: Option<Box<ImageFacts>>,
     /// Whether there are pixels.
     pub has_picture: bool,
 }
 
 /// A face, as listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FaceInfo {
     /// Its identifier.
     pub identifier: Identifier,
@@ -50,7 +55,7 @@ impl FaceInfo {
 }
 
 /// Faces listed in one step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FacePage {
     /// The number of the database; another database of the same name has another.
     pub database: u64,
@@ -295,8 +300,10 @@ impl Engine {
         for entry in self.store.scan(&keys::images_of(number, &identifier)) {
             let (key, value) = entry?;
             let (_, label) = keys::image_names(&key)?;
-            let ImageRecord { status, reason, picture, .. } = decode(&key, &value)?;
-            images.push(ImageInfo { label, status, reason, has_picture: picture.is_some() });
+            let ImageRecord { status, verdict, picture, .. } = decode(&key, &value)?;
+            let reason = verdict.reason();
+            let (detail, facts) = verdict.told();
+            images.push(ImageInfo { label, status, reason, detail, facts, has_picture: picture.is_some() });
         }
         Ok(FaceInfo { identifier, images, metadata })
     }
@@ -352,7 +359,11 @@ pub(super) fn training(from: &DatabaseRecord, to: &DatabaseRecord) -> Training {
             (_, None) => true,
             (None, Some(_)) => false,
             (Some(from), Some(to)) => {
-                from.name == to.name && (to.dimension.is_none() || to.dimension == from.dimension)
+                let is_same = match (from.fingerprint, to.fingerprint) {
+                    (Some(from), Some(to)) => from == to,
+                    _ => true, // embeddings from elsewhere go by the name
+                };
+                from.name == to.name && is_same && (to.dimension.is_none() || to.dimension == from.dimension)
             }
         };
     if is_kept { Training::Kept } else { Training::Lost }
@@ -363,20 +374,27 @@ impl Training {
     pub(super) fn of(self, image: ImageRecord) -> ImageRecord {
         match self {
             Self::Kept => image,
-            Self::Lost => ImageRecord { status: ImageStatus::Untrained, embedding: None, reason: None, ..image },
+            Self::Lost => {
+                ImageRecord { status: ImageStatus::Untrained, embedding: None, verdict: Verdict::Unknown, ..image }
+            }
         }
     }
 }
 
 /// Binds a database to the model of the trained images that move there, if it is not bound yet (contract R125).
 pub(super) fn bind_to_mover(batch: &mut Batch, name: &DatabaseName, to: &mut DatabaseRecord, from: &DatabaseRecord) {
-    let is_settled = to.model.as_ref().is_some_and(|model| model.dimension.is_some());
-    if is_settled || to.number == from.number {
+    if to.number == from.number {
         return;
     }
+    let before = to.model.clone();
     match (&mut to.model, &from.model) {
-        (Some(to), Some(from)) => to.dimension = from.dimension,
+        (Some(to), Some(from)) => {
+            to.dimension = to.dimension.or(from.dimension);
+            to.fingerprint = to.fingerprint.or(from.fingerprint);
+        }
         (to, from) => to.clone_from(from),
     }
-    batch.record(&keys::database(name), to);
+    if to.model != before {
+        batch.record(&keys::database(name), to);
+    }
 }

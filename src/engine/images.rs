@@ -224,7 +224,7 @@ impl Engine {
     }
 
     /// The row of an image that must be there.
-    fn image_row(
+    pub(super) fn image_row(
         &self,
         database: &DatabaseName,
         number: u64,

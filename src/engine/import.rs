@@ -18,6 +18,7 @@ use tracing::{error, warn};
 use super::Engine;
 use super::accept::Ticket;
 use super::change::Faces;
+use super::databases::Pictures;
 use super::error::{EngineError, ErrorKind};
 use super::faces::ROWS_PER_BATCH;
 use super::files::sync;
@@ -166,7 +167,7 @@ impl Engine {
         }
         let number = self.unused_number()?;
         let mut batch = Batch::new();
-        batch.put(keys::clearance(number), Vec::new()); // so that a crash leaves no rows without a name
+        batch.put(keys::clearance(number), Pictures::Go.marker()); // so that a crash leaves no rows without a name
         self.store.commit(batch)?;
         Ok(StagingPlace::Unnamed(number))
     }
@@ -174,7 +175,7 @@ impl Engine {
     /// Takes rows away that were not taken over. What fails here is done at the next start.
     fn clear_place(&self, place: StagingPlace) {
         let cleared = match place {
-            StagingPlace::Unnamed(number) => self.clear_database(number),
+            StagingPlace::Unnamed(number) => self.clear_database(number, Pictures::Go),
             StagingPlace::Aside(token) => self.unstage(token),
         };
         if let Err(error) = cleared {
@@ -374,10 +375,9 @@ impl Engine {
             let taken = self.store.get(&row)?.map(|value| decode::<ImageRecord>(&row, &value)).transpose()?;
             Ok(taken.and_then(|image| image.picture).is_none_or(|taken| taken.id != picture))
         })?;
-        self.clear_rows(&[keys::staged(token), keys::staged_metadata(token)])?;
-        let mut batch = Batch::new();
-        batch.remove(keys::application(token));
-        Ok(self.store.commit(batch)?)
+        // never the marker without them: staged rows that no marker stands for are discarded, and their pictures with them
+        self.clear_rows_of(&[keys::staged(token), keys::staged_metadata(token)], keys::application(token))?;
+        Ok(self.store.sync()?)
     }
 
     /// Adds the metadata of the file to the faces, and faces that have no images; a key that a face has already keeps its

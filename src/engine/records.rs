@@ -1,13 +1,17 @@
 //! The records: the shape of what is kept, version 1. A change of shape is a new version of the format.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::error::ErrorKind;
 use super::pictures::PictureRecord;
 use super::progress::Progress;
+use super::trainer::Fingerprint;
+use super::verdict::Verdict;
 use crate::cluster::{Choice, MatchScope, RecallAudit, Search};
 use crate::confidence::{Confidence, Threshold};
-use crate::face::{FailReason, ImageStatus};
+use crate::face::ImageStatus;
 use crate::job::{Life, Priority, Queue};
 
 /// The embedding model a database is bound to.
@@ -19,6 +23,15 @@ pub(super) struct ModelRecord {
     pub dimension: Option<u32>,
     /// The knots of its confidence scale, pairs of (cosine, confidence).
     pub knots: Vec<(f64, f64)>,
+    /// Which of the models of that name made the embeddings; none if all came from elsewhere.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl fmt::Display for ModelRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}'", self.name)?;
+        self.fingerprint.map_or(Ok(()), |fingerprint| write!(f, " (fingerprint {fingerprint})"))
+    }
 }
 
 /// A database. Its rows are found by its number, so that renaming and removing it is one write.
@@ -44,8 +57,8 @@ pub(super) struct ImageRecord {
     pub status: ImageStatus,
     /// The embedding of a trained image, of unit length.
     pub embedding: Option<Vec<f32>>,
-    /// Why a failed image failed, if that is known.
-    pub reason: Option<FailReason>,
+    /// Why it failed, or what was measured of it, if that is known.
+    pub verdict: Verdict,
     /// Its pixels, which are in a file beside the store.
     pub picture: Option<PictureRecord>,
 }
@@ -53,12 +66,12 @@ pub(super) struct ImageRecord {
 impl ImageRecord {
     /// A picture that was not looked at yet (contract R133).
     pub(super) fn untrained(picture: PictureRecord) -> Self {
-        Self { status: ImageStatus::Untrained, embedding: None, reason: None, picture: Some(picture) }
+        Self { status: ImageStatus::Untrained, embedding: None, verdict: Verdict::Unknown, picture: Some(picture) }
     }
 
     /// An image that came as an embedding (contract R173).
     pub(super) fn trained(embedding: Vec<f32>) -> Self {
-        Self { status: ImageStatus::Trained, embedding: Some(embedding), reason: None, picture: None }
+        Self { status: ImageStatus::Trained, embedding: Some(embedding), verdict: Verdict::Unknown, picture: None }
     }
 }
 

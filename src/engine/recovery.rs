@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use tracing::{info, warn};
 
 use super::Engine;
+use super::databases::Pictures;
 use super::error::{EngineError, ErrorKind};
 use super::files::clear_folder;
 use super::jobs::put;
@@ -26,8 +27,8 @@ impl Engine {
         }
         self.write_faces().views.clear(); // the start is a synchronisation, and this was before it (contract R103)
         self.discard_staged(&keys::all_staged(), &keys::all_staged_metadata())?;
-        for (key, _) in self.collect(&keys::clearances())? {
-            self.clear_database(keys::database_number(&key)?)?;
+        for (key, marker) in self.collect(&keys::clearances())? {
+            self.clear_database(keys::database_number(&key)?, Pictures::of(&marker))?;
         }
         self.clear_loose_pictures()?;
         for (key, _) in self.collect(&keys::forgotten())? {

@@ -70,7 +70,7 @@ pub struct Settings {
     pub keep_pairs: bool,
     /// How often the finished work of a clustering is made durable.
     pub save_every: Duration,
-    /// The configured models, besides `cosine` and that of the trainer.
+    /// The configured models, besides `cosine`. Under the trainer's name the trainer's own counts.
     pub models: Vec<Model>,
     /// What images are trained by; without, training jobs end in Error 61 (contract R149).
     pub trainer: Option<Arc<dyn Trainer>>,
@@ -176,7 +176,7 @@ impl Settings {
     pub(super) fn model(&self, name: &str) -> Result<ModelRecord, EngineError> {
         if name == COSINE {
             let knots = ConfidenceScale::cosine().knots().to_vec();
-            return Ok(ModelRecord { name: COSINE.to_owned(), dimension: None, knots });
+            return Ok(ModelRecord { name: COSINE.to_owned(), dimension: None, knots, fingerprint: None });
         }
         let models = || self.trainer.iter().map(|trainer| trainer.model()).chain(&self.models);
         let Some(model) = models().find(|model| model.name == name) else {
@@ -190,6 +190,7 @@ impl Settings {
             name: model.name.clone(),
             dimension: model.dimension.and_then(|d| u32::try_from(d).ok()),
             knots: model.scale.knots().to_vec(),
+            fingerprint: None, // embeddings bind to a name, only training to the model itself
         })
     }
 }

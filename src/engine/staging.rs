@@ -170,7 +170,7 @@ impl<'a> Staging<'a> {
         self.staged.remember(record);
         let picture = record.picture.as_deref().map(|bytes| self.keep(bytes)).transpose()?;
         let embedding = record.embedding.as_ref().map(|embedding| embedding.values().to_vec());
-        let row = ImageRecord { status: record.status, embedding, reason: record.reason, picture };
+        let row = ImageRecord { status: record.status, embedding, verdict: record.reason.into(), picture };
         self.batch.record(&image, &row);
         self.pending.insert(image);
         Ok(Ok(()))

@@ -171,6 +171,7 @@ mod tests {
 
     use super::*;
     use crate::engine::records::{FaceRecord, ImageRecord};
+    use crate::engine::verdict::Verdict;
     use crate::face::{Identifier, ImageLabel};
     use crate::store::Memory;
 
@@ -204,7 +205,7 @@ mod tests {
                     match value {
                         None => batch.remove(key),
                         Some(_) if is_face => batch.record(&key, &FaceRecord::default()),
-                        Some(at) => batch.record(&key, &ImageRecord { status: STATES[at], embedding: Some(vec![1.0]), picture: None, reason: None }),
+                        Some(at) => batch.record(&key, &ImageRecord { status: STATES[at], embedding: Some(vec![1.0]), picture: None, verdict: Verdict::Unknown }),
                     }
                 }
                 tally.commit(batch).unwrap();

@@ -19,7 +19,8 @@ use super::lanes;
 use super::pictures::PictureRecord;
 use super::progress::{Control, Stage};
 use super::records::{FaceRecord, ImageRecord, JobResult, Task, TrainOutcome, TrainTask};
-use super::trainer::{Looked, Trainer};
+use super::trainer::{Looked, Trained, Trainer};
+use super::verdict::Verdict;
 use super::worker::Unfinished;
 use crate::face::{DatabaseName, Identifier, ImageLabel, ImageStatus};
 use crate::job::{Queue, State, Token};
@@ -163,8 +164,8 @@ impl Engine {
         let face = self.no_face(name, record.number, identifier)?;
         let mut change = Change::default();
         let trainer = self.trainer()?;
-        for embedding in looked.iter().flatten() {
-            if let Some(model) = self.binding(trainer, name, &record, embedding)? {
+        for trained in looked.iter().flatten() {
+            if let Some(model) = self.binding(trainer, name, &record, &trained.embedding)? {
                 record.model = Some(model);
                 change.also.record(&keys::database(name), &record);
             }
@@ -193,15 +194,15 @@ impl ImageRecord {
     /// A picture that was looked at.
     pub(super) fn looked_at(looked: Looked, picture: Option<PictureRecord>) -> Self {
         match looked {
-            Ok(embedding) => Self {
+            Ok(Trained { embedding, facts }) => Self {
                 status: ImageStatus::Trained,
                 embedding: Some(embedding.values().to_vec()),
-                reason: None,
+                verdict: facts.map_or(Verdict::Unknown, |facts| Verdict::Measured(Box::new(facts))),
                 picture,
             },
             Err((reason, detail)) => {
                 debug!(%reason, detail, "an image cannot be trained");
-                Self { status: ImageStatus::Failed, embedding: None, reason: Some(reason), picture }
+                Self { status: ImageStatus::Failed, embedding: None, verdict: Verdict::failed(reason, detail), picture }
             }
         }
     }

@@ -207,6 +207,29 @@ mod tests {
         assert!(matches!(Disk::open(folder.path(), CACHE), Err(StoreError::Format { found: 77 })));
     }
 
+    #[test]
+    fn a_snapshot_that_a_kill_left_unfinished_keeps_no_store_from_opening() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut batch = Batch::new();
+        batch.put(*b"k", vec![1; 100]);
+        Disk::open(folder.path(), CACHE).unwrap().commit(batch).unwrap();
+        drop(Disk::open(folder.path(), CACHE).unwrap()); // which makes a snapshot
+        let db = folder.path().join("db");
+        let is_whole = |name: &str| name.starts_with("snap.") && name.strip_suffix(".generating").is_none();
+        let names = || fs::read_dir(&db).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let whole = fs::read(db.join(names().find(|name| is_whole(name)).unwrap())).unwrap();
+        for end in 0..=whole.len() {
+            // one behind all others, and one that may be the next
+            for name in ["snap.FFFFFFFFFFFFFFFF.generating", "snap.0000000000000001.generating"] {
+                fs::write(db.join(name), &whole[..end]).unwrap();
+            }
+            let disk = Disk::open(folder.path(), CACHE).unwrap();
+            assert_eq!(disk.get(b"k").unwrap(), Some(vec![1; 100]), "cut off at {end}");
+            drop(disk);
+            assert!(names().all(|name| name.strip_suffix(".generating").is_none()));
+        }
+    }
+
     /// Short keys over few letters, so that they meet.
     fn key() -> impl Strategy<Value = Vec<u8>> {
         proptest::collection::vec(0u8..3, 1..4)

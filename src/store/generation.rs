@@ -4,6 +4,10 @@
 //! `db`. A folder that is not named is nobody's and goes at the next start, and none is ever made where the named one
 //! should be. A folder that was replaced goes when its last reader has gone.
 //!
+//! sled (0.34) leaves two things to us. It takes a snapshot that a killed process has not finished, `snap.X.generating`, for
+//! the newest one and then cannot be opened; so these are removed before, and the one before is still there. And it does
+//! not sync the names of the files that it makes, nor the one that holds its settings; that is done before the first record.
+//!
 //! **Why blobs are synced here.** sled puts what is larger than an eighth of a mebibyte into a file of its own, and does
 //! not sync that file when it is told to flush.
 
@@ -15,6 +19,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+
+use tracing::warn;
 
 use super::StoreError;
 
@@ -114,7 +120,11 @@ impl Generation {
 
     fn open(data: &Path, number: u64, cache: u64) -> Result<Self, StoreError> {
         let path = data.join(name(number));
+        remove_unfinished(&path)?;
         let tree = open_tree(&path, cache)?;
+        if tree.is_empty() {
+            sync_names(data, &path)?;
+        }
         let folder = Folder { path, is_superseded: AtomicBool::new(false) };
         Ok(Self { tree, folder, number, blobs: Mutex::default() })
     }
@@ -132,6 +142,7 @@ impl Generation {
     /// From when this returns on, it is the one that counts. An error says nothing about which one does.
     pub(super) fn count_from_now_on(&self, data: &Path) -> Result<(), StoreError> {
         let write = || {
+            File::open(self.folder.path.join("db"))?.sync_all()?; // sled's flush leaves it to the disk's cache
             sync_folder(&self.folder.path)?;
             let new = data.join("generation.new");
             let mut file = File::create(&new)?;
@@ -204,6 +215,34 @@ fn folders(data: &Path) -> io::Result<BTreeSet<u64>> {
 
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Removes snapshots that were not finished. Nothing depends on them: the one before goes only behind the new one.
+fn remove_unfinished(db: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::File { what: "cannot look through the folder of the store".to_owned(), source };
+    let entries = match fs::read_dir(db) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|ending| ending == "generating") {
+            fs::remove_file(&path).map_err(failed)?;
+            warn!(file = %path.display(), "a snapshot was not finished when the process ended; the one before is used");
+        }
+    }
+    Ok(())
+}
+
+/// Makes durable that the files of a new store are there, and its settings.
+fn sync_names(folder: &Path, db: &Path) -> Result<(), StoreError> {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for path in [&db.join("conf"), db, folder, parent] {
+        File::open(path)
+            .and_then(|file| file.sync_all())
+            .map_err(|source| StoreError::File { what: format!("cannot sync {}", path.display()), source })?;
+    }
+    Ok(())
 }
 
 /// Opens sled's files. A database that this process closed a moment ago may still be held by a thread of sled's that is

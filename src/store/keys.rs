@@ -13,7 +13,7 @@
 //! | `s` | token, identifier, 0, label | an image of an import that is not committed yet |
 //! | `m` | token, identifier | metadata of an identity of such an import |
 //! | `a` | token | database number: an import is committed and to be applied |
-//! | `g` | database number | a database is removed and its rows are to be cleared |
+//! | `g` | database number | rows without a name are to be cleared: with their pictures, or if it says so without |
 //! | `q` | queue name | a queue is paused |
 //! | `#` | database number | how many faces and images it has |
 //! | `x` | token | a job is forgotten and its result is to be cleared |

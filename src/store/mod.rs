@@ -15,6 +15,8 @@ mod generation;
 pub mod keys;
 mod memory;
 mod rewrite;
+#[cfg(test)]
+pub(crate) mod torn;
 
 use std::time::Duration;
 

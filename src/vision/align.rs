@@ -81,6 +81,13 @@ pub(super) fn crop(
     Ok(Picture::new(side, side, rgb))
 }
 
+impl Picture {
+    /// The face with these landmarks as a square of `side` pixels in which they lie on the template.
+    pub fn aligned(&self, landmarks: &Landmarks, template: &Landmarks, side: usize) -> Result<Self, Unusable> {
+        crop(self, landmarks, template, side)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

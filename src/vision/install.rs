@@ -1,12 +1,13 @@
 //! Installing a pack: a folder with `pack.toml` and the models, there whole and tried or not at all.
 //!
 //! **Promises.** What stands below the name of the pack is complete, has the checksums that its description gives, and
-//! its models have run; it appears in one step, and replaces nothing.
+//! its models have run; it appears in one step, and replaces another only if it was told to, in one step too.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use thiserror::Error;
 
 use super::pack::{PACK_FILE, UNKNOWN, checksum, is_file_name};
@@ -25,7 +26,7 @@ pub enum InstallError {
         name: String,
     },
     /// It is there.
-    #[error("{} is there already; remove it to install the pack anew", folder.display())]
+    #[error("{} is there already; --replace puts this one in its place", folder.display())]
     Exists {
         /// Where.
         folder: PathBuf,
@@ -48,6 +49,15 @@ pub enum InstallError {
     },
 }
 
+/// What becomes of a pack that is there under the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Namesake {
+    /// It stays, and nothing is installed.
+    Stays,
+    /// It goes when the new one is whole.
+    Goes,
+}
+
 /// What happened to a file.
 fn at(path: &Path) -> impl FnOnce(io::Error) -> InstallError {
     let path = path.to_owned();
@@ -56,14 +66,20 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> InstallError {
 
 /// Installs the pack of this description below the folder `packs`, with its models found by checksum, whatever they are
 /// called, among the files `given`, which may be folders that hold them. Returns the folder of the pack.
-pub fn install(description: &str, given: &[PathBuf], packs: &Path) -> Result<PathBuf, InstallError> {
+pub fn install(
+    description: &str,
+    given: &[PathBuf],
+    packs: &Path,
+    namesake: Namesake,
+) -> Result<PathBuf, InstallError> {
     let parsed = Description::parse(description)?;
     let name = &parsed.name;
     if !is_file_name(name) || name.starts_with('.') {
         return Err(InstallError::Name { name: name.clone() });
     }
     let folder = packs.join(name);
-    if folder.exists() {
+    let is_there = folder.exists();
+    if is_there && namesake == Namesake::Stays {
         return Err(InstallError::Exists { folder });
     }
     fs::create_dir_all(packs).map_err(at(packs))?;
@@ -74,7 +90,12 @@ pub fn install(description: &str, given: &[PathBuf], packs: &Path) -> Result<Pat
     }
     Pipeline::open(Pack::open(&begun.0)?, MAX_IMAGE_PIXELS)?;
     sync(&begun.0)?;
-    fs::rename(&begun.0, &folder).map_err(at(&folder))?; // a folder that has appeared meanwhile is not empty, and stays
+    if is_there {
+        // the old one goes under the name of what was begun, and then with it
+        renameat_with(CWD, &begun.0, CWD, &folder, RenameFlags::EXCHANGE).map_err(|error| at(&folder)(error.into()))?;
+    } else {
+        fs::rename(&begun.0, &folder).map_err(at(&folder))?; // one that has appeared meanwhile is not empty, and stays
+    }
     sync(packs)?;
     Ok(folder)
 }

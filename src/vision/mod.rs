@@ -33,6 +33,7 @@
 //! ```
 
 mod align;
+mod apart;
 mod choose;
 mod decode;
 mod detect;
@@ -46,10 +47,11 @@ mod ready;
 mod runtime;
 mod unusable;
 
+pub use apart::Apart;
 pub use choose::Choice;
 pub use detect::{Face, Landmarks, Point, Region};
 pub use facts::{Facts, LowQuality, Quality, Warning};
-pub use install::{InstallError, install};
+pub use install::{InstallError, Namesake, install};
 pub use pack::{ColourOrder, Description, DetectorPart, EmbedderPart, Pack, PackError};
 pub use picture::Picture;
 pub use ready::READY_PACKS;
@@ -86,6 +88,7 @@ pub struct Pipeline {
     quality: Quality,
     name: String,
     scale: ConfidenceScale,
+    fingerprint: [u8; 32],
     max_pixels: u64,
     lanes: Lanes,
 }
@@ -98,13 +101,19 @@ impl Pipeline {
         let detector = Detector::open(&pack.detector, &pack.detector_model, &lane)?;
         let embedder = Embedder::open(&pack.embedder, &pack.embedder_model, &lane)?;
         drop(lane);
-        let (choice, quality, name, scale) = (pack.choice, pack.quality, pack.name, pack.scale);
-        Ok(Self { detector, embedder, choice, quality, name, scale, max_pixels, lanes })
+        let fingerprint = pack.fingerprint();
+        let Pack { choice, quality, name, scale, .. } = pack;
+        Ok(Self { detector, embedder, choice, quality, name, scale, fingerprint, max_pixels, lanes })
     }
 
     /// The name of the pack, which is the name of the embedding model.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Equal for packs that make the same embedding of the same face; see [`Pack::fingerprint`].
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
     }
 
     /// How many numbers its embeddings have.
@@ -115,6 +124,11 @@ impl Pipeline {
     /// The scale from cosine to confidence for its embeddings.
     pub fn scale(&self) -> &ConfidenceScale {
         &self.scale
+    }
+
+    /// Where the landmarks lie in the square that the embedder is shown, and the side of that square in pixels.
+    pub fn template(&self) -> (Landmarks, usize) {
+        (*self.embedder.template(), self.embedder.side())
     }
 
     /// The one usable face of a picture (contract R148).
@@ -130,8 +144,12 @@ impl Pipeline {
     pub fn look_at_all(&self, bytes: &[u8]) -> Result<Vec<Result<Seen, Unusable>>, LookError> {
         let picture = Picture::decode(bytes, self.max_pixels)?;
         let lane = self.lanes.enter();
-        let faces = self.detector.faces(&picture, &lane)?;
-        let see = |face| match self.see(&picture, face, faces.len(), &lane) {
+        self.see_all(&picture, &lane)
+    }
+
+    fn see_all(&self, picture: &Picture, lane: &Lane<'_>) -> Result<Vec<Result<Seen, Unusable>>, LookError> {
+        let faces = self.detector.faces(picture, lane)?;
+        let see = |face| match self.see(picture, face, faces.len(), lane) {
             Ok(seen) => Ok(Ok(seen)),
             Err(LookError::Unusable(unusable)) => Ok(Err(unusable)),
             Err(broken) => Err(broken),

@@ -233,6 +233,34 @@ impl Pack {
         let embedder_model = model(folder, &embedder.file, &embedder.sha256)?;
         Ok(Self { name, detector, embedder, choice, quality, scale, detector_model, embedder_model })
     }
+
+    /// The SHA-256 over all that an embedding depends on: the models, and what they are shown. Names, licences and the
+    /// confidence scale are no part of it, nor what decides which face is taken and whether it is good enough: that
+    /// changes which pictures are trained, not what an embedding of a face can be compared with.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let Self { detector, embedder, detector_model, embedder_model, .. } = self;
+        let mut hash = Sha256::new();
+        hash.update(b"model pack 1");
+        hash.update(match detector.kind {
+            DetectorKind::Yunet => b"yunet",
+        });
+        hash.update(match embedder.colours {
+            ColourOrder::Rgb => b"rgb",
+            ColourOrder::Bgr => b"bgr",
+        });
+        for model in [detector_model, embedder_model] {
+            hash.update(Sha256::digest(model));
+        }
+        for number in [detector.long_side, embedder.size, embedder.dimension] {
+            hash.update((number as u64).to_le_bytes());
+        }
+        for number in
+            [embedder.mean, embedder.scale].into_iter().chain(embedder.template.iter().flat_map(|p| [p.x, p.y]))
+        {
+            hash.update(number.to_le_bytes());
+        }
+        hash.finalize().into()
+    }
 }
 
 /// Refuses what is outside its range.

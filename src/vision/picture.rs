@@ -1,6 +1,7 @@
 //! Pixels in memory, upright, three bytes each, and how they are sampled.
 
 use std::fmt;
+use std::ops::Range;
 
 /// A picture of 8-bit red, green and blue, row by row from the top left; at least one pixel.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,6 +44,12 @@ impl Picture {
     /// The bytes, three a pixel.
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
+    }
+
+    /// These columns and rows of it, which are in the picture and not none.
+    pub(super) fn part(&self, columns: Range<usize>, rows: Range<usize>) -> Self {
+        let line = |row: usize| &self.rgb[3 * (row * self.width + columns.start)..3 * (row * self.width + columns.end)];
+        Self::new(columns.len(), rows.len(), rows.clone().flat_map(line).copied().collect())
     }
 
     /// The pixel in this column and row, which are in the picture.

@@ -19,9 +19,18 @@
 //! to build.
 //!
 //! **Where the time goes.** Of the detector's 42 ms for 640 x 448 pixels (release, one thread, the least of 25 runs) 28 are its
-//! 3 x 3 convolutions of one channel each, which rten 0.27 computes number by number; the others are vector code. onnxruntime
-//! needs 13 to 20 ms for all of it, and as long as rten for the embedders. `RTEN_TIMING=by-shape=1` shows it,
+//! 3 x 3 convolutions of one channel each, which in rten 0.27 are a plain loop, by its source; the others are vector code.
+//! onnxruntime needs 13 to 22 ms for all of it, and about as long as rten for the embedders. `RTEN_TIMING=by-shape=1` shows it,
 //! `make bench-photos` the whole beside onnxruntime.
+//!
+//! **Why one face a run.** In batches a face takes no less time on a thread, and `MobileFaceNet` gives it other bits in a
+//! batch than alone, so that its embedding would depend on who stands beside it. Milliseconds a face (AMD EPYC, one
+//! thread, opt-level 2, the best of 25):
+//!
+//! | faces in a run | 1 | 2 | 4 | 8 |
+//! |---|---|---|---|---|
+//! | face-reidentification-retail-0095 | 31.7 | 32.1 | 32.6 | 34.3 |
+//! | `MobileFaceNet` | 24.5 | 25.4 | 25.1 | 26.1 |
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -55,6 +55,14 @@ fn results() -> Vec<Row> {
             done(world, BUILD_ALL);
             None
         }),
+        row(
+            "ListFaces-facts",
+            "/action=ListFaces&database=people&imagestatus=true&failreason=true&facts=true",
+            |world| {
+                done(world, BUILD_ALL);
+                None
+            },
+        ),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Faces (contract R127-R130, R178).
+//! Faces (contract R127-R130, R178), and what was measured of their images.
 
 use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Prepare, Write, cut, fault, nothing};
@@ -22,11 +22,12 @@ pub(super) const ACTIONS: &[Action] = &[
             optional("identifier", Form::Names, "all", "Only these faces."),
             optional("imagestatus", Form::Boolean, "false", "Show each face's images with their status."),
             optional("failreason", Form::Boolean, "false", "With imagestatus: show why images failed."),
+            optional("facts", Form::Boolean, "false", "With imagestatus: show what was measured of each image."),
             optional("metadata", Form::Boolean, "false", "Show each face's metadata."),
             optional("maxresults", Form::Integer(0, u64::MAX), "all", "At most so many faces."),
             optional("start", Form::Integer(1, u64::MAX), "1", "The number of the first face shown."),
         ],
-        answer: "entry with, for each face: identifier, numimages, numtrained, numfailed, numuntrained, (images with image: label, status, hasimagedata, (reason)), (metadata with item: key, value)",
+        answer: "entry with, for each face: identifier, numimages, numtrained, numfailed, numuntrained, (images with image: label, status, hasimagedata, (reason), (detail), (facts)), (metadata with item: key, value)",
         example: example!("ListFaces", "/action=ListFaces&database=people&imagestatus=true&metadata=true"),
         prepare: Prepare::Elements(list_faces),
     },
@@ -122,12 +123,17 @@ pub(super) fn face_names(parameters: &Parameters) -> Result<(DatabaseName, Ident
     Ok((database, parameters.required_name("identifier", Identifier::new)?))
 }
 
+/// What of images was asked for, beside their status.
+struct OfImages {
+    reasons: bool,
+    facts: bool,
+}
+
 /// What ListFaces was asked for.
 struct Listing {
     database: DatabaseName,
     identifiers: Option<Vec<Identifier>>,
-    with_images: bool,
-    with_reasons: bool,
+    images: Option<OfImages>,
     with_metadata: bool,
     skip: u64,
     max: u64,
@@ -135,11 +141,13 @@ struct Listing {
 
 fn list_faces<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     let listing = parameters.read(|p| {
+        let reasons = p.boolean("failreason")?.unwrap_or(false);
+        let facts = p.boolean("facts")?.unwrap_or(false);
+        let with_images = p.boolean("imagestatus")?.unwrap_or(false);
         Ok(Listing {
             database: p.required_name("database", DatabaseName::new)?,
             identifiers: p.names("identifier", Identifier::new)?,
-            with_images: p.boolean("imagestatus")?.unwrap_or(false),
-            with_reasons: p.boolean("failreason")?.unwrap_or(false),
+            images: with_images.then_some(OfImages { reasons, facts }),
             with_metadata: p.boolean("metadata")?.unwrap_or(false),
             skip: p.integer("start", 1..=u64::MAX)?.unwrap_or(1) - 1,
             max: p.integer("maxresults", 0..=u64::MAX)?.unwrap_or(u64::MAX),
@@ -189,15 +197,18 @@ fn write_face(answer: &mut Answer<'_>, listing: &Listing, face: &FaceInfo) -> st
     answer.value("numtrained", face.count(ImageStatus::Trained))?;
     answer.value("numfailed", face.count(ImageStatus::Failed))?;
     answer.value("numuntrained", face.count(ImageStatus::Untrained))?;
-    if listing.with_images {
+    if let Some(shown) = &listing.images {
         answer.open("images")?;
         for image in &face.images {
             answer.open("image")?;
             answer.value("label", &image.label)?;
             answer.text("status", image.status.as_str())?;
             answer.value("hasimagedata", image.has_picture)?;
-            if let Some(reason) = reason(image).filter(|_| listing.with_reasons) {
+            if let Some(reason) = reason(image).filter(|_| shown.reasons) {
                 answer.text("reason", reason.as_str())?;
+            }
+            if shown.facts {
+                write_facts(answer, image)?;
             }
             answer.close("image")?;
         }
@@ -214,6 +225,40 @@ fn write_face(answer: &mut Answer<'_>, listing: &Listing, face: &FaceInfo) -> st
         answer.close("metadata")?;
     }
     answer.close("entry")
+}
+
+/// What was measured of an image that was trained from a picture; of one that failed, the values behind the reason.
+fn write_facts(answer: &mut Answer<'_>, image: &ImageInfo) -> std::io::Result<()> {
+    if let Some(detail) = &image.detail {
+        answer.text("detail", detail)?;
+    }
+    let Some(facts) = &image.facts else { return Ok(()) };
+    answer.open("facts")?;
+    answer.value("facewidth", format_args!("{:.1}", facts.face_width()))?;
+    answer.value("score", format_args!("{:.4}", facts.score))?;
+    answer.value("sharpness", format_args!("{:.2}", facts.sharpness))?;
+    answer.value("frontalness", format_args!("{:.4}", facts.frontalness))?;
+    answer.value("norm", format_args!("{:.4}", facts.norm))?;
+    answer.value("numfaces", facts.n_faces)?;
+    answer.open("region")?;
+    for (name, value) in ["left", "top", "width", "height"].into_iter().zip(facts.region) {
+        answer.value(name, format_args!("{value:.1}"))?;
+    }
+    answer.close("region")?;
+    answer.open("landmarks")?;
+    for (x, y) in facts.landmarks {
+        answer.open("point")?;
+        answer.value("x", format_args!("{x:.1}"))?;
+        answer.value("y", format_args!("{y:.1}"))?;
+        answer.close("point")?;
+    }
+    answer.close("landmarks")?;
+    answer.open("warnings")?;
+    for warning in &facts.warnings {
+        answer.text("warning", warning)?;
+    }
+    answer.close("warnings")?;
+    answer.close("facts")
 }
 
 /// Why an image failed (R178). One that came as failed, without pixels and without a word, cannot be tried anyway.

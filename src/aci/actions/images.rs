@@ -1,11 +1,12 @@
 //! Images of a face (contract R131-R136, R173, R177).
 
 use std::collections::BTreeSet;
-use std::io::{self, Read as _};
+use std::io;
 
+use super::face_image::get_image;
 use super::faces::face_names;
 use super::table::{Action, Needs, Way, example};
-use super::{Actions, Bytes, Caller, Prepare, Write, fault, nothing};
+use super::{Actions, Caller, Prepare, Write, fault, nothing};
 use crate::aci::parameter::{depending, optional, required};
 use crate::aci::{Code, Fault, Form, Parameters, Role, Upload};
 use crate::engine::{EngineError, ErrorKind, StagedPictures};
@@ -54,6 +55,7 @@ pub(super) const ACTIONS: &[Action] = &[
             required("identifier", Form::Name, "The face."),
             required("imagelabel", Form::Name, "The image."),
             optional("thumbnail", Form::Boolean, "false", "A JPEG of at most 160 x 160 pixels instead."),
+            optional("crop", Form::Boolean, "false", "A JPEG of the face as the embedding model sees it instead."),
         ],
         answer: "the bytes of the picture",
         example: example!("GetFaceImage", "/action=GetFaceImage&database=people&identifier=JohnSmith&imagelabel=E"),
@@ -294,7 +296,7 @@ fn embedding(upload: &Upload) -> Result<Embedding, Fault> {
 }
 
 /// Database, identifier and imagelabel.
-fn image_names(p: &Parameters) -> Result<(DatabaseName, Identifier, ImageLabel), Fault> {
+pub(super) fn image_names(p: &Parameters) -> Result<(DatabaseName, Identifier, ImageLabel), Fault> {
     let (database, identifier) = face_names(p)?;
     Ok((database, identifier, p.required_name("imagelabel", ImageLabel::new)?))
 }
@@ -349,55 +351,4 @@ fn move_image<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters)
     let image = (&database, &identifier, &label);
     actions.engine.move_image(image, &new_database, &new_identifier).map_err(|error| fault(&error))?;
     Ok(nothing())
-}
-
-fn get_image(actions: &Actions, parameters: &mut Parameters) -> Result<Bytes, Fault> {
-    let ((database, identifier, label), is_small) =
-        parameters.read(|p| Ok((image_names(p)?, p.boolean("thumbnail")?.unwrap_or(false))))?;
-    if is_small {
-        return small(actions, &database, &identifier, &label);
-    }
-    let picture = actions.engine.picture(&database, &identifier, &label).map_err(|error| fault(&error))?;
-    let mut content = picture.file;
-    let mut head = Vec::new();
-    content.by_ref().take(12).read_to_end(&mut head).map_err(|_| Fault::storage())?;
-    Ok(Bytes { kind: picture_kind(&head), head, content: Some(content) })
-}
-
-#[cfg(feature = "vision")]
-fn small(actions: &Actions, d: &DatabaseName, i: &Identifier, label: &ImageLabel) -> Result<Bytes, Fault> {
-    let head = actions.engine.thumbnail(d, i, label).map_err(|error| fault(&error))?;
-    Ok(Bytes { kind: "image/jpeg", head, content: None })
-}
-
-#[cfg(not(feature = "vision"))]
-fn small(_: &Actions, _: &DatabaseName, _: &Identifier, _: &ImageLabel) -> Result<Bytes, Fault> {
-    Err(Fault::new(super::Code::NotOffered, "'thumbnail=true' is not offered by a program without the feature vision"))
-}
-
-/// The type that the first bytes of a picture show (R134).
-fn picture_kind(head: &[u8]) -> &'static str {
-    match head {
-        [0xFF, 0xD8, 0xFF, ..] => "image/jpeg",
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => "image/png",
-        [b'B', b'M', ..] => "image/bmp",
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'] => "image/webp",
-        _ => "application/octet-stream",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn r134_the_kind_of_a_picture_is_found_from_its_bytes() {
-        assert_eq!(picture_kind(b"\xFF\xD8\xFF\xE0\0\x10JFIF\0\x01"), "image/jpeg");
-        assert_eq!(picture_kind(b"\x89PNG\r\n\x1A\n\0\0\0\r"), "image/png");
-        assert_eq!(picture_kind(b"BM"), "image/bmp");
-        assert_eq!(picture_kind(b"RIFF\x24\0\0\0WEBP"), "image/webp");
-        for other in [&b"RIFF\x24\0\0\0WAVE"[..], b"\xFF\xD8", b"", b"GIF89a", b"<svg"] {
-            assert_eq!(picture_kind(other), "application/octet-stream", "{other:?}");
-        }
-    }
 }

@@ -11,6 +11,7 @@
 mod clustering;
 mod databases;
 mod export;
+mod face_image;
 mod faces;
 mod help;
 mod images;

@@ -22,7 +22,7 @@ const fn only(actions: &'static [&'static str], parent: &'static str, children: 
 /// The table of R45. A result stands in the answer of QueueInfo or, asked for synchronously (R80), in that of its own
 /// action; so what means the same wherever it stands has no actions beside it. `responsedata` holds what the action
 /// says, so it has them always.
-const PLACES: [Place; 25] = [
+const PLACES: [Place; 27] = [
     // QueueInfo
     anywhere("actions", &["action"]),
     only(&["queueinfo"], "responsedata", &["action"]),
@@ -43,6 +43,8 @@ const PLACES: [Place; 25] = [
     // ListFaces, AddFaceImages
     anywhere("images", &["image"]),
     anywhere("metadata", &["item"]),
+    anywhere("landmarks", &["point"]),
+    anywhere("warnings", &["warning"]),
     // GetIdentityAudit
     anywhere("misfiled", &["image"]),
     anywhere("image", &["match"]),
@@ -105,6 +107,8 @@ mod tests {
             ("listfaces", "responsedata", &["entry"]),
             ("ListFaces", "images", &["image"]),
             ("ListFaces", "metadata", &["item"]),
+            ("ListFaces", "landmarks", &["point"]),
+            ("ListFaces", "warnings", &["warning"]),
             ("AddFaceImages", "images", &["image"]),
             ("GetIdentityAudit", "misfiled", &["image"]),
             ("GetIdentityAudit", "image", &["match"]),

@@ -39,9 +39,9 @@ impl Trainer for OfEven {
         &self.0
     }
 
-    fn train(&self, picture: &[u8]) -> Result<Embedding, Untrainable> {
+    fn train(&self, picture: &[u8]) -> Result<Trained, Untrainable> {
         if is_even(std::str::from_utf8(picture).unwrap()) {
-            Ok(Embedding::new(vector(TRAINED)).unwrap())
+            Ok(Embedding::new(vector(TRAINED)).unwrap().into())
         } else {
             Err(Untrainable::Picture { reason: FailReason::NoFace, detail: "it is odd".to_owned() })
         }

@@ -12,6 +12,7 @@ type Hook = Arc<dyn Fn(&str) + Send + Sync>;
 /// Makes of the picture `face:1,0` that embedding, and fails others by the word that they are.
 pub(super) struct Fake {
     model: Model,
+    fingerprint: Option<Fingerprint>,
     /// The pictures it was asked about.
     pub(super) asked: Mutex<Vec<String>>,
     /// Called with each picture before it is answered.
@@ -26,8 +27,14 @@ impl std::fmt::Debug for Fake {
 
 impl Fake {
     pub(super) fn new() -> Arc<Self> {
-        let model = Model { name: "fake".to_owned(), dimension: Some(2), scale: ConfidenceScale::cosine() };
-        Arc::new(Self { model, asked: Mutex::default(), hook: Mutex::default() })
+        Self::called("fake", 2, None)
+    }
+
+    /// One of another name, of more numbers (those that the picture does not give are 1), or another of that name.
+    pub(super) fn called(name: &str, dimension: usize, fingerprint: Option<u8>) -> Arc<Self> {
+        let model = Model { name: name.to_owned(), dimension: Some(dimension), scale: ConfidenceScale::cosine() };
+        let fingerprint = fingerprint.map(|byte| Fingerprint([byte; 32]));
+        Arc::new(Self { model, fingerprint, asked: Mutex::default(), hook: Mutex::default() })
     }
 
     /// What is done when the picture is looked at for the first time.
@@ -51,7 +58,11 @@ impl Trainer for Fake {
         &self.model
     }
 
-    fn train(&self, picture: &[u8]) -> Result<Embedding, Untrainable> {
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        self.fingerprint
+    }
+
+    fn train(&self, picture: &[u8]) -> Result<Trained, Untrainable> {
         let text = String::from_utf8(picture.to_vec()).unwrap();
         self.asked.lock().unwrap().push(text.clone());
         let hook = self.hook.lock().unwrap().clone();
@@ -61,8 +72,9 @@ impl Trainer for Fake {
         let failed = |reason, detail: &str| Err(Untrainable::Picture { reason, detail: detail.to_owned() });
         match text.split_once(':') {
             Some(("face", numbers)) => {
-                let numbers: Vec<f32> = numbers.split(',').map(|number| number.parse().unwrap()).collect();
-                Ok(Embedding::new(numbers).unwrap())
+                let mut numbers: Vec<f32> = numbers.split(',').map(|number| number.parse().unwrap()).collect();
+                numbers.resize(self.model.dimension.unwrap().max(numbers.len()), 1.0);
+                Ok(Embedding::new(numbers).unwrap().into())
             }
             _ if text == "crowd" => failed(FailReason::SeveralFaces, "it shows 3 faces"),
             _ if text == "broken model" => Err(Untrainable::Model { detail: "it is broken".to_owned() }),
@@ -182,7 +194,8 @@ fn r138_r139_r149_a_training_that_fails_changes_nothing_and_says_why() {
             "other",
             "ann",
             &good,
-            "Error ('database=other' is bound to the model 'cosine', and this server trains by the model 'fake')",
+            "Error ('database=other' is bound to the model 'cosine', and this server trains by the model 'fake'; train by \
+             the model that it is bound to, or move the database over by `faceclique retrain`)",
         ),
         (
             "a",
@@ -226,7 +239,10 @@ fn r149_without_a_trainer_every_training_ends_in_an_error_and_images_stay_untrai
     work_all(&engine);
     for token in tokens {
         let text = told(&engine, token);
-        assert!(text.starts_with("Error (no embedding model for pictures is installed on this server"), "{text}");
+        assert!(text.starts_with("Error (this server has no embedding model for pictures: start it with"), "{text}");
+        for what in ["--pack PACK", "vision.pack", "`faceclique models`", "`faceclique models add`"] {
+            assert!(text.contains(what), "{text}");
+        }
     }
     assert_eq!(whole(&engine, &folder), before);
 }
@@ -294,10 +310,11 @@ fn r149_all_faces_of_all_databases_are_trained_but_those_of_another_model() {
     engine.create_database(&name("bound"), Some("cosine")).unwrap(); // without images it is not left out
     let (named, all) = (build_all(&engine, Some("a"), 1), build_all(&engine, None, 1));
     work_all(&engine);
-    let text = "Error ('database=a' is bound to the model 'cosine', and this server trains by the model 'fake')";
+    let text = "Error ('database=a' is bound to the model 'cosine', and this server trains by the model 'fake'; train by \
+        the model that it is bound to, or move the database over by `faceclique retrain`)";
     assert_eq!(told(&engine, named), text);
     let text = "Error (untrained images are left of databases that are bound to another model than 'fake', by which this \
-        server trains: 'database=a' (model 'cosine'))";
+        server trains: 'database=a' (model 'cosine'); `faceclique retrain` moves a database over)";
     assert_eq!(told(&engine, all), text);
     let count = |database, face: usize, status| shown(&engine, database)[face].count(status);
     assert_eq!((count("a", 0, ImageStatus::Untrained), count("b", 1, ImageStatus::Trained)), (4, 1));
