@@ -7,7 +7,7 @@ VENV := .venv
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
 	bench-hard bench-load bench-photos photos photos-http photos-reference soak soak-train soak-crash crash-table \
-	fuzz fixtures clean
+	soak-years fuzz fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,15 @@ KILLS ?= 20
 
 soak-train: ## kill the server KILLS=20 times in the middle of its training of pictures; PHOTOS=1 for real ones, SEED=n for other moments
 	KILLS=$(KILLS) $(CARGO) test --test $(if $(PHOTOS),photos_http,training) -- --nocapture --test-threads=1 killed
+
+JOBS ?= 1000000
+CYCLES ?= 100
+FACES ?= 2000
+
+soak-years: ## JOBS=1000000 jobs and CYCLES=100 databases of FACES=2000 that come and go: size of the store, memory (an hour)
+	echo what,at,seconds,store_kib,resident_kib > fixtures/bench/years.csv
+	YEARS_JOBS=$(JOBS) YEARS_CYCLES=$(CYCLES) YEARS_FACES=$(FACES) YEARS_CSV=$(CURDIR)/fixtures/bench/years.csv \
+		$(CARGO) test --release --test years -- --nocapture
 
 soak-crash: ## kill the server KILLS=500 times under a mix of clients, audit everything, print the table; SEED=1
 	KILLS=$(if $(filter command line environment,$(origin KILLS)),$(KILLS),500) SEED=$(SEED) \

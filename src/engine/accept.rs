@@ -74,6 +74,7 @@ impl Engine {
             task,
             parameters,
             result: None,
+            kept: 0,
             reached: None,
         };
         self.store.commit(put(token, &record))?;

@@ -17,6 +17,7 @@ mod build;
 mod built;
 mod bundle;
 mod change;
+mod chores;
 mod clustering;
 mod databases;
 mod ending;
@@ -57,6 +58,7 @@ mod trainer;
 mod verdict;
 mod view;
 mod waiting;
+mod watchdog;
 pub mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -123,6 +125,8 @@ pub struct Engine {
     store: Arc<dyn Store>,
     tally: Arc<Tally>,
     pace: Pace,
+    /// What the folders beside the store took a while ago.
+    sizes: Mutex<chores::Sizes>,
     clock: Arc<dyn Clock>,
     settings: Settings,
     /// Taken before `jobs` where both are needed.
@@ -173,6 +177,7 @@ impl Engine {
             store: Arc::<Tally>::clone(&tally),
             tally,
             pace: Pace::default(),
+            sizes: Mutex::default(),
             clock,
             settings,
         };

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::EngineError;
 use crate::face::ImageStatus;
-use crate::store::{Batch, Scan, Store, StoreError, decode, decode_first, keys};
+use crate::store::{Batch, Scan, Store, StoreError, Tidied, decode, decode_first, keys};
 
 /// The rows under the number of a database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +158,10 @@ impl Store for Tally {
 
     fn bytes(&self) -> Result<u64, StoreError> {
         self.store.bytes()
+    }
+
+    fn tidy(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<Tidied>, StoreError> {
+        self.store.tidy(is_wanted)
     }
 }
 

@@ -12,6 +12,7 @@ mod steering;
 mod training;
 mod training_crashes;
 mod training_meanwhile;
+mod years;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;

@@ -3,32 +3,30 @@
 //! **Promises.** The directory is locked before anything in it is read; a second process is told who has it. After a
 //! failed write or sync nothing more is written: a memory that may differ from the disk must not go on being added to.
 //!
-//! sled (0.34) leaves two things to us. It takes a snapshot that a killed process has not finished, `snap.X.generating`, for
-//! the newest one and then cannot be opened; so these are removed before, and the one before is still there. And it does
-//! not sync the names of the files that it makes, nor the one that holds its settings; that is done before the first record.
-//!
 //! **What is assumed of the disk.** A file system call that syncs returns after the data are on stable storage, and a
 //! rename within a folder is atomic. sled writes a log with checksums and recovers to the last whole batch.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use tracing::warn;
-
-use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, keys};
-
-/// The longest that a database closed by this process is taken to be held still.
-const HELD: Duration = Duration::from_secs(5);
+use super::generation::Generation;
+use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, Tidied, keys, rewrite};
 
 /// A data directory with its database open and its lock held.
 #[derive(Debug)]
 pub struct Disk {
-    tree: sled::Db,
+    pub(super) current: RwLock<Arc<Generation>>,
+    /// Held by whoever writes. While the store is copied: the keys written since then.
+    changed: Mutex<Option<BTreeSet<Vec<u8>>>>,
+    /// What the records took when they were last measured; held while the store is written anew.
+    pub(super) measured: Mutex<u64>,
+    pub(super) folder: PathBuf,
+    pub(super) cache: u64,
     /// A write or sync has failed: what is on the disk is not known any more.
     lost: AtomicBool,
     _lock: File,
@@ -46,34 +44,41 @@ impl Disk {
         fs::create_dir_all(folder)
             .map_err(|source| StoreError::File { what: "cannot make the data directory".to_owned(), source })?;
         let lock = lock(&folder.join("lock"))?;
-        let db = folder.join("db");
-        remove_unfinished(&db)?;
-        let tree = open_tree(&db, cache)?;
-        let disk = Self { tree, lost: AtomicBool::new(false), _lock: lock };
-        if disk.is_new() {
-            sync_names(folder, &db)?;
-        }
+        let disk = Self {
+            current: RwLock::new(Arc::new(Generation::current(folder, cache)?)),
+            changed: Mutex::default(),
+            measured: Mutex::default(),
+            folder: folder.to_owned(),
+            cache,
+            lost: AtomicBool::new(false),
+            _lock: lock,
+        };
         disk.check_version()?;
         Ok(disk)
     }
 
-    fn lose(&self) {
+    /// The store as it counts now.
+    pub(super) fn generation(&self) -> Arc<Generation> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn lock_changed(&self) -> MutexGuard<'_, Option<BTreeSet<Vec<u8>>>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lose(&self) {
         self.lost.store(true, Ordering::Relaxed);
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    pub(super) fn check(&self) -> Result<(), StoreError> {
         let is_lost = self.lost.load(Ordering::Relaxed);
         if is_lost { Err(StoreError::Lost) } else { Ok(()) }
-    }
-
-    fn is_new(&self) -> bool {
-        self.tree.is_empty()
     }
 
     /// Refuses a store of another format; marks a new one with ours.
     fn check_version(&self) -> Result<(), StoreError> {
         match self.get(&keys::version())?.as_deref() {
-            None if self.is_new() => {
+            None if self.generation().tree.is_empty() => {
                 let mut batch = Batch::new();
                 batch.put(keys::version(), vec![FORMAT_VERSION]);
                 self.commit(batch)
@@ -81,52 +86,6 @@ impl Disk {
             None => Err(StoreError::Damaged { key: "v".to_owned(), why: "the format version is missing".to_owned() }),
             Some([FORMAT_VERSION]) => Ok(()),
             Some(other) => Err(StoreError::Format { found: other.first().copied().unwrap_or(0) }),
-        }
-    }
-}
-
-/// Removes snapshots that were not finished. Nothing depends on them: the one before goes only behind the new one.
-fn remove_unfinished(db: &Path) -> Result<(), StoreError> {
-    let failed = |source| StoreError::File { what: "cannot look through the folder of the store".to_owned(), source };
-    let entries = match fs::read_dir(db) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(failed)?,
-    };
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|ending| ending == "generating") {
-            fs::remove_file(&path).map_err(failed)?;
-            warn!(file = %path.display(), "a snapshot was not finished when the process ended; the one before is used");
-        }
-    }
-    Ok(())
-}
-
-/// Makes durable that the files of a new store are there, and its settings.
-fn sync_names(folder: &Path, db: &Path) -> Result<(), StoreError> {
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for path in [&db.join("conf"), db, folder, parent] {
-        File::open(path)
-            .and_then(|file| file.sync_all())
-            .map_err(|source| StoreError::File { what: format!("cannot sync {}", path.display()), source })?;
-    }
-    Ok(())
-}
-
-/// Opens sled's files. A database that this process closed a moment ago may still be held by a thread of sled's that is
-/// about to end; nobody else can have it, for our lock is taken.
-fn open_tree(path: &Path, cache: u64) -> Result<sled::Db, StoreError> {
-    let config =
-        sled::Config::new().path(path).cache_capacity(cache).mode(sled::Mode::HighThroughput).flush_every_ms(None); // we say when
-    let begun = Instant::now();
-    loop {
-        match config.open() {
-            Err(sled::Error::Io(error))
-                if error.to_string().contains("could not acquire lock") && begun.elapsed() < HELD =>
-            {
-                thread::sleep(Duration::from_millis(10));
-            }
-            opened => return Ok(opened?),
         }
     }
 }
@@ -155,24 +114,42 @@ fn owned(entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<Entry, StoreEr
     Ok((key.to_vec(), value.to_vec()))
 }
 
+/// Entries that keep the store they are read from.
+fn entries(generation: Arc<Generation>, iter: sled::Iter) -> impl Iterator<Item = Result<Entry, StoreError>> {
+    iter.map(move |entry| {
+        let _kept = &generation;
+        owned(entry)
+    })
+}
+
 impl Store for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.tree.get(key)?.map(|value| value.to_vec()))
+        Ok(self.generation().tree.get(key)?.map(|value| value.to_vec()))
     }
 
     fn scan(&self, prefix: &[u8]) -> Scan<'_> {
-        Box::new(self.tree.scan_prefix(prefix).map(owned))
+        let generation = self.generation();
+        let iter = generation.tree.scan_prefix(prefix);
+        Box::new(entries(generation, iter))
     }
 
     fn scan_behind(&self, prefix: &[u8], after: &[u8]) -> Scan<'_> {
         let prefix = prefix.to_vec();
         let is_inside =
             move |entry: &Result<Entry, StoreError>| entry.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix));
-        let behind = (Bound::Excluded(after.to_vec()), Bound::Unbounded);
-        Box::new(self.tree.range::<Vec<u8>, _>(behind).map(owned).take_while(is_inside))
+        let generation = self.generation();
+        let iter = generation.tree.range::<Vec<u8>, _>((Bound::Excluded(after.to_vec()), Bound::Unbounded));
+        Box::new(entries(generation, iter).take_while(is_inside))
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut changed = self.lock_changed(); // sled too makes one batch wait for the other
+        if let Some(keys) = &mut *changed {
+            keys.extend(batch.iter().map(|(key, _)| key.to_vec()));
+            if keys.len() > rewrite::MANY {
+                *changed = None;
+            }
+        }
         let mut sled_batch = sled::Batch::default();
         for (key, value) in batch {
             match value {
@@ -181,18 +158,22 @@ impl Store for Disk {
             }
         }
         self.check()?;
-        Ok(self.tree.apply_batch(sled_batch).inspect_err(|_| self.lose())?)
+        Ok(self.generation().tree.apply_batch(sled_batch).inspect_err(|_| self.lose())?)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         self.check()?;
-        self.tree.flush().inspect_err(|_| self.lose())?;
-        Ok(())
+        self.generation().sync().inspect_err(|_| self.lose())
     }
 
     fn bytes(&self) -> Result<u64, StoreError> {
         self.check()?;
-        Ok(self.tree.size_on_disk()?)
+        Ok(self.generation().tree.size_on_disk()?)
+    }
+
+    fn tidy(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<Tidied>, StoreError> {
+        self.check()?;
+        self.tidy_up(is_wanted)
     }
 }
 

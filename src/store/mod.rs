@@ -11,10 +11,14 @@
 
 mod codec;
 mod disk;
+mod generation;
 pub mod keys;
 mod memory;
+mod rewrite;
 #[cfg(test)]
 pub(crate) mod torn;
+
+use std::time::Duration;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -120,6 +124,21 @@ pub type Entry = (Vec<u8>, Vec<u8>);
 /// Entries in key order, read as they are asked for.
 pub type Scan<'a> = Box<dyn Iterator<Item = Result<Entry, StoreError>> + 'a>;
 
+/// What writing the store anew has brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tidied {
+    /// Bytes of the files before.
+    pub before: u64,
+    /// And after.
+    pub after: u64,
+    /// Bytes of keys and values.
+    pub live: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// How long writers waited.
+    pub pause: Duration,
+}
+
 /// An ordered map of bytes that lasts.
 pub trait Store: Send + Sync + 'static {
     /// The value of `key`.
@@ -139,6 +158,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Bytes used on the disk.
     fn bytes(&self) -> Result<u64, StoreError>;
+
+    /// Gives the disk back what removed records took, if that is much; may take long, holds nobody up for long,
+    /// and is given up when it is not wanted any more.
+    fn tidy(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<Tidied>, StoreError> {
+        let _ = is_wanted;
+        Ok(None)
+    }
 
     /// Makes all changes of `batch`, or none, durably.
     fn commit(&self, batch: Batch) -> Result<(), StoreError> {
