@@ -3,8 +3,11 @@
 //! **Promises.** The directory is locked before anything in it is read; a second process is told who has it. After a
 //! failed write or sync nothing more is written: a memory that may differ from the disk must not go on being added to.
 //!
+//! A sync is one of the disk, which those share who ask for it at the same time ([`group`](super::group)).
+//!
 //! **What is assumed of the disk.** A file system call that syncs returns after the data are on stable storage, and a
-//! rename within a folder is atomic. sled writes a log with checksums and recovers to the last whole batch.
+//! rename within a folder is atomic. sled writes a log with checksums and recovers to the last whole batch. That its
+//! flush is a sync is *not* assumed, for it is none on Linux ([`files`](super::files)).
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
@@ -14,6 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::files::Files;
+use super::group::Group;
 use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, keys};
 
 /// The longest that a database closed by this process is taken to be held still.
@@ -23,6 +28,8 @@ const HELD: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Disk {
     tree: sled::Db,
+    files: Files,
+    group: Group,
     /// A write or sync has failed: what is on the disk is not known any more.
     lost: AtomicBool,
     _lock: File,
@@ -37,13 +44,37 @@ impl From<sled::Error> for StoreError {
 impl Disk {
     /// Opens the data directory `folder`, making it if it is not there, with at most `cache` bytes of page cache.
     pub fn open(folder: &Path, cache: u64) -> Result<Self, StoreError> {
-        fs::create_dir_all(folder)
-            .map_err(|source| StoreError::File { what: "cannot make the data directory".to_owned(), source })?;
+        let failed = |source| StoreError::File { what: "cannot make the data directory".to_owned(), source };
+        fs::create_dir_all(folder).map_err(failed)?;
         let lock = lock(&folder.join("lock"))?;
         let tree = open_tree(&folder.join("db"), cache)?;
-        let disk = Self { tree, lost: AtomicBool::new(false), _lock: lock };
+        let files = Files::open(&folder.join("db")).map_err(failed)?;
+        let disk = Self { tree, files, group: Group::default(), lost: AtomicBool::new(false), _lock: lock };
         disk.check_version()?;
         Ok(disk)
+    }
+
+    /// A change of one key is whole by itself. As a batch it would close the buffer of sled's log, and as many buffers as
+    /// there are jobs would be written one behind the other where one would do.
+    fn write_one(&self, batch: Batch) -> sled::Result<()> {
+        for (key, value) in batch {
+            match value {
+                Some(value) => self.tree.insert(key, value)?,
+                None => self.tree.remove(key)?,
+            };
+        }
+        Ok(())
+    }
+
+    fn write_all(&self, batch: Batch) -> sled::Result<()> {
+        let mut sled_batch = sled::Batch::default();
+        for (key, value) in batch {
+            match value {
+                Some(value) => sled_batch.insert(key, value),
+                None => sled_batch.remove(key),
+            }
+        }
+        self.tree.apply_batch(sled_batch)
     }
 
     fn lose(&self) {
@@ -130,21 +161,19 @@ impl Store for Disk {
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        let mut sled_batch = sled::Batch::default();
-        for (key, value) in batch {
-            match value {
-                Some(value) => sled_batch.insert(key, value),
-                None => sled_batch.remove(key),
-            }
-        }
         self.check()?;
-        Ok(self.tree.apply_batch(sled_batch).inspect_err(|_| self.lose())?)
+        let written = if batch.len() == 1 { self.write_one(batch) } else { self.write_all(batch) };
+        Ok(written.inspect_err(|_| self.lose())?)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         self.check()?;
-        self.tree.flush().inspect_err(|_| self.lose())?;
-        Ok(())
+        self.group
+            .sync(|| {
+                self.tree.flush()?;
+                self.files.sync().map_err(|error| StoreError::Backend(error.to_string()))
+            })
+            .inspect_err(|_| self.lose())
     }
 
     fn bytes(&self) -> Result<u64, StoreError> {

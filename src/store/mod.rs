@@ -11,6 +11,8 @@
 
 mod codec;
 mod disk;
+mod files;
+mod group;
 pub mod keys;
 mod memory;
 
