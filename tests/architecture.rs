@@ -52,7 +52,7 @@ const CRATES: [(&str, &[&str]); 33] = [
     ("multer", &["http"]),
     ("npyz", &["exchange"]),
     ("quick_xml", &["aci"]),
-    ("rustix", &["engine"]),
+    ("rustix", &["engine", "cli"]),
     ("rlimit", &["http"]),
     ("rten", &["vision"]),
     ("sha2", &["vision"]),

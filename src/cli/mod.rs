@@ -5,11 +5,13 @@
 mod client;
 mod cluster;
 mod config;
+mod doctor;
 mod export;
 mod help;
 mod import;
 #[cfg(feature = "vision")]
 mod models;
+mod notify;
 mod photos;
 mod queue;
 mod serve;
@@ -80,6 +82,8 @@ pub enum Command {
     Status(status::Status),
     /// Check a configuration, or print what holds and where it was said.
     Config(config::Config),
+    /// Check configuration, data directory, disk and machine, and say what to do.
+    Doctor(doctor::Doctor),
     /// Explain an action of the server, or list them all.
     Help(help::Help),
 }
@@ -162,6 +166,7 @@ impl Arguments {
             Command::Models(models) => models.run(&log),
             Command::Queue(queue) => queue.run(),
             Command::Status(status) => status.run(),
+            Command::Doctor(doctor) => doctor.run(&log),
             Command::Help(help) => help.run(),
         }
     }
