@@ -4,7 +4,8 @@ usage: submit.py FACECLIQUE [--clients 1,16,256] [--seconds 8] [--no-record]
 
 The jobs are FaceClusterings in a queue that is paused, so that only their acceptance is measured: a token leaves when its
 job is synced. Before and after each number of clients the disk is measured alone: 4 KiB are appended and
-`fdatasync`ed again and again by one thread, on the same file system. At the end the server is killed with SIGKILL and a
+`fdatasync`ed again and again by one thread, on the same file system, and then the same 4 KiB are replaced, which needs no
+new length of the file to be written (the store grows its log in steps). At the end the server is killed with SIGKILL and a
 new one is asked whether every job that was acknowledged is there.
 """
 
@@ -34,19 +35,20 @@ def client():
     return program
 
 
-def syncs(folder, seconds=2.0):
-    """How many times a second the disk syncs an append of 4 KiB."""
-    path = pathlib.Path(folder) / "syncs"
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    n, begun = 0, time.perf_counter()
-    while time.perf_counter() - begun < seconds:
-        os.write(file, b"x" * 4096)
-        os.fdatasync(file)
-        n += 1
-    rate = n / (time.perf_counter() - begun)
+def syncs(folder, seconds=1.5):
+    """How many times a second the disk syncs 4 KiB that are appended, and 4 KiB that replace others."""
+    path, rates = pathlib.Path(folder) / "syncs", []
+    file = os.open(path, os.O_WRONLY | os.O_CREAT)
+    for step in (4096, 0):
+        n, begun = 0, time.perf_counter()
+        while time.perf_counter() - begun < seconds:
+            os.pwrite(file, b"x" * 4096, n * step)
+            os.fdatasync(file)
+            n += 1
+        rates.append(n / (time.perf_counter() - begun))
     os.close(file)
     path.unlink()
-    return rate
+    return rates
 
 
 def pending(server):
@@ -75,9 +77,9 @@ def main():
                 line = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True).stdout
                 words = line.split()
                 seen = dict(zip(words[::2], words[1::2], strict=True))
-                disk = statistics.mean([before, syncs(folder)])
+                append, replace = map(statistics.mean, zip(before, syncs(folder), strict=True))
                 total += int(seen["accepted"])
-                shown = f"{seen['rate']} accepted, p50 {seen['p50']}, p99 {seen['p99']}, max {seen['max']} ms, lost {seen['lost']}, disk {disk:.0f} syncs/s"
+                shown = f"{seen['rate']} accepted, p50 {seen['p50']}, p99 {seen['p99']}, max {seen['max']} ms, lost {seen['lost']}, disk alone {append:.0f} appends/s, {replace:.0f} replaced/s"
                 print(f"{clients:4} clients  {shown}", flush=True)
                 rows.append(
                     row(f"submit {clients} clients", int(seen["accepted"]), 0, float(seen["seconds"]), memory(server.process.pid, "VmHWM"), shown)
