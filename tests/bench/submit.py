@@ -1,16 +1,18 @@
 """Clients that submit durable jobs as fast as they are accepted, beside the disk's own rate of syncs.
 
-usage: submit.py FACECLIQUE [--clients 1,16,256] [--seconds 8] [--no-record]
+usage: submit.py FACECLIQUE [--clients 1,16,256] [--seconds 8] [--kills 5] [--no-record]
 
 The jobs are FaceClusterings in a queue that is paused, so that only their acceptance is measured: a token leaves when its
 job is synced. Before and after each number of clients the disk is measured alone: 4 KiB are appended and
 `fdatasync`ed again and again by one thread, on the same file system, and then the same 4 KiB are replaced, which needs no
 new length of the file to be written (the store grows its log in steps). At the end the server is killed with SIGKILL and a
-new one is asked whether every job that was acknowledged is there.
+new one is asked whether every job that was acknowledged is there; then that is done again some times in the middle of
+submissions, at moments that are drawn.
 """
 
 import os
 import pathlib
+import random
 import re
 import statistics
 import subprocess
@@ -57,11 +59,41 @@ def pending(server):
     return int(found.group(1))
 
 
+def submitted(program, server, clients, seconds):
+    """The clients at work."""
+    command = [program, server.address, TARGET, clients, seconds]
+    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+
+
+def seen(process):
+    """What the clients saw, by name."""
+    words = process.communicate()[0].split()
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def killed(options, program, data, config, total):
+    """Kills servers in the middle of submissions; every job that was acknowledged must be there. `total` there are before."""
+    for _ in range(options.kills):
+        with Server(options.faceclique, data, config=config) as server:
+            clients = submitted(program, server, 64, 3)
+            time.sleep(random.uniform(0.5, 2.5))
+            server.process.kill()
+            n = int(seen(clients)["accepted"])
+        with Server(options.faceclique, data, config=config) as server:
+            there = pending(server)
+        # those in flight at the kill may be there too, unacknowledged
+        print(f"killed    {n} acknowledged, there {there - total}", flush=True)
+        if there < total + n:
+            sys.exit(f"{total + n - there} acknowledged jobs are lost")
+        total = there
+
+
 def main():
     parser = arguments(__doc__)
     parser.add_argument("faceclique", type=pathlib.Path)
     parser.add_argument("--clients", type=numbers, default=[1, 16, 256])
     parser.add_argument("--seconds", type=int, default=8)
+    parser.add_argument("--kills", type=int, default=5)
     options = parser.parse_args()
     print_head()
     program, rows, total = client(), [], 0
@@ -73,23 +105,21 @@ def main():
             server.ask("QueueInfo", queuename="FaceClustering", queueaction="pause")
             for clients in options.clients:
                 before = syncs(folder)
-                command = [program, server.address, TARGET, clients, options.seconds]
-                line = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True).stdout
-                words = line.split()
-                seen = dict(zip(words[::2], words[1::2], strict=True))
+                saw = seen(submitted(program, server, clients, options.seconds))
                 append, replace = map(statistics.mean, zip(before, syncs(folder), strict=True))
-                total += int(seen["accepted"])
-                shown = f"{seen['rate']} accepted, p50 {seen['p50']}, p99 {seen['p99']}, max {seen['max']} ms, lost {seen['lost']}, disk alone {append:.0f} appends/s, {replace:.0f} replaced/s"
+                total += int(saw["accepted"])
+                shown = f"{saw['rate']} accepted, p50 {saw['p50']}, p99 {saw['p99']}, max {saw['max']} ms, lost {saw['lost']}, disk alone {append:.0f} appends/s, {replace:.0f} replaced/s"
                 print(f"{clients:4} clients  {shown}", flush=True)
                 rows.append(
-                    row(f"submit {clients} clients", int(seen["accepted"]), 0, float(seen["seconds"]), memory(server.process.pid, "VmHWM"), shown)
+                    row(f"submit {clients} clients", int(saw["accepted"]), 0, float(saw["seconds"]), memory(server.process.pid, "VmHWM"), shown)
                 )
             server.process.kill()
         with Server(options.faceclique, data, config=config) as server:
             n = pending(server)
-    print(f"acknowledged {total}, there after SIGKILL {n}")
-    if n < total:
-        sys.exit(f"{total - n} acknowledged jobs are lost")
+        print(f"acknowledged {total}, there after SIGKILL {n}")
+        if n < total:
+            sys.exit(f"{total - n} acknowledged jobs are lost")
+        killed(options, program, data, config, n)
     if not options.no_record:
         record("submit", rows)
 
