@@ -6,8 +6,8 @@ VENV := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard bench-load bench-photos photos photos-http photos-reference soak soak-train soak-crash crash-table \
-	soak-years fuzz fixtures clean
+	bench-hard bench-load bench-submit bench-idle bench-photos appliance photos photos-http photos-reference \
+	soak soak-train soak-crash crash-table soak-years fuzz fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,23 @@ bench-hard: ## sets of 100,000 x 512 that make very many pairs, within a budget 
 bench-load: ## 1,000 connections that poll QueueInfo while a job runs: requests/s, latency, and what the job loses (minutes)
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/load.py target/release/faceclique $(ARGS)
+
+bench-submit: ## durable jobs accepted a second from 1, 16 and 256 clients, beside the disk's own syncs, and all there after SIGKILL (a minute)
+	$(CARGO) build --release
+	$(PYTHON) tests/bench/submit.py target/release/faceclique $(ARGS)
+
+bench-idle: ## memory, threads and wake-ups of an idle server, and its start with 100,000 faces and 10,000 jobs (some minutes)
+	$(CARGO) build --release
+	$(PYTHON) tests/bench/idle.py target/release/faceclique $(ARGS)
+
+STATIC := x86_64-unknown-linux-musl
+
+appliance: ## one static program that needs nothing of the system, tried; needs `rustup target add x86_64-unknown-linux-musl` and musl-gcc (musl-tools)
+	$(CARGO) build --release --target $(STATIC)
+	strip target/$(STATIC)/release/faceclique
+	ls -l target/$(STATIC)/release/faceclique
+	! ldd target/$(STATIC)/release/faceclique 2>/dev/null | grep -q '=>'
+	$(PYTHON) tests/main_job.py target/$(STATIC)/release/faceclique fixtures/people.jsonl > /dev/null
 
 bench-photos: $(VENV)/ready ## photos to embeddings, beside onnxruntime with the same models: photos/s, start, memory (a quarter of an hour)
 	$(CARGO) build --release

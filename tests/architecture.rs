@@ -57,7 +57,7 @@ const CRATES: [(&str, &[&str]); 34] = [
     ("npyz", &["exchange"]),
     ("plotters", &["cli"]),
     ("quick_xml", &["aci"]),
-    ("rustix", &["engine", "store", "vision"]),
+    ("rustix", &["cli", "engine", "store", "vision"]),
     ("rlimit", &["http"]),
     ("rten", &["vision"]),
     ("sha2", &["vision"]),

@@ -6,6 +6,7 @@ mod calibrate;
 mod client;
 mod cluster;
 mod config;
+mod doctor;
 mod everyone;
 mod export;
 mod help;
@@ -13,6 +14,7 @@ mod import;
 mod labelled;
 #[cfg(feature = "vision")]
 mod models;
+mod notify;
 mod photos;
 mod plot;
 mod queue;
@@ -92,6 +94,8 @@ pub enum Command {
     Status(status::Status),
     /// Check a configuration, or print what holds and where it was said.
     Config(config::Config),
+    /// Check configuration, data directory, disk and machine, and say what to do.
+    Doctor(doctor::Doctor),
     /// Explain an action of the server, or list them all.
     Help(help::Help),
 }
@@ -184,6 +188,7 @@ impl Arguments {
             Command::Models(models) => models.run(&log),
             Command::Queue(queue) => queue.run(),
             Command::Status(status) => status.run(),
+            Command::Doctor(doctor) => doctor.run(&log),
             Command::Help(help) => help.run(),
         }
     }

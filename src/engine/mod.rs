@@ -39,6 +39,7 @@ mod orders;
 mod pack;
 mod paths;
 mod pictures;
+mod probe;
 mod progress;
 mod records;
 mod recovery;
@@ -81,6 +82,7 @@ pub use jobs::{JobView, QueueFigures};
 #[cfg(feature = "vision")]
 pub use pack::PackTrainer;
 pub use pictures::{Picture, StagedPictures};
+pub use probe::{Probe, probe};
 pub use progress::{Progress, Stage};
 pub use records::{
     BuildAllTask, BuildOutcome, BuildTask, ClusterTask, ClusteringOutcome, ExportOutcome, ExportTask, ImportOutcome,

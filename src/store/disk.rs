@@ -3,8 +3,11 @@
 //! **Promises.** The directory is locked before anything in it is read; a second process is told who has it. After a
 //! failed write or sync nothing more is written: a memory that may differ from the disk must not go on being added to.
 //!
+//! A sync is one of the disk, which those share who ask for it at the same time ([`group`](super::group)).
+//!
 //! **What is assumed of the disk.** A file system call that syncs returns after the data are on stable storage, and a
-//! rename within a folder is atomic. sled writes a log with checksums and recovers to the last whole batch.
+//! rename within a folder is atomic. sled writes a log with checksums and recovers to the last whole batch. That its
+//! flush is a sync is *not* assumed, for it is none on Linux ([`files`](super::files)).
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -15,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::generation::Generation;
+use super::group::Group;
 use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, Tidied, keys, rewrite};
 
 /// A data directory with its database open and its lock held.
@@ -27,6 +31,7 @@ pub struct Disk {
     pub(super) measured: Mutex<u64>,
     pub(super) folder: PathBuf,
     pub(super) cache: u64,
+    group: Group,
     /// A write or sync has failed: what is on the disk is not known any more.
     lost: AtomicBool,
     _lock: File,
@@ -41,8 +46,8 @@ impl From<sled::Error> for StoreError {
 impl Disk {
     /// Opens the data directory `folder`, making it if it is not there, with at most `cache` bytes of page cache.
     pub fn open(folder: &Path, cache: u64) -> Result<Self, StoreError> {
-        fs::create_dir_all(folder)
-            .map_err(|source| StoreError::File { what: "cannot make the data directory".to_owned(), source })?;
+        let failed = |source| StoreError::File { what: "cannot make the data directory".to_owned(), source };
+        fs::create_dir_all(folder).map_err(failed)?;
         let lock = lock(&folder.join("lock"))?;
         let disk = Self {
             current: RwLock::new(Arc::new(Generation::current(folder, cache)?)),
@@ -50,6 +55,7 @@ impl Disk {
             measured: Mutex::default(),
             folder: folder.to_owned(),
             cache,
+            group: Group::default(),
             lost: AtomicBool::new(false),
             _lock: lock,
         };
@@ -122,6 +128,29 @@ fn entries(generation: Arc<Generation>, iter: sled::Iter) -> impl Iterator<Item 
     })
 }
 
+/// A change of one key is whole by itself. As a batch it would close the buffer of sled's log, and as many buffers as
+/// there are jobs would be written one behind the other where one would do.
+fn write_one(tree: &sled::Db, batch: Batch) -> sled::Result<()> {
+    for (key, value) in batch {
+        match value {
+            Some(value) => tree.insert(key, value)?,
+            None => tree.remove(key)?,
+        };
+    }
+    Ok(())
+}
+
+fn write_all(tree: &sled::Db, batch: Batch) -> sled::Result<()> {
+    let mut sled_batch = sled::Batch::default();
+    for (key, value) in batch {
+        match value {
+            Some(value) => sled_batch.insert(key, value),
+            None => sled_batch.remove(key),
+        }
+    }
+    tree.apply_batch(sled_batch)
+}
+
 impl Store for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.generation().tree.get(key)?.map(|value| value.to_vec()))
@@ -150,20 +179,15 @@ impl Store for Disk {
                 *changed = None;
             }
         }
-        let mut sled_batch = sled::Batch::default();
-        for (key, value) in batch {
-            match value {
-                Some(value) => sled_batch.insert(key, value),
-                None => sled_batch.remove(key),
-            }
-        }
         self.check()?;
-        Ok(self.generation().tree.apply_batch(sled_batch).inspect_err(|_| self.lose())?)
+        let tree = &self.generation().tree;
+        let written = if batch.len() == 1 { write_one(tree, batch) } else { write_all(tree, batch) };
+        Ok(written.inspect_err(|_| self.lose())?)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         self.check()?;
-        self.generation().sync().inspect_err(|_| self.lose())
+        self.group.sync(|| self.generation().sync()).inspect_err(|_| self.lose())
     }
 
     fn bytes(&self) -> Result<u64, StoreError> {

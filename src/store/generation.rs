@@ -7,28 +7,22 @@
 //! sled (0.34) leaves two things to us. It takes a snapshot that a killed process has not finished, `snap.X.generating`, for
 //! the newest one and then cannot be opened; so these are removed before, and the one before is still there. And it does
 //! not sync the names of the files that it makes, nor the one that holds its settings; that is done before the first record.
-//!
-//! **Why blobs are synced here.** sled puts what is larger than an eighth of a mebibyte into a file of its own, and does
-//! not sync that file when it is told to flush.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
 use super::StoreError;
+use super::files::Files;
 
 /// The longest that a database closed by this process is taken to be held still.
 const HELD: Duration = Duration::from_secs(5);
-
-/// What a folder is taken not to have changed within unseen, if its time of change is older than that.
-const GRAIN: Duration = Duration::from_secs(1);
 
 /// The file that names the folder that counts.
 const POINTER: &str = "generation";
@@ -40,7 +34,7 @@ pub(super) struct Generation {
     pub(super) tree: sled::Db,
     folder: Folder,
     pub(super) number: u64,
-    blobs: Mutex<Blobs>,
+    files: Files,
 }
 
 /// A folder that goes when it is nobody's any more.
@@ -56,14 +50,6 @@ impl Drop for Folder {
             let _ = fs::remove_dir_all(&self.path); // else the next start does it
         }
     }
-}
-
-/// The blobs that are known to be on the disk.
-#[derive(Debug, Default)]
-struct Blobs {
-    synced: BTreeSet<PathBuf>,
-    /// When their folder last changed, as far as that was looked at long enough afterwards.
-    as_of: Option<SystemTime>,
 }
 
 fn failed(what: &str) -> impl FnOnce(io::Error) -> StoreError + '_ {
@@ -125,8 +111,9 @@ impl Generation {
         if tree.is_empty() {
             sync_names(data, &path)?;
         }
+        let files = Files::open(&path).map_err(failed("cannot sync the files of the store"))?;
         let folder = Folder { path, is_superseded: AtomicBool::new(false) };
-        Ok(Self { tree, folder, number, blobs: Mutex::default() })
+        Ok(Self { tree, folder, number, files })
     }
 
     /// Its folder is removed when nobody reads in it any more.
@@ -157,47 +144,10 @@ impl Generation {
 
     /// Returns when everything written before is on the disk.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
-        self.sync_blobs()?; // first what the log refers to
+        let failed = |error: io::Error| StoreError::Backend(error.to_string());
+        self.files.sync_blobs().map_err(failed)?; // first what the log refers to
         self.tree.flush()?;
-        self.sync_blobs()
-    }
-
-    fn sync_blobs(&self) -> Result<(), StoreError> {
-        let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        blobs.sync(&self.folder.path.join("blobs")).map_err(failed("cannot sync the blobs of the store"))
-    }
-}
-
-impl Blobs {
-    fn sync(&mut self, folder: &Path) -> io::Result<()> {
-        let changed = match fs::metadata(folder) {
-            Ok(about) => about.modified()?,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        if self.as_of == Some(changed) {
-            return Ok(());
-        }
-        let (mut there, mut is_new) = (BTreeSet::new(), false);
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if !self.synced.contains(&path) {
-                match File::open(&path) {
-                    Ok(file) => file.sync_all()?,
-                    Err(error) if error.kind() == ErrorKind::NotFound => continue, // sled has removed it meanwhile
-                    Err(error) => return Err(error),
-                }
-                is_new = true;
-            }
-            there.insert(path);
-        }
-        if is_new {
-            sync_folder(folder)?;
-        }
-        self.synced = there;
-        let is_past = changed.elapsed().is_ok_and(|since| since > GRAIN);
-        self.as_of = is_past.then_some(changed);
-        Ok(())
+        self.files.sync().map_err(failed)
     }
 }
 

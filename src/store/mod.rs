@@ -11,7 +11,9 @@
 
 mod codec;
 mod disk;
+mod files;
 mod generation;
+mod group;
 pub mod keys;
 mod memory;
 mod rewrite;
