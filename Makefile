@@ -6,7 +6,8 @@ VENV := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard bench-load bench-photos photos photos-http photos-reference soak soak-train soak-damage fuzz fixtures clean
+	bench-hard bench-load bench-submit bench-idle bench-photos appliance photos photos-http photos-reference \
+	soak soak-train soak-damage soak-crash crash-table soak-years fuzz fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +71,23 @@ bench-load: ## 1,000 connections that poll QueueInfo while a job runs: requests/
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/load.py target/release/faceclique $(ARGS)
 
+bench-submit: ## durable jobs accepted a second from 1, 16 and 256 clients, beside the disk's own syncs, and all there after SIGKILL (a minute)
+	$(CARGO) build --release
+	$(PYTHON) tests/bench/submit.py target/release/faceclique $(ARGS)
+
+bench-idle: ## memory, threads and wake-ups of an idle server, and its start with 100,000 faces and 10,000 jobs (some minutes)
+	$(CARGO) build --release
+	$(PYTHON) tests/bench/idle.py target/release/faceclique $(ARGS)
+
+STATIC := x86_64-unknown-linux-musl
+
+appliance: ## one static program that needs nothing of the system, tried; needs `rustup target add x86_64-unknown-linux-musl` and musl-gcc (musl-tools)
+	$(CARGO) build --release --target $(STATIC)
+	strip target/$(STATIC)/release/faceclique
+	ls -l target/$(STATIC)/release/faceclique
+	! ldd target/$(STATIC)/release/faceclique 2>/dev/null | grep -q '=>'
+	$(PYTHON) tests/main_job.py target/$(STATIC)/release/faceclique fixtures/people.jsonl > /dev/null
+
 bench-photos: $(VENV)/ready ## photos to embeddings, beside onnxruntime with the same models: photos/s, start, memory (a quarter of an hour)
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/photos.py target/release/faceclique $(VENV)/bin/python $(ARGS)
@@ -88,6 +106,24 @@ DAMAGES ?= 400
 
 soak-damage: ## harm the files of a data directory DAMAGES=400 times and ask everything: a table of what came of it; SEED=n, IMAGES=n
 	DAMAGES=$(DAMAGES) REPAIRS=$(DAMAGES) $(CARGO) test --test damage -- --nocapture --test-threads=1
+
+JOBS ?= 1000000
+CYCLES ?= 100
+FACES ?= 2000
+
+soak-years: ## JOBS=1000000 jobs and CYCLES=100 databases of FACES=2000 that come and go: size of the store, memory (an hour)
+	echo what,at,seconds,store_kib,resident_kib > fixtures/bench/years.csv
+	YEARS_JOBS=$(JOBS) YEARS_CYCLES=$(CYCLES) YEARS_FACES=$(FACES) YEARS_CSV=$(CURDIR)/fixtures/bench/years.csv \
+		$(CARGO) test --release --test years -- --nocapture
+
+soak-crash: ## kill the server KILLS=500 times under a mix of clients, audit everything, print the table; SEED=1
+	KILLS=$(if $(filter command line environment,$(origin KILLS)),$(KILLS),500) SEED=$(SEED) \
+		$(CARGO) test --test soak_crash -- --nocapture
+
+crash-table: ## die at every write of seven lives, on every disk that may be left, torn ones too; print the table (minutes)
+	@echo "life          steps   writes  stopped    cut  reordered  again    torn    lost"
+	@CRASH_TABLE=1 $(CARGO) test --lib -- a_death_at_any_write_of_a_life whatever_sectors 2>/dev/null \
+		| awk '/ 0$$|wrong$$|FAILED|panicked|test result/ {print} /FAILED/ {bad = 1} END {exit bad}'
 
 FUZZ_SECONDS ?= 30
 FUZZ_TARGETS ?= request multipart form values jsonl csv npy npz toml ini

@@ -21,6 +21,7 @@
 //! | [`confidence`] | from cosine to confidence and back | nothing |
 //! | [`kernel`] | the arithmetic; the only place with `unsafe` | `face` |
 //! | [`cluster`](mod@cluster) | the answer: pairs, edges, clusters, matches. Pure | the three above |
+//! | [`calibrate`] | labelled faces to a confidence scale. Pure | `face`, `confidence`, `kernel` |
 //! | `vision` | pictures to embeddings, by ONNX models | `face`, `confidence` |
 //! | `job` | the promise: states, transitions, queues, tokens. Pure | nothing |
 //! | `store` | one durable ordered map (sled) | names and tokens |
@@ -30,7 +31,7 @@
 //! | `http` | sockets and limits | `aci` |
 //! | `config`, `cli` | settings and the command line | everything |
 //!
-//! The first four are the pure core and build with `--no-default-features`; `vision` needs the feature of its name, the
+//! The first five are the pure core and build with `--no-default-features`; `vision` needs the feature of its name, the
 //! others the feature `server`; both are on by default. `tests/architecture.rs` holds who may know whom.
 //!
 //! # The words
@@ -105,6 +106,7 @@
 
 #[cfg(feature = "server")]
 pub mod aci;
+pub mod calibrate;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod cluster;

@@ -161,11 +161,17 @@ fn r179_jobs_requests_and_the_process_are_counted_and_nobody_is_named() {
         ("faceclique_requests_total{action=\"GetPID\",result=\"13\"}", 1),
         ("faceclique_pairs_compared_total", 6),
         ("faceclique_connections", 1),
+        ("faceclique_stuck_jobs", 0),
         ("faceclique_build_info{version=\"0.1.0\"}", 1),
     ] {
         assert_eq!(whole(&samples, name), expected, "{name}");
     }
-    for name in ["faceclique_store_bytes", "faceclique_connections_total", "faceclique_request_seconds_count"] {
+    for name in [
+        "faceclique_store_bytes",
+        "faceclique_result_bytes",
+        "faceclique_connections_total",
+        "faceclique_request_seconds_count",
+    ] {
         assert!(whole(&samples, name) > 0, "{name}");
     }
     if cfg!(target_os = "linux") {

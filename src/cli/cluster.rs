@@ -11,14 +11,14 @@ use indicatif::{HumanBytes, ProgressBar};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
+use super::labelled::Rows;
 use super::{Failure, percent_bar};
 use crate::aci::actions::{Page, write_clusters};
 use crate::aci::{Answer, ResponseFormat};
 use crate::cluster::{self, Clustering, Estimate, MatchScope, Parameters, Resources, Search, Stage, Watch};
 use crate::confidence::{ConfidenceScale, Threshold};
 use crate::engine::{ResultFace, Settings};
-use crate::exchange::{ExchangeError, Format, ImageData, Options, Reader, Source};
-use crate::face::{DatabaseName, FaceId, FaceSet};
+use crate::face::FaceSet;
 
 /// Cluster a file of faces, without a server or a database.
 #[derive(Debug, clap::Args)]
@@ -57,15 +57,8 @@ pub struct Cluster {
     /// Where the clusters are written: .csv, .json or .xml by the ending; by default only a summary is printed.
     #[arg(long, value_name = "OUT")]
     out: Option<PathBuf>,
-    /// The format of FILE: jsonl, csv, npy or npz; by default its ending says.
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<Format>,
-    /// The ids file of an NPY array; by default FILE with the ending .ids.csv.
-    #[arg(long, value_name = "FILE")]
-    ids: Option<PathBuf>,
-    /// Leave out rows that cannot be read, and list them.
-    #[arg(long)]
-    skip_bad_rows: bool,
+    #[command(flatten)]
+    rows: Rows,
 }
 
 fn search(text: &str) -> Result<Search, String> {
@@ -85,7 +78,8 @@ fn scope(text: &str) -> Result<MatchScope, String> {
     }
 }
 
-fn scale(text: &str) -> Result<ConfidenceScale, String> {
+/// A scale as cosine:confidence pairs.
+pub(super) fn scale(text: &str) -> Result<ConfidenceScale, String> {
     let number = |text: &str| text.trim().parse::<f64>().map_err(|_| format!("'{text}' is not a number"));
     let knots = text.split(',').map(|knot| {
         let (cosine, confidence) = knot.split_once(':').ok_or(format!("'{knot}' is not cosine:confidence"))?;
@@ -118,7 +112,7 @@ impl Cluster {
     pub(super) fn run(self) -> Result<(), Failure> {
         let output = self.out.as_deref().map(|path| Ok::<_, Failure>((path, Output::of(path)?))).transpose()?;
         let begun = Instant::now();
-        let faces = self.read()?;
+        let faces = self.rows.read(&self.file)?;
         let read_in = begun.elapsed();
         let scale = self.knots.clone().unwrap_or_else(ConfidenceScale::cosine);
         let parameters = Parameters {
@@ -159,45 +153,6 @@ impl Cluster {
         }
         Ok(())
     }
-
-    /// The trained faces of the file; its name stands for the database.
-    fn read(&self) -> Result<FaceSet, Failure> {
-        let shown = self.file.display();
-        let format = self
-            .format
-            .or_else(|| Format::from_path(&self.file))
-            .ok_or_else(|| format!("{shown}: its ending names no format; say --format jsonl, csv, npy or npz"))?;
-        let stem = self.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("faces");
-        let database = DatabaseName::new(stem).map_err(|error| format!("{shown}: {error}"))?;
-        let at = |error: ExchangeError| format!("{shown}: {error}");
-        let source = Source::open(&self.file, format, self.ids.as_deref()).map_err(at)?;
-        let options = Options { image_data: ImageData::LeaveOut, ..Options::default() };
-        let reader = Reader::open(source, &options).map_err(at)?;
-        let (mut failure, mut skipped) = (None, Vec::new());
-        let faces = reader.filter_map(|record| match record {
-            Ok(record) => {
-                let id = FaceId { database: database.clone(), identifier: record.identifier, label: record.label };
-                record.embedding.map(|embedding| Some((id, embedding)))
-            }
-            Err(ExchangeError::BadRow(bad)) if self.skip_bad_rows => {
-                skipped.push(bad);
-                None
-            }
-            Err(error) => {
-                failure.get_or_insert(error);
-                Some(None)
-            }
-        });
-        let set = FaceSet::new(faces.map_while(|face| face));
-        if let Some(error) = failure {
-            return Err(at(error).into());
-        }
-        let mut messages = io::stderr().lock();
-        for bad in skipped {
-            writeln!(messages, "left out: {bad}")?;
-        }
-        set.map_err(|error| format!("{shown}: {error}").into())
-    }
 }
 
 /// Shows the stage and how much of it is done, and notes when each begins.
@@ -237,7 +192,10 @@ impl Watch for Bar {
 }
 
 /// Writes a file that appears whole or not at all.
-fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> Result<(), Failure> {
+pub(super) fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let at = |error: io::Error| format!("cannot write {}: {error}", path.display());
     let file = NamedTempFile::new_in(folder).map_err(at)?;

@@ -3,21 +3,27 @@
 //! Results go to the standard output, progress and messages to the standard error, so that a result can be piped.
 
 mod backup;
+mod calibrate;
 mod client;
 mod cluster;
 mod config;
+mod doctor;
 mod everyone;
 mod export;
 mod fsck;
 mod help;
 mod import;
+mod labelled;
 #[cfg(feature = "vision")]
 mod models;
+mod notify;
 mod photos;
+mod plot;
 mod queue;
 mod retrain;
 mod serve;
 mod status;
+mod sweep;
 mod terminal;
 
 use std::io::{self, IsTerminal as _};
@@ -83,6 +89,10 @@ pub enum Command {
     Cluster(cluster::Cluster),
     /// Train every picture of a database anew by another model pack, without a server.
     Retrain(retrain::Retrain),
+    /// Fit the confidence scale of a model from labelled faces.
+    Calibrate(calibrate::Calibrate),
+    /// Show what a database falls into at many thresholds.
+    Sweep(sweep::Sweep),
     /// List the model packs that pictures are trained by, and install one.
     #[cfg(feature = "vision")]
     Models(models::Models),
@@ -92,6 +102,8 @@ pub enum Command {
     Status(status::Status),
     /// Check a configuration, or print what holds and where it was said.
     Config(config::Config),
+    /// Check configuration, data directory, disk and machine, and say what to do.
+    Doctor(doctor::Doctor),
     /// Explain an action of the server, or list them all.
     Help(help::Help),
 }
@@ -116,6 +128,14 @@ pub fn exit_code(failure: &Failure) -> u8 {
         Some(client::Trouble::Unreachable { .. }) => 2,
         _ if failure.is::<fsck::NotLookedAt>() => 2,
         _ => 1,
+    }
+}
+
+impl LogArguments {
+    /// Starts the log of a command that has no configuration.
+    fn start(&self) -> Result<(), Failure> {
+        let form = if self.log_format == Some(LogFormat::Json) { LogForm::Json } else { LogForm::Text };
+        start_log(form, self.log.as_deref().unwrap_or(QUIET))
     }
 }
 
@@ -170,15 +190,17 @@ impl Arguments {
             Command::Fsck(fsck) => fsck.run(&log),
             Command::Retrain(retrain) => retrain.run(&log),
             Command::Cluster(cluster) => {
-                let form = if log.log_format == Some(LogFormat::Json) { LogForm::Json } else { LogForm::Text };
-                start_log(form, log.log.as_deref().unwrap_or(QUIET))?;
+                log.start()?;
                 cluster.run()
             }
+            Command::Calibrate(calibrate) => calibrate.run(&log),
+            Command::Sweep(sweep) => sweep.run(&log),
             Command::Config(config) => config.run(&log),
             #[cfg(feature = "vision")]
             Command::Models(models) => models.run(&log),
             Command::Queue(queue) => queue.run(),
             Command::Status(status) => status.run(),
+            Command::Doctor(doctor) => doctor.run(&log),
             Command::Help(help) => help.run(),
         }
     }

@@ -1,4 +1,8 @@
 //! `faceclique serve`: the server, until SIGTERM or SIGINT.
+//!
+//! **Promises.** The first signal ends it in order: requests in flight are answered, within `server.shutdown_timeout`,
+//! and jobs at work are put back without an attempt counted. What has not ended [`LATE`] after that is left as a kill
+//! leaves it. A second signal ends it at once, likewise.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,11 +10,12 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
 
+use super::notify::Notify;
 use super::{DataArguments, Failure, LogArguments};
 use crate::aci::access::Reach;
 use crate::aci::actions::{Actions, Facts, ServicePort, Setting};
@@ -18,6 +23,9 @@ use crate::config::{Config, Flag, Reading, TlsFiles};
 use crate::engine::{self, Engine, worker};
 use crate::http;
 use crate::job::Queue;
+
+/// How long behind the deadline of requests jobs have to be put back, and threads to end.
+const LATE: Duration = Duration::from_secs(5);
 
 /// Serve the ACI over HTTP and work the queues.
 #[derive(Debug, clap::Args)]
@@ -76,7 +84,10 @@ impl Serve {
         let file = self.server.data.config.map(|path| path.display().to_string());
         let runtime =
             tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads(&config)).build()?;
-        runtime.block_on(serve(config, file, settings))
+        let outcome = runtime.block_on(serve(config, file, settings));
+        // A request that was cut off may have a thread still, and a job that nobody waits for has one.
+        runtime.shutdown_timeout(if outcome.is_ok() { LATE } else { Duration::ZERO });
+        outcome
     }
 }
 
@@ -106,7 +117,9 @@ fn open(config: Config) -> Result<Arc<Engine>, String> {
 }
 
 async fn serve(config: Config, file: Option<String>, settings: Vec<Setting>) -> Result<(), Failure> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut signals = Signals::new()?;
+    let notify = Notify::of_environment();
+    let deadline = config.http.shutdown_timeout + LATE;
     let tls = config.tls.as_ref().map(TlsFiles::read).transpose()?;
     let of_engine = config.clone();
     let http = http::Settings { tls, ..config.http };
@@ -133,6 +146,7 @@ async fn serve(config: Config, file: Option<String>, settings: Vec<Setting>) -> 
         let _ = stopping.changed().await; // also when the sender is gone
     };
     let mut worker = tokio::spawn(worker::run(Arc::clone(&engine), stopped(stopping.clone())));
+    tokio::spawn(notify.clone().keep_alive(Arc::clone(&engine)));
     if let Some(interval) = config.sync_interval {
         tokio::spawn(synchronise(engine, interval, stopped(stopping.clone())));
     }
@@ -144,19 +158,51 @@ async fn serve(config: Config, file: Option<String>, settings: Vec<Setting>) -> 
         servers.spawn(http::run(listener, port, http.clone(), stopped(stopping.clone())));
     }
     servers.spawn(http::run(listener, actions, http, stopped(stopping)));
+    notify.tell("READY=1");
     tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: shutting down"),
-        _ = interrupt.recv() => info!("SIGINT: shutting down"),
+        signal = signals.next() => info!("{signal}: shutting down"),
         Some(()) = wish.recv() => info!("action Stop: shutting down"),
         ended = &mut worker => return Err(format!("the worker has ended: {ended:?}").into()),
         Some(ended) = servers.join_next() => return Err(format!("a server has ended: {ended:?}").into()),
     }
+    notify.tell("STOPPING=1");
     stop.send(())?;
+    tokio::select! {
+        ended = drained(worker, servers) => ended,
+        signal = signals.next() => Err(format!("a second {signal}: ended at once, what was at work is as after a kill").into()),
+        () = tokio::time::sleep(deadline) => {
+            Err(format!("not ended {} s after the signal: what was at work is as after a kill", deadline.as_secs()).into())
+        }
+    }
+}
+
+/// Returns when all jobs are put back and all connections are closed.
+async fn drained(worker: JoinHandle<()>, mut servers: JoinSet<std::io::Result<()>>) -> Result<(), Failure> {
     worker.await?;
     while let Some(ended) = servers.join_next().await {
         ended??;
     }
     Ok(())
+}
+
+/// The signals that end a server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
 /// Synchronises all databases again and again (contract R103).

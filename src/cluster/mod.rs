@@ -37,6 +37,7 @@ mod matches;
 mod method;
 mod roots;
 mod rounds;
+mod sweep;
 mod verify;
 mod violation;
 mod watch;
@@ -54,6 +55,7 @@ pub use graph::{Graph, GraphError, NoShelf, Shelf};
 pub use ledger::{Forgetful, Known, Ledger, Pair, Plan, RECIPE};
 pub use matches::{Match, Matches};
 pub use method::{Choice, Method, Reason};
+pub use sweep::{Agreement, Partition, sweep};
 pub use violation::Violation;
 pub use watch::{Stage, Unwatched, Watch};
 

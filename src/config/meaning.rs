@@ -82,6 +82,8 @@ fn engine(said: &Said, report: &mut Report) -> Settings {
     engine.threads = at_least_one(said, "jobs.threads");
     engine.memory = said.count("jobs.max_job_memory");
     engine.max_result = said.count("jobs.max_result_size");
+    engine.max_results = said.count("jobs.max_results_size");
+    engine.stuck_after = Some(seconds(said, "jobs.stuck_after")).filter(|time| !time.is_zero());
     engine.auto_exact = seconds(said, "jobs.auto_exact_time");
     engine.max_queue = said.size("jobs.max_queue_size");
     engine.retention.age = seconds(said, "jobs.result_retention");

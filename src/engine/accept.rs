@@ -62,21 +62,30 @@ impl Engine {
         let Ticket { token, parameters, priority } = ticket;
         let queue = task.queue();
         self.check_capacity_of(&jobs, queue)?;
-        if jobs.get(token).is_some() {
+        if jobs.is_taken(token) {
             return Err(EngineError::new(ErrorKind::Internal, format!("'token={token}' names another job already")));
         }
         let life = Life::new(self.clock.now());
         let record = JobRecord {
             queue,
-            order: jobs.next_order(),
+            order: jobs.take_order(),
             priority,
             life,
             task,
             parameters,
             result: None,
+            kept: 0,
             reached: None,
         };
-        self.store.commit(put(token, &record))?;
+        // Written under the lock, so that what was checked still holds; synced outside, together with others that come
+        // at the same time. Until then nobody sees it, for what the table says is on the disk.
+        self.store.write(put(token, &record))?;
+        jobs.arrives(token, queue);
+        drop(jobs);
+        let synced = self.store.sync();
+        let mut jobs = self.lock_jobs();
+        jobs.arrived(token);
+        synced?;
         jobs.put(token, record);
         drop(jobs);
         Span::current().record("token", display(token)); // of the request, if it has such a field

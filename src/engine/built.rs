@@ -111,7 +111,7 @@ impl Engine {
         control: &Control,
     ) -> Result<State, Unfinished> {
         let mut outcome = BuildOutcome { n_faces: 0, n_images: 0 };
-        let mut batch = Batch::new();
+        let (mut batch, mut bytes) = (Batch::new(), 0);
         if let Some((database, number, identifier)) = face {
             let _faces = self.read_faces();
             self.face(database, number, identifier)?;
@@ -124,7 +124,9 @@ impl Engine {
             if control.orders.obey().is_some() {
                 return Err(Unfinished::Told);
             }
-            let (database, identifier, Some(_)) = keys::built_names(&entry?.0)? else { continue };
+            let (key, value) = entry?;
+            bytes += (key.len() + value.len()) as u64;
+            let (database, identifier, Some(_)) = keys::built_names(&key)? else { continue };
             outcome.n_images += 1;
             let name = (database, identifier);
             if last.as_ref() == Some(&name) {
@@ -142,6 +144,7 @@ impl Engine {
                 self.store.write(std::mem::take(&mut batch))?; // nobody looks at it before the job is Finished
             }
         }
+        control.keeps(bytes);
         Ok(self.end(token, Event::Finish, Some(JobResult::Build(outcome)), batch)?)
     }
 }

@@ -138,25 +138,43 @@ impl Engine {
         if pictures == Pictures::Go {
             self.remove_pictures_of(&keys::images(number), |_, _| Ok(true))?;
         }
-        self.clear_rows(&[keys::images(number), keys::faces(number)])?;
         self.remove_index(number);
-        let mut batch = Batch::new();
-        batch.remove(keys::clearance(number));
-        Ok(self.store.commit(batch)?)
+        self.clear_rows_of(&[keys::images(number), keys::faces(number)], keys::clearance(number))?;
+        Ok(self.store.sync()?)
     }
 
     /// Removes every row under these prefixes, a batch at a time; not durable by itself.
     pub(super) fn clear_rows(&self, prefixes: &[Vec<u8>]) -> Result<(), EngineError> {
+        let last = self.clear_most_rows(prefixes)?;
+        Ok(self.store.write(last)?)
+    }
+
+    /// The same with the marker that stands until they are gone, which goes with the last of them: whatever a power cut
+    /// leaves of these batches, there is no row without the marker.
+    pub(super) fn clear_rows_of(&self, prefixes: &[Vec<u8>], marker: Vec<u8>) -> Result<(), EngineError> {
+        let mut last = self.clear_most_rows(prefixes)?;
+        last.remove(marker);
+        Ok(self.store.write(last)?)
+    }
+
+    /// Removes the rows that do not fit into one batch, and gives the batch that removes the others. What was removed
+    /// before it is synced.
+    fn clear_most_rows(&self, prefixes: &[Vec<u8>]) -> Result<Batch, EngineError> {
         let mut batch = Batch::new();
+        let mut is_synced = true;
         for prefix in prefixes {
             for entry in self.store.scan(prefix) {
                 batch.remove(entry?.0);
                 if batch.len() >= ROWS_PER_BATCH {
                     self.store.write(std::mem::take(&mut batch))?;
+                    is_synced = false;
                 }
             }
         }
-        Ok(self.store.write(batch)?)
+        if !is_synced {
+            self.store.sync()?;
+        }
+        Ok(batch)
     }
 
     /// Sets the synchronisation point of one database, or of all.

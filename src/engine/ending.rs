@@ -10,7 +10,7 @@ use super::error::EngineError;
 use super::jobs::{Jobs, Removed, put, put_into};
 use super::orders::Order;
 use super::records::{JobRecord, JobResult, Task};
-use crate::job::{Event, Queue, State, Token, expired};
+use crate::job::{Event, Queue, State, Token, expired, too_much};
 use crate::store::{Batch, keys};
 
 impl Engine {
@@ -41,6 +41,9 @@ impl Engine {
         result: Option<JobResult>,
         with: Batch,
     ) -> Result<State, EngineError> {
+        if event == Event::Finish {
+            self.store.sync()?; // what it has written is on the disk before it is said to be done
+        }
         let mut jobs = self.lock_jobs();
         let entry = jobs.get(token).expect("a job that a thread has is not forgotten");
         if entry.state().is_ended() {
@@ -58,7 +61,8 @@ impl Engine {
         let result = result.filter(|_| matches!(state, State::Finished | State::Error));
         let control = entry.control.as_ref().filter(|_| state.is_ended());
         let reached = control.map(|control| control.reached(state == State::Finished));
-        let record = JobRecord { life, result, reached, ..entry.record.as_ref().clone() };
+        let kept = entry.control.as_ref().filter(|_| state == State::Finished).map_or(0, |control| control.kept());
+        let record = JobRecord { life, result, kept, reached, ..entry.record.as_ref().clone() };
         let mut batch = if state == State::Finished { with } else { Batch::new() };
         put_into(&mut batch, token, &record);
         // What a build has noted is no result; the next start removes it, if this process does not come to it.
@@ -125,12 +129,16 @@ impl Engine {
         }
     }
 
-    /// Forgets jobs, and says whose results can be removed. Jobs that a thread has still, or whose end is awaited, are
+    /// Forgets jobs, those of the queue and by their size those of all, and says whose results can be removed. Jobs that a thread has still, or whose end is awaited, are
     /// not forgotten yet.
     fn try_to_forget(&self, queue: Queue) -> Result<Vec<Removed>, EngineError> {
         let mut jobs = self.lock_jobs();
         let ended = jobs.of(queue).filter_map(|(token, entry)| Some((token, entry.record.life.ended?)));
         let mut tokens = expired(ended, self.clock.now(), self.settings.retention);
+        let sizes = jobs.iter().filter_map(|(token, entry)| Some((token, entry.record.life.ended?, entry.record.kept)));
+        tokens.extend(too_much(sizes, self.settings.max_results));
+        tokens.sort_unstable();
+        tokens.dedup();
         tokens.retain(|token| {
             let is_at_work = jobs.get(*token).is_some_and(|entry| entry.control.is_some());
             !is_at_work && !jobs.attended.contains_key(token)
@@ -151,10 +159,7 @@ impl Engine {
 
     /// Removes the result of a job that is forgotten already, or that has none.
     pub(super) fn clear_result(&self, token: Token) -> Result<(), EngineError> {
-        self.clear_rows(&[keys::result(token)])?;
-        let mut batch = Batch::new();
-        batch.remove(keys::forgotten_job(token));
-        Ok(self.store.write(batch)?)
+        self.clear_rows_of(&[keys::result(token)], keys::forgotten_job(token))
     }
 
     /// Accepts and starts nothing more, and tells every run to put its job back into the queue. Whoever awaits the end

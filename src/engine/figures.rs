@@ -87,6 +87,12 @@ pub struct Figures {
     pub images_failed: u64,
     /// Bytes of the store on the disk; none if that cannot be found out.
     pub store_bytes: Option<u64>,
+    /// Bytes of the folders beside it, by their names, a quarter of an hour old at most; none before the first look.
+    pub folder_bytes: BTreeMap<&'static str, u64>,
+    /// Bytes of the results of ended jobs.
+    pub result_bytes: u64,
+    /// Jobs at work whose progress stands still.
+    pub stuck_jobs: u64,
     /// Pairs compared by clusterings since the engine was opened; what was known already is not among them.
     pub pairs_compared: u64,
     /// How many the last clustering compared in a second; none if none has compared any.
@@ -122,9 +128,11 @@ impl Engine {
             count = count.plus(self.tally.count(record.number));
         }
         let mut jobs = nothing(|_| true);
+        let mut result_bytes = 0u64;
         let ended = {
             let table = self.lock_jobs();
             for (_, entry) in table.iter() {
+                result_bytes = result_bytes.saturating_add(entry.record.kept);
                 *jobs.entry((entry.record.queue, entry.state().word())).or_default() += 1;
             }
             table.ended.clone()
@@ -145,6 +153,9 @@ impl Engine {
             images_trained: count.trained,
             images_failed: count.failed,
             store_bytes: self.store.bytes().ok(),
+            folder_bytes: self.folder_bytes(),
+            result_bytes,
+            stuck_jobs: self.n_stuck(),
             pairs_compared: compared.pairs,
             pairs_per_second: compared.per_second,
         })

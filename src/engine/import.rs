@@ -375,10 +375,9 @@ impl Engine {
             let taken = self.store.get(&row)?.map(|value| decode::<ImageRecord>(&row, &value)).transpose()?;
             Ok(taken.and_then(|image| image.picture).is_none_or(|taken| taken.id != picture))
         })?;
-        self.clear_rows(&[keys::staged(token), keys::staged_metadata(token)])?;
-        let mut batch = Batch::new();
-        batch.remove(keys::application(token));
-        Ok(self.store.commit(batch)?)
+        // never the marker without them: staged rows that no marker stands for are discarded, and their pictures with them
+        self.clear_rows_of(&[keys::staged(token), keys::staged_metadata(token)], keys::application(token))?;
+        Ok(self.store.sync()?)
     }
 
     /// Adds the metadata of the file to the faces, and faces that have no images; a key that a face has already keeps its

@@ -57,6 +57,8 @@ pub(super) struct Jobs {
     pub(super) attended: BTreeMap<Token, usize>,
     /// Forgotten jobs whose results are there still, because somebody may be reading them.
     forgotten: Vec<Removed>,
+    /// Jobs that are written and not yet synced: nobody sees them, but they have their places.
+    arriving: BTreeMap<Token, Queue>,
     /// How many jobs of each queue have not ended.
     n_open: BTreeMap<Queue, usize>,
     /// What ended since the start.
@@ -95,14 +97,31 @@ impl Jobs {
         entry.ok_or_else(|| EngineError::unknown_token(queue, &token.to_string()))
     }
 
-    /// Jobs of a queue that have not ended.
+    /// Jobs of a queue that have not ended, with those that are about to be there.
     pub(super) fn n_open(&self, queue: Queue) -> usize {
-        self.n_open.get(&queue).copied().unwrap_or(0)
+        let n_arriving = self.arriving.values().filter(|&&other| other == queue).count();
+        self.n_open.get(&queue).copied().unwrap_or(0) + n_arriving
     }
 
-    /// The number that the next accepted job is given.
-    pub(super) fn next_order(&self) -> u64 {
-        self.last_order + 1
+    /// Whether a job has this token, or is about to.
+    pub(super) fn is_taken(&self, token: Token) -> bool {
+        self.table.contains_key(&token) || self.arriving.contains_key(&token)
+    }
+
+    /// The number in the order of acceptance that no other job has or is given.
+    pub(super) fn take_order(&mut self) -> u64 {
+        self.last_order += 1;
+        self.last_order
+    }
+
+    /// Keeps a place for a job until it has [arrived](Self::arrived).
+    pub(super) fn arrives(&mut self, token: Token, queue: Queue) {
+        self.arriving.insert(token, queue);
+    }
+
+    /// Its place is its own from now on, or nobody's.
+    pub(super) fn arrived(&mut self, token: Token) {
+        self.arriving.remove(&token);
     }
 
     /// Takes up what was stored of a job: a new one, or what a known one is from now on. The one place where records
@@ -298,7 +317,8 @@ impl Engine {
     /// at a time over all queues, so that none is condemned with another (contract R78); but only if it can run at
     /// all: one that is paused holds nobody up.
     fn choose(&self, jobs: &Jobs, queue: Queue) -> Option<Token> {
-        if jobs.paused.contains(&queue) {
+        // At every acceptance all queues are looked at: those with nothing to do must not cost a walk over all jobs.
+        if jobs.paused.contains(&queue) || jobs.n_open(queue) == 0 {
             return None;
         }
         let is_busy = |entry: &Entry| entry.control.is_some() && entry.state() != State::Resting;

@@ -18,6 +18,7 @@ mod build;
 mod built;
 mod bundle;
 mod change;
+mod chores;
 mod clustering;
 mod databases;
 mod ending;
@@ -40,6 +41,7 @@ mod orders;
 mod pack;
 mod paths;
 mod pictures;
+mod probe;
 mod progress;
 mod records;
 mod recovery;
@@ -59,6 +61,7 @@ mod trainer;
 mod verdict;
 mod view;
 mod waiting;
+mod watchdog;
 pub mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -83,6 +86,7 @@ pub use jobs::{JobView, QueueFigures};
 #[cfg(feature = "vision")]
 pub use pack::PackTrainer;
 pub use pictures::{Picture, StagedPictures};
+pub use probe::{Probe, probe};
 pub use progress::{Progress, Stage};
 pub use records::{
     BuildAllTask, BuildOutcome, BuildTask, ClusterTask, ClusteringOutcome, ExportOutcome, ExportTask, ImportOutcome,
@@ -128,6 +132,8 @@ pub struct Engine {
     tally: Arc<Tally>,
     journal: Arc<backup::Journal>,
     pace: Pace,
+    /// What the folders beside the store took a while ago.
+    sizes: Mutex<chores::Sizes>,
     clock: Arc<dyn Clock>,
     settings: Settings,
     /// Taken before `jobs` where both are needed.
@@ -183,6 +189,7 @@ impl Engine {
             tally,
             journal,
             pace: Pace::default(),
+            sizes: Mutex::default(),
             clock,
             settings,
         };

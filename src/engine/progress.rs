@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use super::orders::{Order, Orders};
+use super::watchdog::Vigil;
 use crate::cluster;
 
 /// A part of a job's work. Kept with ended jobs by its number: new ones go to the end.
@@ -96,6 +97,9 @@ pub(super) struct Control {
     /// Units of the comparison that cost little, because what they find is known already: all of them, and those done.
     n_light: AtomicU64,
     n_light_done: AtomicU64,
+    /// Bytes of the rows of its result.
+    kept: AtomicU64,
+    pub(super) vigil: Vigil,
 }
 
 /// Where a run is.
@@ -158,6 +162,8 @@ impl Control {
             begun: Instant::now(),
             n_light: AtomicU64::new(0),
             n_light_done: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
+            vigil: Vigil::default(),
         }
     }
 
@@ -186,6 +192,22 @@ impl Control {
     /// How long the run has worked: the time without that in which it was paused.
     fn worked(&self) -> Duration {
         self.begun.elapsed().saturating_sub(self.orders.rested())
+    }
+
+    /// Notes what the rows of its result take.
+    pub(super) fn keeps(&self, bytes: u64) {
+        self.kept.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What they take.
+    pub(super) fn kept(&self) -> u64 {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// Where the run is: its stage, and how many steps of it are done.
+    pub(super) fn mark(&self) -> Option<(Stage, u64)> {
+        let at = self.at();
+        at.stage.map(|stage| (stage, at.done))
     }
 
     fn at(&self) -> MutexGuard<'_, At> {

@@ -275,6 +275,8 @@ pub(super) struct JobRecord {
     pub parameters: Vec<(String, String)>,
     /// What came of it, once it has Finished or ended in Error.
     pub result: Option<JobResult>,
+    /// Bytes of the rows of its result, if it has any.
+    pub kept: u64,
     /// How far it came, once it has ended in a run.
     pub reached: Option<Progress>,
 }

@@ -117,6 +117,7 @@ impl Engine {
         if !images.is_empty() {
             writer.write(&Chunk::Images(images))?;
         }
+        control.keeps(writer.n_bytes);
         Ok(writer.n_chunks)
     }
 

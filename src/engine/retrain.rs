@@ -114,6 +114,7 @@ impl Engine {
             n_trained: self.tally.count(to).trained,
             n_dropped: pictureless.n,
         };
+        self.store.sync().inspect_err(|_| self.clear_moved(to))?; // the rows, before what stands on them
         let mut batch = Batch::new();
         batch.record(&keys::database(name), &DatabaseRecord { number: to, model: Some(model) });
         batch.remove(keys::clearance(to));

@@ -41,6 +41,10 @@ pub struct Settings {
     pub memory: u64,
     /// Bytes that the stored result of one job may take.
     pub max_result: u64,
+    /// Bytes that the stored results of all ended jobs may take together; beyond it the oldest are forgotten.
+    pub max_results: u64,
+    /// How long the progress of a job at work may stand still before it is named in the log; none if never.
+    pub stuck_after: Option<Duration>,
     /// `search=auto` takes the exact way whenever it is expected to take no longer than this.
     pub auto_exact: Duration,
     /// Bytes of the store's page cache.
@@ -94,6 +98,8 @@ impl Settings {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             memory: default_memory(),
             max_result: 4 << 30,
+            max_results: 8 << 30,
+            stuck_after: Some(Duration::from_mins(15)),
             auto_exact: Duration::from_mins(15),
             cache: 64 << 20,
             max_queue: 1_000,

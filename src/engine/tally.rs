@@ -17,7 +17,7 @@ use tracing::error;
 
 use super::error::EngineError;
 use crate::face::ImageStatus;
-use crate::store::{Batch, Scan, Store, StoreError, decode, decode_first, keys};
+use crate::store::{Batch, Scan, Store, StoreError, Tidied, decode, decode_first, keys};
 
 /// The rows under the number of a database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +186,10 @@ impl Store for Tally {
 
     fn bytes(&self) -> Result<u64, StoreError> {
         self.store.bytes()
+    }
+
+    fn tidy(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<Tidied>, StoreError> {
+        self.store.tidy(is_wanted)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The engine over stores that fail on purpose: what was acknowledged is there, and nothing is there by halves.
 
 mod binding;
+mod crash;
 mod model;
+mod mortal;
 mod pairs;
 mod paths;
 mod pictures;
@@ -10,10 +12,10 @@ mod steering;
 mod training;
 mod training_crashes;
 mod training_meanwhile;
+mod years;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,99 +28,7 @@ use crate::exchange::Format;
 use crate::face::{DatabaseName, Embedding, Identifier, ImageLabel};
 use crate::job::{Queue, Retention, State, Token};
 use crate::store::{Batch, Scan, StoreError};
-
-type Map = BTreeMap<Vec<u8>, Vec<u8>>;
-
-/// A store whose process dies at a given write: there it panics, and so does everything after it.
-#[derive(Default)]
-struct Mortal {
-    /// What a reader of the same process sees.
-    written: Mutex<Map>,
-    /// What was there at the last sync.
-    durable: Mutex<Map>,
-    /// Writes and syncs before death.
-    left: AtomicU64,
-    /// What happens then: the process ends, or only the store does.
-    end: End,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum End {
-    #[default]
-    Death,
-    Failure,
-}
-
-impl Mortal {
-    fn with(map: Map, left: u64) -> Arc<Self> {
-        let (written, durable) = (Mutex::new(map.clone()), Mutex::new(map));
-        Arc::new(Self { written, durable, left: AtomicU64::new(left), end: End::Death })
-    }
-
-    /// A store that fails after so many writes and syncs, and stays so.
-    fn failing(map: Map, left: u64) -> Arc<Self> {
-        let (written, durable) = (Mutex::new(map.clone()), Mutex::new(map));
-        Arc::new(Self { written, durable, left: AtomicU64::new(left), end: End::Failure })
-    }
-
-    fn live(&self) -> Result<(), StoreError> {
-        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        assert!(left.is_ok() || self.end == End::Failure, "the process is dead");
-        left.map(|_| ()).map_err(|_| StoreError::Backend("it fails".to_owned()))
-    }
-
-    fn map(&self) -> Map {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// What the disk may hold after the death: everything written, or only what was synced.
-    fn remains(&self) -> [Map; 2] {
-        [self.map(), self.durable.lock().unwrap_or_else(PoisonError::into_inner).clone()]
-    }
-
-    fn from(&self, prefix: &[u8], begin: Bound<Vec<u8>>) -> Scan<'_> {
-        let prefix = prefix.to_vec();
-        let entries: Vec<_> =
-            self.map().range((begin, Bound::Unbounded)).map(|(k, v)| (k.clone(), v.clone())).collect();
-        Box::new(entries.into_iter().filter(move |(key, _)| key.starts_with(&prefix)).map(Ok))
-    }
-}
-
-impl Store for Mortal {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.map().get(key).cloned())
-    }
-
-    fn scan(&self, prefix: &[u8]) -> Scan<'_> {
-        self.from(prefix, Bound::Unbounded)
-    }
-
-    fn scan_behind(&self, prefix: &[u8], after: &[u8]) -> Scan<'_> {
-        self.from(prefix, Bound::Excluded(after.to_vec()))
-    }
-
-    fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        self.live()?;
-        let mut map = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, value) in batch {
-            match value {
-                Some(value) => map.insert(key, value),
-                None => map.remove(&key),
-            };
-        }
-        Ok(())
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        self.live()?;
-        *self.durable.lock().unwrap_or_else(PoisonError::into_inner) = self.map();
-        Ok(())
-    }
-
-    fn bytes(&self) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-}
+use mortal::{Map, Mortal};
 
 /// A clock that goes on by a second with every look.
 #[derive(Default)]

@@ -24,7 +24,7 @@ use crate::store::Batch;
 /// How long the worker waits after the store failed before it tries again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
-/// How often a worker that has nothing to do looks for ended jobs that are kept no longer.
+/// How often a worker does its chores, the first time at once.
 const ROUND: Duration = Duration::from_mins(1);
 
 /// Why a job's work was not done.
@@ -47,6 +47,8 @@ pub async fn run(engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
     let _present = Present::new(&engine);
     let mut shutdown = pin!(shutdown);
     let mut running = JoinSet::new();
+    let mut rounds = tokio::time::interval(ROUND); // goes on however often jobs come and go
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let starter = Arc::clone(&engine);
         let started = spawn_blocking(move || starter.start_next()).await;
@@ -69,9 +71,9 @@ pub async fn run(engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
         tokio::select! {
             () = engine.wake.notified() => {}
             Some(_) = running.join_next() => {}
-            () = tokio::time::sleep(ROUND) => {
+            _ = rounds.tick() => {
                 let engine = Arc::clone(&engine);
-                running.spawn_blocking(move || engine.forget_all_expired());
+                running.spawn_blocking(move || engine.do_chores());
             }
             () = &mut shutdown => break,
         }

@@ -8,11 +8,16 @@ const FILES_OF_THE_STORE: u64 = 256;
 /// Of so many connections one is expected to be sending an upload that is spooled to files.
 const CONNECTIONS_A_SPOOL: u64 = 4;
 
+/// How many files a server with these settings may have open.
+pub fn files_needed(settings: &Settings) -> u64 {
+    let connections = settings.max_connections as u64;
+    connections + connections / CONNECTIONS_A_SPOOL + FILES_OF_THE_STORE
+}
+
 /// Raises the process' limit of open files to what these settings need, as far as the system allows it, and warns
 /// with the numbers where it does not. To be called once, at the start of a program.
 pub fn allow_files(settings: &Settings) {
-    let connections = settings.max_connections as u64;
-    let needed = connections + connections / CONNECTIONS_A_SPOOL + FILES_OF_THE_STORE;
+    let needed = files_needed(settings);
     match rlimit::increase_nofile_limit(needed) {
         Ok(allowed) if allowed >= needed => tracing::debug!(allowed, needed, "the limit of open files is sufficient"),
         Ok(allowed) => tracing::warn!(

@@ -34,7 +34,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-pub use files::allow_files;
+pub use files::{allow_files, files_needed};
 pub use tls::{ClientAuth, Tls, TlsError};
 pub use turns::MAX_BLOCKING;
 

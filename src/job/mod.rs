@@ -11,6 +11,6 @@ mod state;
 mod token;
 
 pub use life::{Life, Run, Timestamp};
-pub use queue::{Priority, Queue, Retention, Waiting, expired, next};
+pub use queue::{Priority, Queue, Retention, Waiting, expired, next, too_much};
 pub use state::{Event, Refused, State, transition};
 pub use token::Token;

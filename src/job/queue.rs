@@ -145,6 +145,24 @@ pub fn expired(
         .collect()
 }
 
+/// Of the ended jobs of all queues, with the moment each ended and the bytes of its result, those to forget so that all
+/// results together take no more than `limit`: the oldest first, and never the latest of those that have one.
+pub fn too_much(ended: impl IntoIterator<Item = (Token, Timestamp, u64)>, limit: u64) -> Vec<Token> {
+    let mut ended: Vec<_> = ended.into_iter().filter(|&(_, _, bytes)| bytes > 0).collect();
+    let total = |ended: &[(Token, Timestamp, u64)]| ended.iter().fold(0u64, |sum, job| sum.saturating_add(job.2));
+    if total(&ended) <= limit {
+        return Vec::new();
+    }
+    ended.sort_by_key(|&(token, at, _)| Reverse((at, token)));
+    let mut sum = 0u64;
+    let fits = ended.iter().take_while(|&&(_, _, bytes)| {
+        sum = sum.saturating_add(bytes);
+        sum <= limit
+    });
+    let kept = fits.count().max(1);
+    ended.into_iter().skip(kept).map(|(token, ..)| token).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +190,19 @@ mod tests {
         assert_eq!(expired(ended(), now, keep(100, 2)), [tokens[2], tokens[0]]);
         assert_eq!(expired(ended(), now, keep(25, 10)), [tokens[2], tokens[0]]);
         assert_eq!(expired(ended(), now, keep(0, 0)).len(), 4);
+    }
+
+    #[test]
+    fn results_are_forgotten_by_their_bytes_the_oldest_first_and_never_the_latest() {
+        let tokens: Vec<Token> = (0..5).map(|_| Token::generate()).collect();
+        let jobs = [(10, 5), (40, 3), (20, 4), (30, 2), (5, 0)];
+        let ended = || tokens.iter().zip(jobs).map(|(&token, (at, bytes))| (token, Timestamp(at), bytes));
+        assert_eq!(too_much(ended(), 14), []);
+        assert_eq!(too_much(ended(), 13), [tokens[0]]);
+        assert_eq!(too_much(ended(), 9), [tokens[0]]);
+        assert_eq!(too_much(ended(), 8), [tokens[2], tokens[0]]);
+        assert_eq!(too_much(ended(), 0), [tokens[3], tokens[2], tokens[0]], "what has no result gains nothing");
+        assert_eq!(too_much([(tokens[0], Timestamp(1), u64::MAX)], 1), []);
     }
 
     #[test]

@@ -2,29 +2,30 @@
 //!
 //! **Promises.** The directory is locked before anything in it is read; a second process is told who has it. After a
 //! failed write or sync nothing more is written: a memory that may differ from the disk must not go on being added to.
-//! A store that has lost batches which were synced is not opened (`witness`), and where sled panics over what it reads,
-//! that is an error like any other.
+//! A store that has lost what was synced is not opened (`witness`), and where sled panics over what it reads, that is an
+//! error like any other.
+//!
+//! A sync is one of the disk, which those share who ask for it at the same time ([`group`](super::group)).
 //!
 //! **What is assumed of the disk.** A file system call that syncs returns after the data are on stable storage, and a
-//! rename within a folder is atomic. sled writes a log with checksums and recovers to the last whole batch.
+//! rename within a folder is atomic. sled writes a log with checksums and recovers to the last whole batch. That its
+//! flush is a sync is *not* assumed, for it is none on Linux ([`files`](super::files)).
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tracing::warn;
 
+use super::generation::Generation;
+use super::group::Group;
 use super::witness::{self, Testimony, Witness};
-use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, decode, keys};
-
-/// The longest that a database closed by this process is taken to be held still.
-const HELD: Duration = Duration::from_secs(5);
+use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, Tidied, decode, encode, keys, rewrite};
 
 /// In the data directory, while a repaired store takes the place of the damaged one.
 pub(super) const REPAIR: &str = "fsck/swap";
@@ -32,12 +33,19 @@ pub(super) const REPAIR: &str = "fsck/swap";
 /// A data directory with its database open and its lock held.
 #[derive(Debug)]
 pub struct Disk {
-    tree: sled::Db,
+    pub(super) current: RwLock<Arc<Generation>>,
+    /// Held by whoever writes. While the store is copied: the keys written since then.
+    changed: Mutex<Option<BTreeSet<Vec<u8>>>>,
+    /// What the records took when they were last measured; held while the store is written anew.
+    pub(super) measured: Mutex<u64>,
+    pub(super) folder: PathBuf,
+    pub(super) cache: u64,
+    group: Group,
     /// A write or sync has failed: what is on the disk is not known any more.
     lost: AtomicBool,
-    /// The number of the last batch; held while one is written, so that their order is that of their numbers.
-    writing: Mutex<()>,
-    n_batches: AtomicU64,
+    /// The number of the last sync that was begun, and whether something was written since; changed while `changed` is held.
+    n_syncs: AtomicU64,
+    is_written: AtomicBool,
     witness: Witness,
     _lock: File,
 }
@@ -51,34 +59,77 @@ impl From<sled::Error> for StoreError {
 impl Disk {
     /// Opens the data directory `folder`, making it if it is not there, with at most `cache` bytes of page cache.
     pub fn open(folder: &Path, cache: u64) -> Result<Self, StoreError> {
-        fs::create_dir_all(folder)
-            .map_err(|source| StoreError::File { what: "cannot make the data directory".to_owned(), source })?;
+        let failed = |source| StoreError::File { what: "cannot make the data directory".to_owned(), source };
+        fs::create_dir_all(folder).map_err(failed)?;
         let lock = lock(&folder.join("lock"))?;
         if folder.join(REPAIR).exists() {
             return Err(StoreError::HalfRepaired);
         }
-        let tree = open_tree(&folder.join("db"), cache)?;
-        let n_batches = n_batches(&tree)?;
-        let witness = attest(&folder.join("witness"), n_batches)?;
-        let (writing, n_batches) = (Mutex::new(()), AtomicU64::new(n_batches));
-        let disk = Self { tree, lost: AtomicBool::new(false), writing, n_batches, witness, _lock: lock };
+        let current = Generation::current(folder, cache)?;
+        let n_syncs = n_syncs(&current.tree)?;
+        let disk = Self {
+            current: RwLock::new(Arc::new(current)),
+            changed: Mutex::default(),
+            measured: Mutex::default(),
+            folder: folder.to_owned(),
+            cache,
+            group: Group::default(),
+            lost: AtomicBool::new(false),
+            n_syncs: AtomicU64::new(n_syncs),
+            is_written: AtomicBool::new(false),
+            witness: attest(&folder.join("witness"), n_syncs)?,
+            _lock: lock,
+        };
         disk.check_version()?;
         Ok(disk)
     }
 
-    fn lose(&self) {
+    /// The store as it counts now.
+    pub(super) fn generation(&self) -> Arc<Generation> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn lock_changed(&self) -> MutexGuard<'_, Option<BTreeSet<Vec<u8>>>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lose(&self) {
         self.lost.store(true, Ordering::Relaxed);
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    pub(super) fn check(&self) -> Result<(), StoreError> {
         let is_lost = self.lost.load(Ordering::Relaxed);
         if is_lost { Err(StoreError::Lost) } else { Ok(()) }
+    }
+
+    /// Gives the sync that begins a number, which is written before it; none if nothing was written since the last one.
+    fn begin_sync(&self) -> Result<Option<u64>, StoreError> {
+        let mut changed = self.lock_changed();
+        if !self.is_written.swap(false, Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let (key, number) = (keys::last_sync(), self.n_syncs.load(Ordering::Relaxed) + 1);
+        if let Some(keys) = &mut *changed {
+            keys.insert(key.clone());
+        }
+        guarded(|| Ok(self.generation().tree.insert(&key, encode(&key, &number))?))?;
+        self.n_syncs.store(number, Ordering::Relaxed);
+        Ok(Some(number))
+    }
+
+    fn sync_once(&self) -> Result<(), StoreError> {
+        let number = self.begin_sync()?;
+        guarded(|| self.generation().sync())?;
+        if let Some(Err(error)) = number.map(|number| self.witness.note(number)) {
+            warn!(%error, "the store's witness is not written: a later loss may go unseen");
+        }
+        Ok(())
     }
 
     /// Refuses a store of another format; marks a new one with ours.
     fn check_version(&self) -> Result<(), StoreError> {
         match self.get(&keys::version())?.as_deref() {
-            None if self.tree.is_empty() => {
+            None if self.generation().tree.is_empty() => {
                 let mut batch = Batch::new();
                 batch.put(keys::version(), vec![FORMAT_VERSION]);
                 self.commit(batch)
@@ -90,43 +141,23 @@ impl Disk {
     }
 }
 
-/// Opens sled's files. A database that this process closed a moment ago may still be held by a thread of sled's that is
-/// about to end; nobody else can have it, for our lock is taken.
-pub(super) fn open_tree(path: &Path, cache: u64) -> Result<sled::Db, StoreError> {
-    let config =
-        sled::Config::new().path(path).cache_capacity(cache).mode(sled::Mode::HighThroughput).flush_every_ms(None); // we say when
-    let begun = Instant::now();
-    loop {
-        match guarded(|| Ok(config.open())) {
-            Ok(Err(sled::Error::Io(error)))
-                if error.to_string().contains("could not acquire lock") && begun.elapsed() < HELD =>
-            {
-                thread::sleep(Duration::from_millis(10));
-            }
-            opened => return opened.and_then(|opened| Ok(opened?)).map_err(StoreError::unopened),
-        }
-    }
-}
-
-/// The number of the last batch in the store.
-pub(super) fn n_batches(tree: &sled::Db) -> Result<u64, StoreError> {
-    let key = keys::last_batch();
+/// The number of the last sync that the store knows of.
+pub(super) fn n_syncs(tree: &sled::Db) -> Result<u64, StoreError> {
+    let key = keys::last_sync();
     let value = guarded(|| Ok(tree.get(&key)?))?;
     value.map_or(Ok(0), |value| decode(&key, &value))
 }
 
 /// Opens the witness of a store, unless it says that the store has lost something.
-fn attest(path: &Path, n_batches: u64) -> Result<Witness, StoreError> {
+fn attest(path: &Path, found: u64) -> Result<Witness, StoreError> {
     let failed = |source| StoreError::File { what: "cannot read or write the store's witness".to_owned(), source };
     match witness::hear(path).map_err(failed)? {
-        Testimony::Synced(synced) if synced > n_batches => {
-            return Err(StoreError::Behind { found: n_batches, synced });
-        }
-        Testimony::Missing if n_batches > 0 => warn!("the store has no witness: it is not known whether it is whole"),
+        Testimony::Synced(synced) if synced > found => return Err(StoreError::Behind { found, synced }),
+        Testimony::Missing if found > 0 => warn!("the store has no witness: it is not known whether it is whole"),
         Testimony::Damaged => warn!("the store's witness is damaged: it is not known whether the store is whole"),
         Testimony::Synced(_) | Testimony::Missing => {}
     }
-    Witness::open(path, n_batches).map_err(failed)
+    Witness::open(path, found).map_err(failed)
 }
 
 /// What `work` does in sled; where that panics over damage it is an error.
@@ -162,8 +193,15 @@ fn owned(entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<Entry, StoreEr
     Ok((key.to_vec(), value.to_vec()))
 }
 
-/// The entries of sled's iterator; where that panics the scan ends with an error.
-pub(super) fn entries(
+/// Entries that keep the store they are read from.
+fn entries(generation: Arc<Generation>, iter: sled::Iter) -> impl Iterator<Item = Result<Entry, StoreError>> {
+    all(iter).inspect(move |_| {
+        let _kept = &generation;
+    })
+}
+
+/// The entries of sled's iterator; where that panics or fails they end with an error.
+pub(super) fn all(
     mut inner: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
 ) -> impl Iterator<Item = Result<Entry, StoreError>> {
     let mut has_failed = false;
@@ -177,56 +215,77 @@ pub(super) fn entries(
     })
 }
 
+/// A change of one key is whole by itself. As a batch it would close the buffer of sled's log, and as many buffers as
+/// there are jobs would be written one behind the other where one would do.
+fn write_one(tree: &sled::Db, batch: Batch) -> sled::Result<()> {
+    for (key, value) in batch {
+        match value {
+            Some(value) => tree.insert(key, value)?,
+            None => tree.remove(key)?,
+        };
+    }
+    Ok(())
+}
+
+fn write_all(tree: &sled::Db, batch: Batch) -> sled::Result<()> {
+    let mut sled_batch = sled::Batch::default();
+    for (key, value) in batch {
+        match value {
+            Some(value) => sled_batch.insert(key, value),
+            None => sled_batch.remove(key),
+        }
+    }
+    tree.apply_batch(sled_batch)
+}
+
 impl Store for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        guarded(|| Ok(self.tree.get(key)?.map(|value| value.to_vec())))
+        guarded(|| Ok(self.generation().tree.get(key)?.map(|value| value.to_vec())))
     }
 
     fn scan(&self, prefix: &[u8]) -> Scan<'_> {
-        Box::new(entries(self.tree.scan_prefix(prefix)))
+        let generation = self.generation();
+        let iter = generation.tree.scan_prefix(prefix);
+        Box::new(entries(generation, iter))
     }
 
     fn scan_behind(&self, prefix: &[u8], after: &[u8]) -> Scan<'_> {
         let prefix = prefix.to_vec();
         let is_inside =
             move |entry: &Result<Entry, StoreError>| entry.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix));
-        let behind = (Bound::Excluded(after.to_vec()), Bound::Unbounded);
-        Box::new(entries(self.tree.range::<Vec<u8>, _>(behind)).take_while(is_inside))
+        let generation = self.generation();
+        let iter = generation.tree.range::<Vec<u8>, _>((Bound::Excluded(after.to_vec()), Bound::Unbounded));
+        Box::new(entries(generation, iter).take_while(is_inside))
     }
 
-    fn write(&self, mut batch: Batch) -> Result<(), StoreError> {
-        if batch.is_empty() {
-            return self.check();
-        }
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = self.n_batches.load(Ordering::Relaxed) + 1;
-        batch.record(&keys::last_batch(), &number);
-        let mut sled_batch = sled::Batch::default();
-        for (key, value) in batch {
-            match value {
-                Some(value) => sled_batch.insert(key, value),
-                None => sled_batch.remove(key),
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut changed = self.lock_changed(); // sled too makes one batch wait for the other
+        if let Some(keys) = &mut *changed {
+            keys.extend(batch.iter().map(|(key, _)| key.to_vec()));
+            if keys.len() > rewrite::MANY {
+                *changed = None;
             }
         }
         self.check()?;
-        guarded(|| Ok(self.tree.apply_batch(sled_batch)?)).inspect_err(|_| self.lose())?;
-        self.n_batches.store(number, Ordering::Release);
-        Ok(())
+        let tree = &self.generation().tree;
+        let write = || Ok(if batch.len() == 1 { write_one(tree, batch) } else { write_all(tree, batch) }?);
+        self.is_written.store(true, Ordering::Relaxed);
+        guarded(write).inspect_err(|_| self.lose())
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         self.check()?;
-        let number = self.n_batches.load(Ordering::Acquire);
-        guarded(|| Ok(self.tree.flush()?)).inspect_err(|_| self.lose())?;
-        if let Err(error) = self.witness.note(number) {
-            warn!(%error, "the store's witness is not written: a later loss may go unseen");
-        }
-        Ok(())
+        self.group.sync(|| self.sync_once()).inspect_err(|_| self.lose())
     }
 
     fn bytes(&self) -> Result<u64, StoreError> {
         self.check()?;
-        Ok(self.tree.size_on_disk()?)
+        Ok(self.generation().tree.size_on_disk()?)
+    }
+
+    fn tidy(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<Tidied>, StoreError> {
+        self.check()?;
+        self.tidy_up(is_wanted)
     }
 }
 
@@ -250,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_has_lost_synced_batches_is_refused() {
+    fn a_store_that_has_lost_what_was_synced_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let commit = |disk: &Disk| {
@@ -262,10 +321,12 @@ mod tests {
         fs::copy(path("witness"), path("older")).unwrap();
         let disk = Disk::open(folder.path(), CACHE).unwrap();
         (0..3).for_each(|_| commit(&disk));
+        disk.sync().unwrap(); // of nothing
         drop(disk);
-        fs::copy(path("witness"), path("newer")).unwrap();
+        assert_eq!(witness::hear(&path("witness")).unwrap(), Testimony::Synced(5));
         fs::rename(path("older"), path("witness")).unwrap();
         drop(Disk::open(folder.path(), CACHE).unwrap()); // a witness may be behind
+        assert_eq!(witness::hear(&path("witness")).unwrap(), Testimony::Synced(5), "it learns from the store");
         fs::rename(path("db"), path("away")).unwrap();
         let error = Disk::open(folder.path(), CACHE).unwrap_err();
         assert!(matches!(error, StoreError::Behind { found: 0, synced: 5 }), "{error}");
@@ -280,6 +341,29 @@ mod tests {
         disk.commit(batch).unwrap();
         drop(disk);
         assert!(matches!(Disk::open(folder.path(), CACHE), Err(StoreError::Format { found: 77 })));
+    }
+
+    #[test]
+    fn a_snapshot_that_a_kill_left_unfinished_keeps_no_store_from_opening() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut batch = Batch::new();
+        batch.put(*b"k", vec![1; 100]);
+        Disk::open(folder.path(), CACHE).unwrap().commit(batch).unwrap();
+        drop(Disk::open(folder.path(), CACHE).unwrap()); // which makes a snapshot
+        let db = folder.path().join("db");
+        let is_whole = |name: &str| name.starts_with("snap.") && name.strip_suffix(".generating").is_none();
+        let names = || fs::read_dir(&db).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let whole = fs::read(db.join(names().find(|name| is_whole(name)).unwrap())).unwrap();
+        for end in 0..=whole.len() {
+            // one behind all others, and one that may be the next
+            for name in ["snap.FFFFFFFFFFFFFFFF.generating", "snap.0000000000000001.generating"] {
+                fs::write(db.join(name), &whole[..end]).unwrap();
+            }
+            let disk = Disk::open(folder.path(), CACHE).unwrap();
+            assert_eq!(disk.get(b"k").unwrap(), Some(vec![1; 100]), "cut off at {end}");
+            drop(disk);
+            assert!(names().all(|name| name.strip_suffix(".generating").is_none()));
+        }
     }
 
     /// Short keys over few letters, so that they meet.

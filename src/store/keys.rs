@@ -3,7 +3,7 @@
 //! | first byte | key | record |
 //! |---|---|---|
 //! | `v` | nothing | format version |
-//! | `w` | nothing | the number of the last batch (`witness`) |
+//! | `w` | nothing | the number of the last sync (`witness`) |
 //! | `d` | database name | `DatabaseRecord` |
 //! | `f` | database number, identifier | `FaceRecord` |
 //! | `i` | database number, identifier, 0, label | `ImageRecord` |
@@ -44,8 +44,8 @@ pub fn version() -> Vec<u8> {
     key(b'v', &[])
 }
 
-/// The number of the last batch.
-pub fn last_batch() -> Vec<u8> {
+/// The number of the last sync.
+pub fn last_sync() -> Vec<u8> {
     key(b'w', &[])
 }
 

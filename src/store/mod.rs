@@ -11,11 +11,19 @@
 
 mod codec;
 mod disk;
+mod files;
+mod generation;
+mod group;
 pub mod keys;
 mod memory;
 mod repair;
+mod rewrite;
 mod salvage;
+#[cfg(test)]
+pub(crate) mod torn;
 mod witness;
+
+use std::time::Duration;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -52,16 +60,17 @@ pub enum StoreError {
          `faceclique fsck --repair` keeps that; a backup may have more"
     )]
     Unopened(String),
-    /// Batches that were synced are not there any more.
+    /// What was synced is not there any more.
     #[error(
-        "the store is damaged: {} of the {synced} changes that were on the disk are lost from it, or an older copy was put in its \
-         place. `faceclique fsck` says what is left, `faceclique fsck --repair` goes on with that; a backup may have more",
+        "the store is damaged: the last {} of the {synced} syncs that it was acknowledged by are lost from it, or an older copy \
+         was put in its place. `faceclique fsck` says what is left, `faceclique fsck --repair` goes on with that; a backup \
+         may have more",
         synced - found
     )]
     Behind {
-        /// The number of the last batch in it.
+        /// The number of the last sync that it knows of.
         found: u64,
-        /// The number of the last one that was synced.
+        /// The number of the last one there was.
         synced: u64,
     },
     /// A repair was interrupted while it put the repaired store in its place.
@@ -154,6 +163,21 @@ pub type Entry = (Vec<u8>, Vec<u8>);
 /// Entries in key order, read as they are asked for.
 pub type Scan<'a> = Box<dyn Iterator<Item = Result<Entry, StoreError>> + 'a>;
 
+/// What writing the store anew has brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tidied {
+    /// Bytes of the files before.
+    pub before: u64,
+    /// And after.
+    pub after: u64,
+    /// Bytes of keys and values.
+    pub live: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// How long writers waited.
+    pub pause: Duration,
+}
+
 /// An ordered map of bytes that lasts.
 pub trait Store: Send + Sync + 'static {
     /// The value of `key`.
@@ -173,6 +197,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Bytes used on the disk.
     fn bytes(&self) -> Result<u64, StoreError>;
+
+    /// Gives the disk back what removed records took, if that is much; may take long, holds nobody up for long,
+    /// and is given up when it is not wanted any more.
+    fn tidy(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<Tidied>, StoreError> {
+        let _ = is_wanted;
+        Ok(None)
+    }
 
     /// Makes all changes of `batch`, or none, durably.
     fn commit(&self, batch: Batch) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use super::disk::{Disk, REPAIR, lock};
-use super::witness::Witness;
+use super::generation::{folder_that_counts, forget_name};
 
 /// A data directory under repair, or looked at for one: nobody else has it.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Repair {
         let marker = || -> io::Result<()> {
             sync(&self.folder().join("new"))?;
             let mut file = File::create(self.data.join(REPAIR))?;
-            file.write_all(aside.as_bytes())?;
+            write!(file, "{aside}\n{}", folder_that_counts(&self.data)?)?;
             file.sync_all()?;
             sync(&self.folder())?;
             self.swap()
@@ -78,12 +78,18 @@ impl Repair {
 
     /// Does what the marker stands for; each step only if it is not done yet.
     fn swap(&self) -> io::Result<()> {
-        let aside = self.data.join(fs::read_to_string(self.data.join(REPAIR))?);
+        let marker = fs::read_to_string(self.data.join(REPAIR))?;
+        let (aside, damaged) = marker.split_once('\n').ok_or(io::ErrorKind::InvalidData)?;
+        let (aside, damaged) = (self.data.join(aside), self.data.join(damaged));
         let (store, new) = (self.data.join("db"), self.folder().join("new"));
         if new.join("db").exists() {
             if !aside.exists() {
-                fs::rename(&store, &aside)?;
+                fs::rename(&damaged, &aside)?;
                 sync(&self.data)?;
+            }
+            forget_name(&self.data)?;
+            if store.exists() {
+                fs::remove_dir_all(&store)?; // an older one, which was replaced
             }
             fs::rename(new.join("db"), &store)?;
             sync(&self.data)?;
@@ -102,10 +108,5 @@ impl Repair {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
-    }
-
-    /// Has the witness believe the store, whose last batch has the number `found`.
-    pub fn attest(&self, found: u64) -> Result<(), StoreError> {
-        Witness::open(&self.data.join("witness"), found).map(drop).map_err(failed)
     }
 }

@@ -11,7 +11,8 @@ use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
-use super::disk::{entries, guarded, n_batches, open_tree};
+use super::disk::{all, guarded, n_syncs};
+use super::generation::{folder_that_counts, open_tree};
 use super::witness::{self, Testimony};
 use super::{Entry, Scan, StoreError};
 
@@ -38,9 +39,9 @@ pub struct Salvage {
     tree: sled::Db,
     /// Files that had to be left out to open it.
     pub left_out: Vec<String>,
-    /// How many batches it has.
+    /// The number of the last sync that it knows of.
     pub found: u64,
-    /// How many were synced, if the witness can be believed.
+    /// The number of the last one, if the witness can be believed.
     pub synced: Option<u64>,
     /// Whether the witness is missing or damaged.
     pub is_unattested: bool,
@@ -51,14 +52,15 @@ impl Salvage {
     pub fn open(data: &Path, work: &Path) -> Result<Self, StoreError> {
         let failed = |source| StoreError::File { what: "cannot copy the store".to_owned(), source };
         let testimony = witness::hear(&data.join("witness")).map_err(failed)?;
+        let store = data.join(folder_that_counts(data).map_err(failed)?);
         let mut last = None;
         // what a failed attempt leaves may still be held, so each has a folder of its own
         for (attempt, left_out) in [&[][..], &DERIVED[..1], &DERIVED[1..], &DERIVED[..]].into_iter().enumerate() {
             let copy = work.join(format!("copy{attempt}"));
-            let left_out = copy_store(&data.join("db"), &copy, left_out).map_err(failed)?;
+            let left_out = copy_store(&store, &copy, left_out).map_err(failed)?;
             match open_tree(&copy, CACHE) {
                 Ok(tree) => {
-                    let found = n_batches(&tree).unwrap_or(0);
+                    let found = n_syncs(&tree).unwrap_or(0);
                     let synced = if let Testimony::Synced(synced) = testimony { Some(synced) } else { None };
                     let is_unattested = synced.is_none() && found > 0;
                     return Ok(Self { tree, left_out, found, synced, is_unattested });
@@ -75,7 +77,7 @@ impl Salvage {
         let (mut gaps, mut last, mut from) = (Vec::new(), Vec::new(), Bound::Unbounded);
         loop {
             let mut failure = None;
-            for entry in entries(self.tree.range::<Vec<u8>, _>((from, Bound::Unbounded))) {
+            for entry in all(self.tree.range::<Vec<u8>, _>((from, Bound::Unbounded))) {
                 match entry {
                     Ok((key, value)) => {
                         last.clone_from(&key);
@@ -97,7 +99,7 @@ impl Salvage {
 
     /// The entries under a prefix, up to the first that cannot be read.
     pub fn scan(&self, prefix: &[u8]) -> Scan<'_> {
-        Box::new(entries(self.tree.scan_prefix(prefix)).take_while(Result::is_ok))
+        Box::new(all(self.tree.scan_prefix(prefix)).take_while(Result::is_ok))
     }
 
     /// The first entries that can be read behind a gap that begins at `last`: somewhere behind it one is found, and from
@@ -112,9 +114,9 @@ impl Salvage {
         let kinds = last.first().map_or(0, |&kind| u16::from(kind) + 1)..=255;
         for probe in probes.chain(kinds.map(|kind| vec![kind as u8])) {
             let range = (Bound::Included(probe), Bound::Unbounded);
-            let Some(Ok(found)) = entries(self.tree.range::<Vec<u8>, _>(range)).next() else { continue };
+            let Some(Ok(found)) = all(self.tree.range::<Vec<u8>, _>(range)).next() else { continue };
             let range = (Bound::Excluded(last.to_vec()), Bound::Excluded(found.0.clone()));
-            let backwards = entries(self.tree.range::<Vec<u8>, _>(range).rev());
+            let backwards = all(self.tree.range::<Vec<u8>, _>(range).rev());
             let mut read: Vec<Entry> = backwards.map_while(Result::ok).collect();
             read.reverse();
             read.push(found);

@@ -123,6 +123,8 @@ fn write_jobs(text: &mut Exposition, figures: &Figures) {
         "Pairs of images that clusterings have compared.",
         compared,
     );
+    let help = "Jobs at work whose progress stands still (jobs.stuck_after).";
+    text.single(Gauge, "faceclique_stuck_jobs", help, figures.stuck_jobs as f64);
     let help = "Pairs that the last clustering compared in a second.";
     text.single(Gauge, "faceclique_pairs_per_second", help, figures.pairs_per_second);
 }
@@ -138,6 +140,11 @@ fn write_contents(text: &mut Exposition, figures: &Figures) {
     text.single(Gauge, "faceclique_databases", "Face databases.", figures.databases as f64);
     let bytes = figures.store_bytes.map(|bytes| bytes as f64);
     text.single(Gauge, "faceclique_store_bytes", "Size of the store on the disk.", bytes);
+    let results = figures.result_bytes as f64;
+    text.single(Gauge, "faceclique_result_bytes", "Size of the results of ended jobs, in the store.", results);
+    let folders = figures.folder_bytes.iter().map(|(&folder, &bytes)| ([("folder", folder)], bytes as f64));
+    let help = "Sizes of the folders beside the store, looked at every quarter of an hour.";
+    text.family(Gauge, "faceclique_folder_bytes", help, folders);
 }
 
 fn write_traffic(text: &mut Exposition, traffic: &Traffic) {

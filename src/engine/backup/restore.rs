@@ -113,7 +113,7 @@ pub fn restore_backup(from: &Path, to: &Path, observe: &mut dyn FnMut(u64)) -> R
 
 fn write_records(from: &Path, work: &Path) -> Result<(), EngineError> {
     let disk = Disk::open(work, 64 << 20)?;
-    let own = [keys::version(), keys::last_batch()];
+    let own = [keys::version(), keys::last_sync()];
     for name in PARTS {
         let mut batch = Batch::new();
         part::read(&from.join(name), &mut |key, value| {

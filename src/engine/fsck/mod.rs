@@ -180,7 +180,7 @@ fn of_store(salvage: &Salvage, report: &mut Report) {
     }
     if let Some(lost) = salvage.synced.and_then(|synced| synced.checked_sub(salvage.found)).filter(|&lost| lost > 0) {
         let why = format!(
-            "its last {lost} changes are lost, of {} that were acknowledged: it ends at the damage, or is an older copy",
+            "what its last {lost} syncs of {} made durable is lost: it ends at the damage, or is an older copy",
             salvage.found + lost
         );
         report.find("the store", why, "what is left is taken as it is; a backup may have more");
@@ -209,7 +209,7 @@ fn kind(key: &[u8]) -> &'static str {
         Some(b'#') => "counts",
         Some(b'q') => "paused queues",
         Some(b'a' | b'g' | b'x' | b'p' | b'e') => "markers",
-        _ if key == keys::version() || key == keys::last_batch() => "format",
+        _ if key == keys::version() || key == keys::last_sync() => "format",
         _ => "others",
     }
 }

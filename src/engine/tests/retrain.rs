@@ -197,7 +197,7 @@ fn a_death_at_any_write_leaves_the_old_database_or_the_new_one_with_its_pictures
         let mortal = Mortal::with(start.clone(), at);
         let life = || retrain(&open(&mortal, trained_by(&second(), &copy)), "a").unwrap();
         let is_alive = catch_unwind(AssertUnwindSafe(life)).is_ok();
-        for remains in mortal.remains() {
+        for remains in mortal.cut() {
             let again = tempfile::tempdir().unwrap();
             copy_files(&copy, &again);
             let store = Mortal::with(remains, u64::MAX);
@@ -240,13 +240,15 @@ fn a_death_while_the_rest_of_a_move_is_cleared_is_just_another_death() {
         let life = || retrain(&open(&mortal, trained_by(&second(), &copy)), "a").unwrap();
         let _ = catch_unwind(AssertUnwindSafe(life));
         for at in 0..20 {
-            let next = Mortal::with(mortal.remains()[0].clone(), at);
+            let next = Mortal::with(mortal.cut()[0].clone(), at);
             let _ = catch_unwind(AssertUnwindSafe(|| open(&next, trained_by(&second(), &copy))));
-            let store = Mortal::with(next.remains()[1].clone(), u64::MAX);
-            let engine = open(&store, trained_by(&second(), &copy));
-            let state = whole(&engine, &copy);
-            assert!(state == before || state == after, "write {first}, then {at}\n{state}");
-            assert_eq!(leftovers(&store, &numbers(&engine)), Vec::<String>::new());
+            for remains in next.cut() {
+                let store = Mortal::with(remains, u64::MAX);
+                let engine = open(&store, trained_by(&second(), &copy));
+                let state = whole(&engine, &copy);
+                assert!(state == before || state == after, "write {first}, then {at}\n{state}");
+                assert_eq!(leftovers(&store, &numbers(&engine)), Vec::<String>::new());
+            }
         }
     }
 }
