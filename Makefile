@@ -7,7 +7,7 @@ VENV := .venv
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
 	bench-hard bench-load bench-submit bench-idle bench-photos appliance photos photos-http photos-reference \
-	soak soak-train soak-crash crash-table soak-years fuzz fixtures clean
+	soak soak-train soak-damage soak-crash crash-table soak-years fuzz fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,11 @@ KILLS ?= 20
 
 soak-train: ## kill the server KILLS=20 times in the middle of its training of pictures; PHOTOS=1 for real ones, SEED=n for other moments
 	KILLS=$(KILLS) $(CARGO) test --test $(if $(PHOTOS),photos_http,training) -- --nocapture --test-threads=1 killed
+
+DAMAGES ?= 400
+
+soak-damage: ## harm the files of a data directory DAMAGES=400 times and ask everything: a table of what came of it; SEED=n, IMAGES=n
+	DAMAGES=$(DAMAGES) REPAIRS=$(DAMAGES) $(CARGO) test --test damage -- --nocapture --test-threads=1
 
 JOBS ?= 1000000
 CYCLES ?= 100

@@ -2,6 +2,7 @@
 //!
 //! Results go to the standard output, progress and messages to the standard error, so that a result can be piped.
 
+mod backup;
 mod calibrate;
 mod client;
 mod cluster;
@@ -9,6 +10,7 @@ mod config;
 mod doctor;
 mod everyone;
 mod export;
+mod fsck;
 mod help;
 mod import;
 mod labelled;
@@ -77,6 +79,12 @@ pub enum Command {
     Import(import::Import),
     /// Write a database into a file, without a server.
     Export(export::Export),
+    /// Write a backup of a data directory that no server has, or verify one.
+    Backup(backup::Backup),
+    /// Make a data directory of a backup.
+    Restore(backup::Restore),
+    /// Check every record and picture of a data directory, without a server, and repair it.
+    Fsck(fsck::Fsck),
     /// Cluster a file of faces, without a server or a database.
     Cluster(cluster::Cluster),
     /// Train every picture of a database anew by another model pack, without a server.
@@ -114,10 +122,11 @@ pub struct DataArguments {
 /// Why a command failed; its text is for the person who typed it.
 pub type Failure = Box<dyn std::error::Error>;
 
-/// The exit code of a command that failed: 2 if a server could not be reached, else 1.
+/// The exit code of a command that failed: 2 if a server could not be reached or a store not be looked at, else 1.
 pub fn exit_code(failure: &Failure) -> u8 {
     match failure.downcast_ref() {
         Some(client::Trouble::Unreachable { .. }) => 2,
+        _ if failure.is::<fsck::NotLookedAt>() => 2,
         _ => 1,
     }
 }
@@ -176,6 +185,9 @@ impl Arguments {
             Command::Serve(serve) => serve.run(&log),
             Command::Import(import) => import.run(&log),
             Command::Export(export) => export.run(&log),
+            Command::Backup(backup) => backup.run(&log),
+            Command::Restore(restore) => restore.run(&log),
+            Command::Fsck(fsck) => fsck.run(&log),
             Command::Retrain(retrain) => retrain.run(&log),
             Command::Cluster(cluster) => {
                 log.start()?;

@@ -11,7 +11,7 @@ use super::faces::ROWS_PER_BATCH;
 use super::records::{DatabaseRecord, ModelRecord};
 use super::view::View;
 use crate::face::DatabaseName;
-use crate::store::{Batch, decode, keys};
+use crate::store::{Batch, StoreError, decode, keys};
 
 /// A database, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,6 +199,11 @@ impl Engine {
 
     /// All databases, in name order.
     pub(super) fn databases(&self) -> Result<Vec<(DatabaseName, DatabaseRecord)>, EngineError> {
+        Ok(self.read_databases()?)
+    }
+
+    /// The same, with what the store says where it fails.
+    pub(super) fn read_databases(&self) -> Result<Vec<(DatabaseName, DatabaseRecord)>, StoreError> {
         self.store
             .scan(&keys::databases())
             .map(|entry| {

@@ -13,6 +13,7 @@
 //! follow, and a marker that stands until they are all there lets [`Engine::open`] do it again after a crash.
 
 mod accept;
+mod backup;
 mod build;
 mod built;
 mod bundle;
@@ -28,6 +29,7 @@ mod faces;
 mod figures;
 mod files;
 mod fingerprint;
+mod fsck;
 mod images;
 mod import;
 mod index;
@@ -62,13 +64,14 @@ mod waiting;
 mod watchdog;
 pub mod worker;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
 pub use accept::Ticket;
+pub use backup::{Manifest, restore_backup, verify_backup};
 pub use built::{BuiltFace, BuiltReader};
 pub use bundle::Bundle;
 pub use databases::DatabaseInfo;
@@ -77,6 +80,7 @@ pub use everyone::Everyone;
 pub use export::{Contents, ExportRequest};
 pub use faces::{FaceInfo, FacePage, ImageInfo, ListFrom};
 pub use figures::{Figures, Histogram};
+pub use fsck::{Finding, Mending, Report, fsck};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};
 #[cfg(feature = "vision")]
@@ -126,6 +130,7 @@ pub struct Engine {
     /// What was given, behind the tally.
     store: Arc<dyn Store>,
     tally: Arc<Tally>,
+    journal: Arc<backup::Journal>,
     pace: Pace,
     /// What the folders beside the store took a while ago.
     sizes: Mutex<chores::Sizes>,
@@ -142,6 +147,8 @@ pub struct Engine {
     borrowed: index::Borrowed,
     /// The server shuts down: what cannot be done now is left to the next start.
     stopping: AtomicBool,
+    /// How many damaged records the start has met.
+    damaged: AtomicU64,
     /// Held while a large picture is in memory for a thumbnail.
     #[cfg(feature = "vision")]
     large_picture: Mutex<()>,
@@ -165,7 +172,8 @@ impl Engine {
     /// The same over any store and clock; the data directory holds only pictures, uploads, graphs and files of
     /// pairs then.
     pub fn with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Result<Arc<Self>, EngineError> {
-        let tally = Arc::new(Tally::open(store)?);
+        let journal = Arc::new(backup::Journal::over(store));
+        let tally = Arc::new(Tally::open(Arc::<backup::Journal>::clone(&journal))?);
         let engine = Self {
             faces: RwLock::new(Faces::new(clock.now())),
             jobs: Mutex::new(Jobs::default()),
@@ -173,11 +181,13 @@ impl Engine {
             ended: Condvar::new(),
             borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
+            damaged: AtomicU64::new(tally.n_damaged),
             #[cfg(feature = "vision")]
             large_picture: Mutex::new(()),
             workers: AtomicUsize::new(0),
             store: Arc::<Tally>::clone(&tally),
             tally,
+            journal,
             pace: Pace::default(),
             sizes: Mutex::default(),
             clock,

@@ -14,7 +14,7 @@
 //! space back only in its own time.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,8 @@ pub(super) struct PictureRecord {
     pub(super) id: PictureId,
     /// The length of its file.
     pub(super) bytes: u64,
+    /// The CRC-32 of its file, so that a damaged picture is an error and never an answer.
+    pub(super) sum: u32,
 }
 
 impl PictureId {
@@ -47,6 +49,52 @@ impl PictureId {
 
     fn name(self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl PictureRecord {
+    /// Where its file is, below the data directory.
+    pub(super) fn path(self) -> String {
+        path_of(self.id.0)
+    }
+
+    /// What is wrong with its file, which is read to the end.
+    pub(super) fn fault(self, file: &mut File) -> io::Result<Option<String>> {
+        let bytes = file.metadata()?.len();
+        if bytes != self.bytes {
+            return Ok(Some(format!("its file has {bytes} bytes, {} were stored", self.bytes)));
+        }
+        let mut summed = Summed { from: file, hasher: crc32fast::Hasher::new() };
+        io::copy(&mut summed, &mut io::sink())?;
+        let is_right = summed.hasher.finalize() == self.sum;
+        Ok((!is_right).then(|| "the checksum of its file does not match".to_owned()))
+    }
+
+    fn damaged(self, why: &str) -> StoreError {
+        StoreError::Damaged { key: self.path(), why: why.to_owned() }
+    }
+}
+
+/// Where the file of a picture of this name is, below the data directory.
+pub(super) fn path_of(id: [u8; 16]) -> String {
+    format!("pictures/{:02x}/{}", id[0], PictureId(id).name())
+}
+
+fn unreadable(source: io::Error) -> StoreError {
+    StoreError::File { what: "cannot read a stored picture".to_owned(), source }
+}
+
+/// Bytes on their way, with the checksum of what has passed.
+struct Summed<'a> {
+    from: &'a mut dyn Read,
+    hasher: crc32fast::Hasher,
+}
+
+impl Read for Summed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buffer)?;
+        self.hasher.update(&buffer[..n]);
+        Ok(n)
     }
 }
 
@@ -106,10 +154,10 @@ impl StagedPictures<'_> {
     /// Stores one more picture, which was accepted before; how many bytes it has.
     pub(super) fn keep(&mut self, from: &mut dyn Read) -> Result<u64, EngineError> {
         let id = self.free.pop().expect("there are as many names as pictures were announced");
-        self.pictures.push(PictureRecord { id, bytes: 0 }); // so that the file goes, whatever happens
-        let bytes = self.engine.write_picture(id, from)?;
-        self.pictures.last_mut().expect("it was pushed").bytes = bytes;
-        Ok(bytes)
+        self.pictures.push(PictureRecord { id, bytes: 0, sum: 0 }); // so that the file goes, whatever happens
+        let written = self.engine.write_picture(id, from)?;
+        *self.pictures.last_mut().expect("it was pushed") = written;
+        Ok(written.bytes)
     }
 
     /// Stores the file that a client names by its path, if clients may read it (contract R158).
@@ -160,9 +208,9 @@ impl Engine {
         Ok(ids)
     }
 
-    /// Writes the file of a picture, synced; how many bytes it has. Its name is durable only when its folder is synced.
-    pub(super) fn write_picture(&self, id: PictureId, from: &mut dyn Read) -> Result<u64, EngineError> {
-        let mut write = || -> io::Result<u64> {
+    /// Writes the file of a picture, synced. Its name is durable only when its folder is synced.
+    pub(super) fn write_picture(&self, id: PictureId, from: &mut dyn Read) -> Result<PictureRecord, EngineError> {
+        let mut write = || -> io::Result<PictureRecord> {
             let folder = self.picture_folder(id.0[0]);
             match fs::create_dir(&folder) {
                 Ok(()) => sync(&self.pictures_folder())?,
@@ -170,9 +218,10 @@ impl Engine {
                 Err(error) => return Err(error),
             }
             let mut file = OpenOptions::new().write(true).create_new(true).open(folder.join(id.name()))?;
-            let bytes = io::copy(from, &mut file)?;
+            let mut hasher = Summed { from, hasher: crc32fast::Hasher::new() };
+            let bytes = io::copy(&mut hasher, &mut file)?;
             file.sync_all()?;
-            Ok(bytes)
+            Ok(PictureRecord { id, bytes, sum: hasher.hasher.finalize() })
         };
         Ok(write().map_err(|source| StoreError::File { what: "cannot store a picture".to_owned(), source })?)
     }
@@ -184,17 +233,21 @@ impl Engine {
         Ok(self.sync_folders(&folders)?)
     }
 
-    /// Opens the file of a picture.
+    /// Opens the file of a picture, after it was read once and found to be what was stored.
     pub(super) fn open_picture(&self, picture: PictureRecord) -> Result<Picture, EngineError> {
-        let open = || -> io::Result<Picture> {
-            let file = File::open(self.picture_path(picture.id))?;
-            let bytes = file.metadata()?.len();
-            if bytes != picture.bytes {
-                return Err(io::Error::other(format!("it has {bytes} bytes, {} were stored", picture.bytes)));
+        let path = self.picture_path(picture.id);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(picture.damaged("it is missing").into());
             }
-            Ok(Picture { file, bytes })
+            Err(source) => return Err(unreadable(source).into()),
         };
-        Ok(open().map_err(|source| StoreError::File { what: "cannot read a stored picture".to_owned(), source })?)
+        if let Some(why) = picture.fault(&mut file).map_err(unreadable)? {
+            return Err(picture.damaged(&why).into());
+        }
+        file.rewind().map_err(unreadable)?;
+        Ok(Picture { file, bytes: picture.bytes })
     }
 
     /// The bytes of a picture.

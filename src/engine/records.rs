@@ -281,6 +281,16 @@ pub(super) struct JobRecord {
     pub reached: Option<Progress>,
 }
 
+impl JobRecord {
+    /// How many chunks the result of a finished clustering has.
+    pub(super) fn n_chunks(&self) -> Option<u32> {
+        match &self.result {
+            Some(JobResult::Clustering(outcome)) => Some(outcome.n_chunks),
+            _ => None,
+        }
+    }
+}
+
 /// What came of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum JobResult {

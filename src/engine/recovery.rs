@@ -1,11 +1,13 @@
 //! What is done at every start: finish what was decided, undo what was not, queue again what was at work.
 //!
 //! Every step is idempotent, and each marker is removed after what it stands for, so that a crash during recovery is
-//! just another crash.
+//! just another crash. A record that is damaged does not hold up the others: the start goes on without it and says so, and
+//! removes nothing that it may have stood for.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::Engine;
 use super::databases::Pictures;
@@ -21,12 +23,16 @@ impl Engine {
     /// Brings the store, the table of jobs and the uploads to where a clean shutdown would have left them.
     pub(super) fn recover(&self) -> Result<(), EngineError> {
         for entry in self.collect(&keys::applications())? {
-            let (token, number) = (keys::token(&entry.0)?, decode(&entry.0, &entry.1)?);
+            let read = || Ok((keys::token(&entry.0)?, decode(&entry.0, &entry.1)?));
+            let Some((token, number)) = self.unless_damaged(read())? else { continue };
             info!(%token, "an import that was committed is applied again");
             self.apply(&mut self.write_faces(), token, number)?;
         }
         self.write_faces().views.clear(); // the start is a synchronisation, and this was before it (contract R103)
-        self.discard_staged(&keys::all_staged(), &keys::all_staged_metadata())?;
+        if self.n_damaged() == 0 {
+            // else there may be rows among them that a decision was made for which cannot be read
+            self.discard_staged(&keys::all_staged(), &keys::all_staged_metadata())?;
+        }
         for (key, marker) in self.collect(&keys::clearances())? {
             self.clear_database(keys::database_number(&key)?, Pictures::of(&marker))?;
         }
@@ -37,10 +43,32 @@ impl Engine {
         self.load_jobs()?;
         self.clear_exports()?;
         self.forget_all_expired();
-        let numbers: Vec<u64> = self.databases()?.iter().map(|(_, record)| record.number).collect();
-        self.sweep_indexes(&numbers);
+        if let Some(databases) = self.unless_damaged(self.read_databases())? {
+            let numbers: Vec<u64> = databases.iter().map(|(_, record)| record.number).collect();
+            self.sweep_indexes(&numbers);
+        }
+        if self.n_damaged() > 0 {
+            return Ok(()); // what nobody refers to may be that of a record that cannot be read
+        }
         self.clear_uploads()?;
         self.clear_pairs()
+    }
+
+    /// What was read, or nothing where the record is damaged: that is told, and the start goes on without it.
+    fn unless_damaged<T>(&self, read: Result<T, StoreError>) -> Result<Option<T>, EngineError> {
+        match read {
+            Err(error @ StoreError::Damaged { .. }) => {
+                error!(%error, "left as it is; `faceclique fsck` says more");
+                self.damaged.fetch_add(1, Ordering::Relaxed);
+                Ok(None)
+            }
+            read => Ok(Some(read?)),
+        }
+    }
+
+    /// How many damaged records the start has met: what they say is missing here.
+    pub fn n_damaged(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     fn collect(&self, prefix: &[u8]) -> Result<Vec<store::Entry>, EngineError> {
@@ -51,8 +79,8 @@ impl Engine {
     fn load_jobs(&self) -> Result<(), EngineError> {
         let mut jobs = self.lock_jobs();
         for (key, value) in self.collect(&keys::jobs())? {
-            let token = keys::token(&key)?;
-            let mut record: JobRecord = decode(&key, &value)?;
+            let read = || Ok((keys::token(&key)?, decode::<JobRecord>(&key, &value)?));
+            let Some((token, mut record)) = self.unless_damaged(read())? else { continue };
             if record.life.was_at_work() {
                 self.crashed(token, &mut record)?;
                 jobs.ended.note(record.queue, &record.life);

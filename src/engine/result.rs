@@ -14,7 +14,7 @@ use crate::cluster::Clustering;
 use crate::confidence::Confidence;
 use crate::face::{FaceId, FaceSet, face_id};
 use crate::job::Token;
-use crate::store::{Batch, Scan, decode, encode, keys};
+use crate::store::{Batch, Scan, StoreError, decode, encode, keys};
 
 /// A chunk is closed when it holds so many names or matches.
 const ITEMS_PER_CHUNK: usize = 8_192;
@@ -25,6 +25,11 @@ enum Chunk {
     Names(Vec<(String, String, String)>),
     /// Images, cluster by cluster.
     Images(Vec<Image>),
+}
+
+/// Whether the value of a chunk is what was written.
+pub(super) fn check(key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    decode::<Chunk>(key, value).map(|_| ())
 }
 
 /// One image of a cluster.

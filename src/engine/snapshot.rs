@@ -210,13 +210,43 @@ impl Snapshot<'_> {
 
 impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
-        let mut faces = self.engine.write_faces();
-        faces.snapshots.open.remove(&self.id);
+        self.engine.close_snapshot(self.id);
+    }
+}
+
+/// While it is there, pictures that lose their image stay where they are.
+pub(super) struct Spared<'a> {
+    engine: &'a Engine,
+    id: u64,
+}
+
+impl Drop for Spared<'_> {
+    fn drop(&mut self) {
+        self.engine.close_snapshot(self.id);
+    }
+}
+
+impl Engine {
+    /// Keeps pictures from going, of all databases; those of a database that is removed go all the same.
+    pub(super) fn spare_pictures(&self) -> Spared<'_> {
+        const NO_DATABASE: u64 = 0;
+        let mut faces = self.write_faces();
+        let snapshots = &mut faces.snapshots;
+        let id = snapshots.next;
+        snapshots.next += 1;
+        let (before, face, image) = (Before::default(), Vec::new(), Vec::new());
+        snapshots.open.insert(id, Open { number: NO_DATABASE, before, face, image, is_gone: false });
+        Spared { engine: self, id }
+    }
+
+    fn close_snapshot(&self, id: u64) {
+        let mut faces = self.write_faces();
+        faces.snapshots.open.remove(&id);
         let may_go =
             if faces.snapshots.open.is_empty() { std::mem::take(&mut faces.snapshots.spared) } else { Vec::new() };
         drop(faces);
         if !std::thread::panicking() {
-            self.engine.forget_pictures(&may_go);
+            self.forget_pictures(&may_go);
         }
     }
 }

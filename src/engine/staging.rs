@@ -218,8 +218,7 @@ impl<'a> Staging<'a> {
         }
         let id = self.free.pop().expect("there are some now");
         self.loose.push(id);
-        let bytes = self.engine.write_picture(id, &mut &bytes[..])?;
-        Ok(PictureRecord { id, bytes })
+        self.engine.write_picture(id, &mut &bytes[..])
     }
 
     /// Writes the rows. Those with pictures are synced with that their pictures are loose no more.

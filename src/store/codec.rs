@@ -40,8 +40,21 @@ pub fn decode_first<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, 
     decoded(key, bytes).map(|(first, _)| first)
 }
 
+/// Whether the record kept under `key` as `bytes` is what was written, whatever its shape is.
+pub fn verify(key: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
+    content(key, bytes).map(|_| ())
+}
+
 /// What the content begins with, and how many bytes are behind it.
 fn decoded<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<(T, usize), StoreError> {
+    let content = content(key, bytes)?;
+    let (record, used) = bincode::serde::decode_from_slice(content, bincode::config::standard())
+        .map_err(|error| damaged(key, error.to_string()))?;
+    Ok((record, content.len() - used))
+}
+
+/// The content of a record of this version that is whole.
+fn content<'a>(key: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], StoreError> {
     let Some((&[version, ref sum @ ..], content)) = bytes.split_first_chunk::<HEADER>() else {
         return Err(damaged(key, format!("it has {} bytes, at least {HEADER} are expected", bytes.len())));
     };
@@ -51,9 +64,7 @@ fn decoded<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<(T, usize), 
     if version != FORMAT_VERSION {
         return Err(StoreError::Format { found: version });
     }
-    let (record, used) = bincode::serde::decode_from_slice(content, bincode::config::standard())
-        .map_err(|error| damaged(key, error.to_string()))?;
-    Ok((record, content.len() - used))
+    Ok(content)
 }
 
 fn damaged(key: &[u8], why: String) -> StoreError {

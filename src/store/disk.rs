@@ -2,6 +2,8 @@
 //!
 //! **Promises.** The directory is locked before anything in it is read; a second process is told who has it. After a
 //! failed write or sync nothing more is written: a memory that may differ from the disk must not go on being added to.
+//! A store that has lost what was synced is not opened (`witness`), and where sled panics over what it reads, that is an
+//! error like any other.
 //!
 //! A sync is one of the disk, which those share who ask for it at the same time ([`group`](super::group)).
 //!
@@ -13,13 +15,20 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use tracing::warn;
 
 use super::generation::Generation;
 use super::group::Group;
-use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, Tidied, keys, rewrite};
+use super::witness::{self, Testimony, Witness};
+use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, Tidied, decode, encode, keys, rewrite};
+
+/// In the data directory, while a repaired store takes the place of the damaged one.
+pub(super) const REPAIR: &str = "fsck/swap";
 
 /// A data directory with its database open and its lock held.
 #[derive(Debug)]
@@ -34,6 +43,10 @@ pub struct Disk {
     group: Group,
     /// A write or sync has failed: what is on the disk is not known any more.
     lost: AtomicBool,
+    /// The number of the last sync that was begun, and whether something was written since; changed while `changed` is held.
+    n_syncs: AtomicU64,
+    is_written: AtomicBool,
+    witness: Witness,
     _lock: File,
 }
 
@@ -49,14 +62,22 @@ impl Disk {
         let failed = |source| StoreError::File { what: "cannot make the data directory".to_owned(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         let lock = lock(&folder.join("lock"))?;
+        if folder.join(REPAIR).exists() {
+            return Err(StoreError::HalfRepaired);
+        }
+        let current = Generation::current(folder, cache)?;
+        let n_syncs = n_syncs(&current.tree)?;
         let disk = Self {
-            current: RwLock::new(Arc::new(Generation::current(folder, cache)?)),
+            current: RwLock::new(Arc::new(current)),
             changed: Mutex::default(),
             measured: Mutex::default(),
             folder: folder.to_owned(),
             cache,
             group: Group::default(),
             lost: AtomicBool::new(false),
+            n_syncs: AtomicU64::new(n_syncs),
+            is_written: AtomicBool::new(false),
+            witness: attest(&folder.join("witness"), n_syncs)?,
             _lock: lock,
         };
         disk.check_version()?;
@@ -81,6 +102,30 @@ impl Disk {
         if is_lost { Err(StoreError::Lost) } else { Ok(()) }
     }
 
+    /// Gives the sync that begins a number, which is written before it; none if nothing was written since the last one.
+    fn begin_sync(&self) -> Result<Option<u64>, StoreError> {
+        let mut changed = self.lock_changed();
+        if !self.is_written.swap(false, Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let (key, number) = (keys::last_sync(), self.n_syncs.load(Ordering::Relaxed) + 1);
+        if let Some(keys) = &mut *changed {
+            keys.insert(key.clone());
+        }
+        guarded(|| Ok(self.generation().tree.insert(&key, encode(&key, &number))?))?;
+        self.n_syncs.store(number, Ordering::Relaxed);
+        Ok(Some(number))
+    }
+
+    fn sync_once(&self) -> Result<(), StoreError> {
+        let number = self.begin_sync()?;
+        guarded(|| self.generation().sync())?;
+        if let Some(Err(error)) = number.map(|number| self.witness.note(number)) {
+            warn!(%error, "the store's witness is not written: a later loss may go unseen");
+        }
+        Ok(())
+    }
+
     /// Refuses a store of another format; marks a new one with ours.
     fn check_version(&self) -> Result<(), StoreError> {
         match self.get(&keys::version())?.as_deref() {
@@ -96,8 +141,36 @@ impl Disk {
     }
 }
 
+/// The number of the last sync that the store knows of.
+pub(super) fn n_syncs(tree: &sled::Db) -> Result<u64, StoreError> {
+    let key = keys::last_sync();
+    let value = guarded(|| Ok(tree.get(&key)?))?;
+    value.map_or(Ok(0), |value| decode(&key, &value))
+}
+
+/// Opens the witness of a store, unless it says that the store has lost something.
+fn attest(path: &Path, found: u64) -> Result<Witness, StoreError> {
+    let failed = |source| StoreError::File { what: "cannot read or write the store's witness".to_owned(), source };
+    match witness::hear(path).map_err(failed)? {
+        Testimony::Synced(synced) if synced > found => return Err(StoreError::Behind { found, synced }),
+        Testimony::Missing if found > 0 => warn!("the store has no witness: it is not known whether it is whole"),
+        Testimony::Damaged => warn!("the store's witness is damaged: it is not known whether the store is whole"),
+        Testimony::Synced(_) | Testimony::Missing => {}
+    }
+    Witness::open(path, found).map_err(failed)
+}
+
+/// What `work` does in sled; where that panics over damage it is an error.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    // sled is not asked to change anything after a panic: the store is lost then, or was being read.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(StoreError::Backend(said.unwrap_or("it gave up without a reason").to_owned()))
+    })
+}
+
 /// Takes the lock file, and leaves the process number in it for whoever comes second.
-fn lock(path: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let failed = |source| StoreError::File { what: "cannot lock the data directory".to_owned(), source };
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
     match file.try_lock() {
@@ -122,9 +195,23 @@ fn owned(entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<Entry, StoreEr
 
 /// Entries that keep the store they are read from.
 fn entries(generation: Arc<Generation>, iter: sled::Iter) -> impl Iterator<Item = Result<Entry, StoreError>> {
-    iter.map(move |entry| {
+    all(iter).inspect(move |_| {
         let _kept = &generation;
-        owned(entry)
+    })
+}
+
+/// The entries of sled's iterator; where that panics or fails they end with an error.
+pub(super) fn all(
+    mut inner: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
+) -> impl Iterator<Item = Result<Entry, StoreError>> {
+    let mut has_failed = false;
+    std::iter::from_fn(move || {
+        if has_failed {
+            return None;
+        }
+        let entry = guarded(|| inner.next().map(owned).transpose()).transpose();
+        has_failed = entry.as_ref().is_some_and(Result::is_err);
+        entry
     })
 }
 
@@ -153,7 +240,7 @@ fn write_all(tree: &sled::Db, batch: Batch) -> sled::Result<()> {
 
 impl Store for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.generation().tree.get(key)?.map(|value| value.to_vec()))
+        guarded(|| Ok(self.generation().tree.get(key)?.map(|value| value.to_vec())))
     }
 
     fn scan(&self, prefix: &[u8]) -> Scan<'_> {
@@ -181,13 +268,14 @@ impl Store for Disk {
         }
         self.check()?;
         let tree = &self.generation().tree;
-        let written = if batch.len() == 1 { write_one(tree, batch) } else { write_all(tree, batch) };
-        Ok(written.inspect_err(|_| self.lose())?)
+        let write = || Ok(if batch.len() == 1 { write_one(tree, batch) } else { write_all(tree, batch) }?);
+        self.is_written.store(true, Ordering::Relaxed);
+        guarded(write).inspect_err(|_| self.lose())
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         self.check()?;
-        self.group.sync(|| self.generation().sync()).inspect_err(|_| self.lose())
+        self.group.sync(|| self.sync_once()).inspect_err(|_| self.lose())
     }
 
     fn bytes(&self) -> Result<u64, StoreError> {
@@ -218,6 +306,30 @@ mod tests {
         assert_eq!(error, format!("the data directory is in use by another process {holder}"));
         drop(first);
         Disk::open(folder.path(), CACHE).unwrap();
+    }
+
+    #[test]
+    fn a_store_that_has_lost_what_was_synced_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let commit = |disk: &Disk| {
+            let mut batch = Batch::new();
+            batch.put(b"k".to_vec(), vec![1]);
+            disk.commit(batch).unwrap();
+        };
+        commit(&Disk::open(folder.path(), CACHE).unwrap());
+        fs::copy(path("witness"), path("older")).unwrap();
+        let disk = Disk::open(folder.path(), CACHE).unwrap();
+        (0..3).for_each(|_| commit(&disk));
+        disk.sync().unwrap(); // of nothing
+        drop(disk);
+        assert_eq!(witness::hear(&path("witness")).unwrap(), Testimony::Synced(5));
+        fs::rename(path("older"), path("witness")).unwrap();
+        drop(Disk::open(folder.path(), CACHE).unwrap()); // a witness may be behind
+        assert_eq!(witness::hear(&path("witness")).unwrap(), Testimony::Synced(5), "it learns from the store");
+        fs::rename(path("db"), path("away")).unwrap();
+        let error = Disk::open(folder.path(), CACHE).unwrap_err();
+        assert!(matches!(error, StoreError::Behind { found: 0, synced: 5 }), "{error}");
     }
 
     #[test]

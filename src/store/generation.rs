@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use super::StoreError;
+use super::disk::guarded;
 use super::files::Files;
 
 /// The longest that a database closed by this process is taken to be held still.
@@ -151,6 +152,22 @@ impl Generation {
     }
 }
 
+/// The folder of the store that counts, for whoever only looks; by what is there, if what names it cannot be believed.
+pub(super) fn folder_that_counts(data: &Path) -> io::Result<String> {
+    let there = folders(data)?;
+    let named = fs::read_to_string(data.join(POINTER)).ok().and_then(|text| text.trim().parse().ok());
+    let named = named.filter(|number| there.contains(number));
+    Ok(name(named.or(there.last().copied()).unwrap_or(0)))
+}
+
+/// What names the folder goes: it is `db` from now on.
+pub(super) fn forget_name(data: &Path) -> io::Result<()> {
+    match fs::remove_file(data.join(POINTER)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The numbers of the folders of `data` that are of a store.
 fn folders(data: &Path) -> io::Result<BTreeSet<u64>> {
     let mut found = BTreeSet::new();
@@ -197,18 +214,18 @@ fn sync_names(folder: &Path, db: &Path) -> Result<(), StoreError> {
 
 /// Opens sled's files. A database that this process closed a moment ago may still be held by a thread of sled's that is
 /// about to end; nobody else can have it, for our lock is taken.
-fn open_tree(path: &Path, cache: u64) -> Result<sled::Db, StoreError> {
+pub(super) fn open_tree(path: &Path, cache: u64) -> Result<sled::Db, StoreError> {
     let config =
         sled::Config::new().path(path).cache_capacity(cache).mode(sled::Mode::HighThroughput).flush_every_ms(None); // we say when
     let begun = Instant::now();
     loop {
-        match config.open() {
-            Err(sled::Error::Io(error))
+        match guarded(|| Ok(config.open())) {
+            Ok(Err(sled::Error::Io(error)))
                 if error.to_string().contains("could not acquire lock") && begun.elapsed() < HELD =>
             {
                 thread::sleep(Duration::from_millis(10));
             }
-            opened => return Ok(opened?),
+            opened => return opened.and_then(|opened| Ok(opened?)).map_err(StoreError::unopened),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! | first byte | key | record |
 //! |---|---|---|
 //! | `v` | nothing | format version |
+//! | `w` | nothing | the number of the last sync (`witness`) |
 //! | `d` | database name | `DatabaseRecord` |
 //! | `f` | database number, identifier | `FaceRecord` |
 //! | `i` | database number, identifier, 0, label | `ImageRecord` |
@@ -41,6 +42,11 @@ fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
 /// The format version.
 pub fn version() -> Vec<u8> {
     key(b'v', &[])
+}
+
+/// The number of the last sync.
+pub fn last_sync() -> Vec<u8> {
+    key(b'w', &[])
 }
 
 /// All databases.

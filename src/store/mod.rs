@@ -16,18 +16,23 @@ mod generation;
 mod group;
 pub mod keys;
 mod memory;
+mod repair;
 mod rewrite;
+mod salvage;
 #[cfg(test)]
 pub(crate) mod torn;
+mod witness;
 
 use std::time::Duration;
 
 use serde::Serialize;
 use thiserror::Error;
 
-pub use codec::{decode, decode_first, encode};
+pub use codec::{decode, decode_first, encode, verify};
 pub use disk::Disk;
 pub use memory::Memory;
+pub use repair::Repair;
+pub use salvage::{Gap, Salvage};
 
 /// The version of the records' format; written into each, and once into the store itself.
 pub const FORMAT_VERSION: u8 = 1;
@@ -49,6 +54,28 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The database underneath cannot be opened.
+    #[error(
+        "the store (db/ in the data directory) cannot be opened, it is damaged: {0}. `faceclique fsck` says what is left of it, \
+         `faceclique fsck --repair` keeps that; a backup may have more"
+    )]
+    Unopened(String),
+    /// What was synced is not there any more.
+    #[error(
+        "the store is damaged: the last {} of the {synced} syncs that it was acknowledged by are lost from it, or an older copy \
+         was put in its place. `faceclique fsck` says what is left, `faceclique fsck --repair` goes on with that; a backup \
+         may have more",
+        synced - found
+    )]
+    Behind {
+        /// The number of the last sync that it knows of.
+        found: u64,
+        /// The number of the last one there was.
+        synced: u64,
+    },
+    /// A repair was interrupted while it put the repaired store in its place.
+    #[error("a repair of the store was interrupted; `faceclique fsck --repair` finishes it")]
+    HalfRepaired,
     /// The store was written by another version of the program.
     #[error("the store has format {found}, this program reads format {FORMAT_VERSION}")]
     Format {
@@ -66,6 +93,16 @@ pub enum StoreError {
         /// The system's answer.
         source: std::io::Error,
     },
+}
+
+impl StoreError {
+    /// That sled does not open its files: damage, unless the system itself says what is wrong.
+    fn unopened(self) -> Self {
+        match self {
+            Self::Backend(why) if !why.starts_with("IO error") => Self::Unopened(why),
+            other => other,
+        }
+    }
 }
 
 /// Changes that happen together: each key is given a value or loses it. The last word about a key counts.

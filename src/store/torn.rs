@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Batch, Disk, Entry, Scan, Store, StoreError};
+use super::{Batch, Disk, Entry, Scan, Store, StoreError, keys};
 
 const SECTOR: usize = 512;
 const CACHE: u64 = 8 << 20;
@@ -187,7 +187,8 @@ fn files(folder: &Path) -> Files {
 }
 
 fn content(store: &dyn Store) -> Result<Map, StoreError> {
-    store.scan(&[]).collect::<Result<_, _>>()
+    let is_counted = |entry: &Result<Entry, StoreError>| !matches!(entry, Ok((key, _)) if *key == keys::last_sync());
+    store.scan(&[]).filter(is_counted).collect::<Result<_, _>>()
 }
 
 /// What a store of these files holds.

@@ -31,7 +31,7 @@ const ASKS: [&str; 4] = ["getStatus", "progress", "queueStatus", "getActionParam
 const STEERS: [&str; 6] = ["cancel", "stop", "pause", "resume", "changePriority", "duplicate"];
 
 /// What needs ServiceControl on the service port; everything else there needs ServiceStatus.
-const CONTROL: [&str; 2] = ["GetConfig", "Stop"];
+const CONTROL: [&str; 3] = ["BackupServer", "GetConfig", "Stop"];
 
 /// A request to a port, and what it needs.
 struct Ask {

@@ -96,6 +96,8 @@ pub(super) fn page(actions: &Actions, traffic: &Traffic) -> Result<String, Fault
     text.family(Gauge, "faceclique_build_info", "Always 1; the label says what runs.", [(version, 1.0)]);
     write_jobs(&mut text, &figures);
     write_contents(&mut text, &figures);
+    let help = "Damaged records that the start has met and left out.";
+    text.single(Gauge, "faceclique_damaged_records", help, actions.engine.n_damaged() as f64);
     actions.requests.write(&mut text);
     write_traffic(&mut text, traffic);
     process::write(&mut text);

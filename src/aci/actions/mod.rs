@@ -308,6 +308,12 @@ impl Actions {
     /// How the server is.
     fn wellness(&self) -> Health {
         match self.engine.store_bytes() {
+            Ok(_) if self.engine.n_damaged() > 0 => {
+                let n = self.engine.n_damaged();
+                Health::Unwell(format!(
+                    "{n} records of the store are damaged and left out; `faceclique fsck` says which"
+                ))
+            }
             Ok(_) if self.engine.is_worked() => Health::Well,
             Ok(_) => Health::Unwell("no worker works the queues".to_owned()),
             Err(error) => Health::Unwell(error.to_string()),

@@ -9,11 +9,28 @@ use std::sync::atomic::Ordering;
 
 use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Port, Prepare, Write, queue, server};
-use crate::aci::{Client, Code, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service, Traffic};
+use crate::aci::parameter::required;
+use crate::aci::{
+    Client, Code, Fault, Form, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service, Traffic,
+};
 use crate::job::Queue;
 
 /// The rows of the service port.
 pub(super) const ACTIONS: &[Action] = &[
+    Action {
+        name: "BackupServer",
+        about: "Writes a backup of everything the server has, as of one moment, while others go on.",
+        needs: Needs::Role(Role::ServiceControl),
+        way: Way::AtOnce,
+        parameters: &[required(
+            "path",
+            Form::Path,
+            "The folder that is to be made, below one of allowed_output_directories.",
+        )],
+        answer: "backup with path, records, files",
+        example: example!("BackupServer", "/action=BackupServer&path=/srv/exports/monday"),
+        prepare: Prepare::Elements(backup),
+    },
     Action {
         name: "GetConfig",
         about: "Shows every setting with its value and where it is from; secrets are masked.",
@@ -200,6 +217,19 @@ fn get_status_info<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parame
         answer.text("state", &state)?;
         answer.value("uptimeseconds", facts.since.elapsed().as_secs())?;
         answer.text("starttime", &crate::aci::date::job_date(facts.started, &actions.zone))
+    }))
+}
+
+fn backup<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
+    let path = parameters.read(|p| Ok(p.required_text("path")?.to_owned()))?;
+    let manifest = actions.engine.backup_for_client(&path).map_err(|error| super::fault(&error))?;
+    tracing::info!(path, records = manifest.n_records, files = manifest.n_files, "a backup is written");
+    Ok(Box::new(move |answer| {
+        answer.open("backup")?;
+        answer.text("path", &path)?;
+        answer.value("records", manifest.n_records)?;
+        answer.value("files", manifest.n_files)?;
+        answer.close("backup")
     }))
 }
 

@@ -1,0 +1,88 @@
+//! `faceclique backup` and `faceclique restore`: a data directory into a folder, and back.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use indicatif::{ProgressBar, ProgressDrawTarget};
+
+use super::serve::with_cause;
+use super::{DataArguments, Failure, LogArguments};
+use crate::engine::{Engine, Manifest, restore_backup, verify_backup};
+
+/// Write a backup of a data directory that no server has, or verify one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A running server makes its own, of one moment and without keeping anybody waiting, by the action BackupServer of its service \
+port:
+  curl 'http://127.0.0.1:14001/action=BackupServer&path=/backups/monday'
+
+Examples:
+  faceclique backup --data /var/lib/faceclique /backups/monday
+  faceclique backup --verify /backups/monday
+  faceclique restore /backups/monday --data /var/lib/faceclique-new")]
+pub struct Backup {
+    #[command(flatten)]
+    data: DataArguments,
+    /// Write nothing; read all of the backup FOLDER and say whether it is what was written.
+    #[arg(long)]
+    verify: bool,
+    /// The backup; it appears whole or not at all, and replaces nothing.
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+}
+
+/// Make a data directory of a backup.
+#[derive(Debug, clap::Args)]
+pub struct Restore {
+    #[command(flatten)]
+    data: DataArguments,
+    /// The backup; all of it is verified first.
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+}
+
+/// Shows how many are done.
+fn bar(what: &'static str) -> (ProgressBar, impl FnMut(u64)) {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let shown = bar.clone();
+    let observe = move |n: u64| {
+        if n.is_multiple_of(1_000) {
+            shown.set_message(format!("{what} {n}"));
+            shown.tick();
+        }
+    };
+    (bar, observe)
+}
+
+fn told(what: &str, manifest: &Manifest) -> io::Result<()> {
+    let Manifest { n_records, n_files, program, .. } = manifest;
+    writeln!(io::stdout().lock(), "{what}: {n_records} records and {n_files} files, by {program}")
+}
+
+impl Backup {
+    pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
+        let (bar, mut observe) = bar("records and files:");
+        let folder = self.folder.display().to_string();
+        if self.verify {
+            let manifest = verify_backup(&self.folder, &mut observe);
+            bar.finish_and_clear();
+            return Ok(told(&format!("{folder} is what was written"), &manifest.map_err(with_cause)?)?);
+        }
+        let engine = Engine::open(self.data.config(log)?.engine).map_err(|error| {
+            format!("{}; a running server makes a backup by the action BackupServer", with_cause(error))
+        })?;
+        let manifest = engine.backup(&self.folder, &mut observe);
+        bar.finish_and_clear();
+        Ok(told(&folder, &manifest.map_err(|error| error.to_string())?)?)
+    }
+}
+
+impl Restore {
+    pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
+        let data = self.data.config(log)?.engine.data;
+        let (bar, mut observe) = bar("files:");
+        let manifest = restore_backup(&self.folder, &data, &mut observe);
+        bar.finish_and_clear();
+        Ok(told(&data.display().to_string(), &manifest.map_err(|error| error.to_string())?)?)
+    }
+}

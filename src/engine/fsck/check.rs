@@ -1,0 +1,207 @@
+//! One record after the other, in key order: is it what was written, and does it fit the others?
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::super::records::{DatabaseRecord, ExportMark, FaceRecord, ImageRecord, JobRecord, Task};
+use super::super::result;
+use super::super::tally::Count;
+use super::rows::Rows;
+use super::{Report, kind};
+use crate::face::ImageStatus;
+use crate::job::Token;
+use crate::store::{Batch, Salvage, StoreError, decode, keys, verify};
+
+pub(super) const GIVEN_UP: &str = "it is put aside";
+
+/// What a repair does with a record.
+#[derive(Debug, PartialEq)]
+pub(super) enum Fate {
+    /// It stays.
+    Keep,
+    /// It is written anew by whoever writes the others.
+    Remake,
+    /// Another takes its place.
+    Replace(Vec<u8>, &'static str),
+    /// It goes.
+    Drop(String),
+}
+
+/// What is known while the records pass by.
+pub(super) struct Check<'a> {
+    report: &'a mut Report,
+    jobs: BTreeMap<Token, JobRecord>,
+    /// Jobs whose results are to be cleared.
+    forgotten: BTreeSet<Token>,
+    rows: Rows<'a>,
+    /// Counts as they are recorded.
+    counts: BTreeMap<u64, Count>,
+    /// Chunks that there are of each clustering.
+    chunks: BTreeMap<Token, u32>,
+}
+
+/// A record in the words of its user, as far as its key says.
+pub(super) fn shown(key: &[u8]) -> String {
+    let token = || keys::token(key).map_or_else(|_| keys::printable(key), |token| token.to_string());
+    match key.first() {
+        Some(b'd') => {
+            keys::database_name(key).map_or_else(|_| keys::printable(key), |name| format!("database '{name}'"))
+        }
+        Some(b'f') => match (keys::database_number(key), keys::face_identifier(key)) {
+            (Ok(number), Ok(identifier)) => format!("face '{identifier}' of database number {number}"),
+            _ => keys::printable(key),
+        },
+        Some(b'i') => match (keys::database_number(key), keys::image_names(key)) {
+            (Ok(number), Ok((identifier, label))) => {
+                format!("image '{label}' of face '{identifier}' of database number {number}")
+            }
+            _ => keys::printable(key),
+        },
+        Some(b'j') => format!("job {}", token()),
+        Some(b'r') => format!("the result of job {}", token()),
+        Some(b's' | b'm') => format!("a row of import {}", token()),
+        _ => format!("record {}", keys::printable(key)),
+    }
+}
+
+impl<'a> Check<'a> {
+    /// Reads first what says how the others are to be taken.
+    pub(super) fn new(data: &'a Path, salvage: &Salvage, report: &'a mut Report) -> Self {
+        let entries = |prefix: Vec<u8>| salvage.scan(&prefix).flatten().collect::<Vec<_>>();
+        let jobs = entries(keys::jobs()).into_iter();
+        let jobs = jobs.filter_map(|(key, value)| Some((keys::token(&key).ok()?, decode(&key, &value).ok()?)));
+        let forgotten = entries(keys::forgotten()).into_iter().filter_map(|(key, _)| keys::token(&key).ok());
+        let named = entries(keys::databases()).into_iter().filter_map(|(key, value)| {
+            Some((decode::<DatabaseRecord>(&key, &value).ok()?, keys::database_name(&key).ok()?))
+        });
+        let cleared = entries(keys::clearances()).into_iter().filter_map(|(key, _)| keys::database_number(&key).ok());
+        let rows = Rows::new(data, named, cleared.collect());
+        let (jobs, forgotten) = (jobs.collect(), forgotten.collect());
+        Self { report, jobs, forgotten, rows, counts: BTreeMap::new(), chunks: BTreeMap::new() }
+    }
+
+    /// Looks at one record.
+    pub(super) fn take(&mut self, key: &[u8], value: &[u8]) -> Fate {
+        let fate = match self.judge(key, value) {
+            Ok(fate) => fate,
+            Err(error) => {
+                let why = match error {
+                    StoreError::Damaged { why, .. } => why,
+                    error => error.to_string(),
+                };
+                self.report.find(shown(key), why.clone(), GIVEN_UP);
+                Fate::Drop(why)
+            }
+        };
+        let (n, n_damaged) = self.report.kinds.entry(kind(key)).or_default();
+        *n += 1;
+        *n_damaged += u64::from(matches!(fate, Fate::Drop(_) | Fate::Replace(..)));
+        fate
+    }
+
+    fn judge(&mut self, key: &[u8], value: &[u8]) -> Result<Fate, StoreError> {
+        match key.first() {
+            Some(b'v' | b'w') if key.len() == 1 => return Ok(Fate::Remake),
+            Some(b'#') => {
+                let count = decode(key, value)?;
+                self.counts.insert(keys::database_number(key)?, count);
+                return Ok(Fate::Remake);
+            }
+            Some(b'd') => {
+                keys::database_name(key)?;
+                decode::<DatabaseRecord>(key, value)?;
+            }
+            Some(b'f') => {
+                keys::face_identifier(key)?;
+                return self.rows.face(key, &decode::<FaceRecord>(key, value)?, self.report);
+            }
+            Some(b'i') => {
+                keys::image_names(key)?;
+                return self.rows.image(key, decode(key, value)?, self.report);
+            }
+            Some(b'j') => self.job(key, &decode(key, value)?)?,
+            Some(b'r') => return self.result(key, value),
+            Some(b's') => {
+                keys::staged_names(key)?;
+                decode::<ImageRecord>(key, value)?;
+            }
+            Some(b'm') => {
+                keys::staged_metadata_identifier(key)?;
+                decode::<FaceRecord>(key, value)?;
+            }
+            Some(b'a') => {
+                keys::token(key)?;
+                decode::<u64>(key, value)?;
+            }
+            Some(b'e') => {
+                keys::token(key)?;
+                decode::<ExportMark>(key, value)?;
+            }
+            Some(b'g') => drop(keys::database_number(key)?),
+            Some(b'x') => drop(keys::token(key)?),
+            Some(b'p') => drop(keys::picture(key)?),
+            Some(b'q') => drop(keys::queue(key)?),
+            _ => verify(key, value)?,
+        }
+        Ok(Fate::Keep)
+    }
+
+    fn job(&mut self, key: &[u8], record: &JobRecord) -> Result<(), StoreError> {
+        let token = keys::token(key)?;
+        if record.queue != record.task.queue() {
+            let why = format!("its queue is {}, that of its task {}", record.queue, record.task.queue());
+            return Err(StoreError::Damaged { key: keys::printable(key), why });
+        }
+        if !record.life.has_ended() {
+            for upload in record.task.uploads() {
+                if let Some(why) = self.rows.fault_of_upload(upload) {
+                    let what = format!("uploads/{} of job {token}", upload.file);
+                    self.report.find(what, why, "the job ends in Error when it runs; ask for it again");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn result(&mut self, key: &[u8], value: &[u8]) -> Result<Fate, StoreError> {
+        let token = keys::token(key)?;
+        let Some(job) = self.jobs.get(&token) else {
+            if self.forgotten.contains(&token) {
+                return Ok(Fate::Keep);
+            }
+            let why = "its job is not there".to_owned();
+            self.report.find(shown(key), why.clone(), GIVEN_UP);
+            return Ok(Fate::Drop(why));
+        };
+        match job.task {
+            Task::Cluster(_) => {
+                result::check(key, value)?;
+                *self.chunks.entry(token).or_default() += 1;
+            }
+            _ => match keys::built_names(key)?.2 {
+                None => drop(decode::<Count>(key, value)?),
+                Some(_) => drop(decode::<ImageStatus>(key, value)?),
+            },
+        }
+        Ok(Fate::Keep)
+    }
+
+    /// What can only be said when all have passed by. Faces that are missing and whose images are not are added to `batch`.
+    pub(super) fn finish(self, batch: Option<&mut Batch>) {
+        for (token, job) in &self.jobs {
+            let Some(expected) = job.n_chunks() else { continue };
+            let found = self.chunks.get(token).copied().unwrap_or(0);
+            if found != expected {
+                let why = format!("it has {found} of {expected} pieces: whoever asks for it is told so");
+                self.report.find(format!("the result of job {token}"), why, "it stays as it is; ask for the job again");
+            }
+        }
+        for (number, counted) in self.rows.finish(batch, self.report) {
+            let recorded = self.counts.get(&number).copied().unwrap_or_default();
+            if recorded != counted {
+                let why = format!("{recorded:?} is recorded, {counted:?} is there");
+                self.report.find(format!("the counts of database number {number}"), why, "they are made anew");
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Files that no record refers to.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::super::error::EngineError;
+use super::super::files::sync;
+use super::super::records::ImageRecord;
+use super::Report;
+use crate::store::{Salvage, decode, keys};
+
+/// The pictures that neither an image nor a marker knows, below `data`, and those of images that are told of already.
+pub(super) fn loose(data: &Path, salvage: &Salvage, report: &mut Report) -> Result<Vec<PathBuf>, EngineError> {
+    let mut known = BTreeSet::new();
+    salvage.read(|(key, value)| -> Result<(), EngineError> {
+        match key.first() {
+            Some(b'i' | b's') => {
+                let picture = decode::<ImageRecord>(&key, &value).ok().and_then(|record| record.picture);
+                known.extend(picture.map(super::super::pictures::PictureRecord::path));
+            }
+            Some(b'p') => known.extend(keys::picture(&key).ok().map(super::super::pictures::path_of)),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let mut loose = Vec::new();
+    for folder in listed(&data.join("pictures")) {
+        for file in listed(&folder) {
+            let shown = file.strip_prefix(data).unwrap_or(&file).display().to_string();
+            if report.told.contains(&shown) {
+                loose.push(file);
+            } else if !known.contains(&shown) {
+                report.find(shown, "no image refers to this picture: its image is lost", "it is put aside");
+                loose.push(file);
+            }
+        }
+    }
+    Ok(loose)
+}
+
+fn listed(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    paths
+}
+
+/// Moves files into the folder `to`.
+pub(super) fn put_aside(data: &Path, files: &[PathBuf], to: &Path, report: &mut Report) -> io::Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    fs::create_dir_all(to)?;
+    for file in files {
+        if let Some(name) = file.file_name() {
+            fs::rename(file, to.join(name))?;
+        }
+    }
+    sync(to)?;
+    sync(data)?;
+    report.aside.push(to.to_owned());
+    Ok(())
+}

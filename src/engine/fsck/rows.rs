@@ -1,0 +1,145 @@
+//! Faces and images: of a database that is there, with each other, and with their pictures.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::Path;
+
+use super::super::pictures::PictureRecord;
+use super::super::records::{DatabaseRecord, FaceRecord, ImageRecord, Upload};
+use super::super::tally::Count;
+use super::Report;
+use super::check::{Fate, GIVEN_UP};
+use crate::face::{DatabaseName, Embedding, ImageStatus};
+use crate::store::{Batch, StoreError, encode, keys};
+
+/// What is known of faces and images while they pass by.
+pub(super) struct Rows<'a> {
+    data: &'a Path,
+    named: BTreeMap<u64, (DatabaseRecord, DatabaseName)>,
+    /// Numbers whose rows are to be cleared.
+    cleared: BTreeSet<u64>,
+    /// Keys of faces without their first byte, which begin the keys of their images.
+    faces: BTreeSet<Vec<u8>>,
+    /// Faces that only their images tell of.
+    missing: BTreeSet<Vec<u8>>,
+    /// Rows of each number that nothing is known of.
+    nameless: BTreeMap<u64, u64>,
+    counts: BTreeMap<u64, Count>,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(
+        data: &'a Path,
+        named: impl Iterator<Item = (DatabaseRecord, DatabaseName)>,
+        cleared: BTreeSet<u64>,
+    ) -> Self {
+        let named = named.map(|(record, name)| (record.number, (record, name))).collect();
+        let (faces, missing, nameless) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        Self { data, named, cleared, faces, missing, nameless, counts: BTreeMap::new() }
+    }
+
+    /// What is wrong with the file of an upload.
+    pub(super) fn fault_of_upload(&self, upload: &Upload) -> Option<String> {
+        match fs::metadata(self.data.join("uploads").join(&upload.file)) {
+            Err(error) => Some(format!("it cannot be read: {error}")),
+            Ok(file) if file.len() != upload.bytes => {
+                Some(format!("it has {} bytes, {} were received", file.len(), upload.bytes))
+            }
+            Ok(_) => None,
+        }
+    }
+
+    /// Whether rows of this number belong to nobody.
+    fn is_nameless(&mut self, number: u64) -> bool {
+        let is_nameless = !self.named.contains_key(&number) && !self.cleared.contains(&number);
+        if is_nameless {
+            *self.nameless.entry(number).or_default() += 1;
+        }
+        is_nameless
+    }
+
+    pub(super) fn face(&mut self, key: &[u8], _: &FaceRecord, _: &mut Report) -> Result<Fate, StoreError> {
+        let number = keys::database_number(key)?;
+        self.counts.entry(number).or_default().faces += 1;
+        if self.is_nameless(number) {
+            return Ok(Fate::Drop("its database is not there".to_owned()));
+        }
+        self.faces.insert(key[1..].to_vec());
+        Ok(Fate::Keep)
+    }
+
+    pub(super) fn image(&mut self, key: &[u8], record: ImageRecord, report: &mut Report) -> Result<Fate, StoreError> {
+        let number = keys::database_number(key)?;
+        *self.counts.entry(number).or_default().of(record.status) += 1;
+        let path = record.picture.map(PictureRecord::path);
+        if self.is_nameless(number) {
+            report.told.extend(path);
+            return Ok(Fate::Drop("its database is not there".to_owned()));
+        }
+        let Some((database, name)) = self.named.get(&number) else { return Ok(Fate::Keep) }; // to be cleared
+        let (identifier, label) = keys::image_names(key)?;
+        let what = format!("image '{label}' of face '{identifier}' in database '{name}'");
+        let face = key[1..9 + identifier.as_str().len()].to_vec();
+        if !self.faces.contains(&face) {
+            self.missing.insert(face);
+        }
+        let dimension = database.model.as_ref().and_then(|model| model.dimension);
+        if let Some(why) = fault(&record, dimension) {
+            report.find(what, why.clone(), GIVEN_UP);
+            report.told.extend(path);
+            return Ok(Fate::Drop(why));
+        }
+        let Some(picture) = record.picture else { return Ok(Fate::Keep) };
+        let fault = match File::open(self.data.join(picture.path())) {
+            Ok(mut file) => {
+                picture.fault(&mut file).unwrap_or_else(|error| Some(format!("it cannot be read: {error}")))
+            }
+            Err(error) => Some(format!("it cannot be read: {error}")),
+        };
+        let Some(why) = fault else { return Ok(Fate::Keep) };
+        report.told.extend(path);
+        let what = format!("{}, the picture of {what}", picture.path());
+        if record.status == ImageStatus::Trained {
+            report.find(what, why, "the image goes on without its picture, its embedding stays");
+            let record = ImageRecord { picture: None, ..record };
+            return Ok(Fate::Replace(encode(key, &record), "its picture is damaged"));
+        }
+        report.find(what, why.clone(), "the image, which has nothing else, is put aside");
+        Ok(Fate::Drop(why))
+    }
+
+    /// What is there under each number. Faces that are missing are added to `batch`.
+    pub(super) fn finish(self, mut batch: Option<&mut Batch>, report: &mut Report) -> BTreeMap<u64, Count> {
+        for face in self.missing {
+            let key = [b"f", face.as_slice()].concat();
+            report.find(
+                super::check::shown(&key),
+                "it is missing, its images are there",
+                "it is made anew, without metadata",
+            );
+            if let Some(batch) = &mut batch {
+                batch.record(&key, &FaceRecord::default());
+            }
+        }
+        for (number, n_rows) in self.nameless {
+            let why = format!("its record is lost; it has {n_rows} faces and images");
+            report.find(format!("the database of number {number}"), why, "its rows are put aside");
+        }
+        self.counts
+    }
+}
+
+/// What no image can be.
+fn fault(record: &ImageRecord, dimension: Option<u32>) -> Option<String> {
+    let is_trained = record.status == ImageStatus::Trained;
+    let Some(embedding) = &record.embedding else {
+        return is_trained.then(|| "it is trained and has no embedding".to_owned());
+    };
+    if !is_trained {
+        return Some("it has an embedding and is not trained".to_owned());
+    }
+    if dimension.is_some_and(|dimension| dimension as usize != embedding.len()) {
+        return Some(format!("its embedding has dimension {}, that of its database has another", embedding.len()));
+    }
+    Embedding::new(embedding.clone()).err().map(|error| error.to_string())
+}
