@@ -5,7 +5,7 @@
 //!
 //! **Promises.** Readers never wait, and a scan goes on in the store it began in. Writers wait only while the last changed
 //! records are copied. Until the file `generation` names it the new store is nobody's, so that a crash or a failure at
-//! any moment leaves one of the two whole (design.md, C50 to C52). Where there is no room for both nothing is tried.
+//! any moment leaves one of the two whole (design.md, C30 to C32). Where there is no room for both nothing is tried.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};

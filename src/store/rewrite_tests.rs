@@ -71,7 +71,7 @@ fn a_store_that_is_written_anew_holds_the_same_and_is_smaller_also_after_a_start
     let disk = Disk::open(folder.path(), CACHE).unwrap();
     assert_eq!(disk.get(b"more").unwrap(), Some(b"x".to_vec()));
     assert_eq!(all(&disk).len(), before.len() + 1);
-    assert_eq!(names(folder.path()), ["db.2", "generation", "lock"]);
+    assert_eq!(names(folder.path()), ["db.2", "generation", "lock", "witness"]);
 }
 
 #[test]
@@ -123,8 +123,8 @@ fn a_scan_goes_on_in_the_store_it_began_in() {
     assert!(!names(folder.path()).contains(&"db".to_owned()), "nobody reads it any more");
 }
 
-/// The states of the disk between the steps of a rewriting: C50 before the new store is named, with a part of it or
-/// all; C51 while it is being named; C52 behind that, with all of the old one or a part.
+/// The states of the disk between the steps of a rewriting: C30 before the new store is named, with a part of it or
+/// all; C31 while it is being named; C32 behind that, with all of the old one or a part.
 #[test]
 fn c50_to_c52_a_crash_at_any_step_leaves_one_of_the_two_stores_whole() {
     let origin = tempfile::tempdir().unwrap();
@@ -141,21 +141,21 @@ fn c50_to_c52_a_crash_at_any_step_leaves_one_of_the_two_stores_whole() {
     drop(disk);
     let new = anew.path().join("db.1");
     let steps: [Step<'_>; 6] = [
-        ("C50, nothing of it", &|data| fs::create_dir(data.join("db.1")).unwrap()),
-        ("C50, a part of it", &|data| {
+        ("C30, nothing of it", &|data| fs::create_dir(data.join("db.1")).unwrap()),
+        ("C30, a part of it", &|data| {
             copy_folder(&new, &data.join("db.1"));
             fs::write(data.join("db.1/db"), b"torn").unwrap();
         }),
-        ("C50, all of it", &|data| copy_folder(&new, &data.join("db.1"))),
-        ("C51, its number is written and not in place", &|data| {
+        ("C30, all of it", &|data| copy_folder(&new, &data.join("db.1"))),
+        ("C31, its number is written and not in place", &|data| {
             copy_folder(&new, &data.join("db.1"));
             fs::write(data.join("generation.new"), b"").unwrap();
         }),
-        ("C52, the old one is there", &|data| {
+        ("C32, the old one is there", &|data| {
             copy_folder(&new, &data.join("db.1"));
             fs::write(data.join("generation"), b"1\n").unwrap();
         }),
-        ("C52, a part of the old one is there", &|data| {
+        ("C32, a part of the old one is there", &|data| {
             copy_folder(&new, &data.join("db.1"));
             fs::write(data.join("generation"), b"1\n").unwrap();
             fs::remove_file(data.join("db/conf")).unwrap();
@@ -221,6 +221,6 @@ fn a_store_that_changes_too_much_meanwhile_is_left_as_it_is() {
     assert!(!disk.copy(&old, &new, ALWAYS).unwrap(), "what changed is not noted any more");
     assert_eq!(disk.switch(&old, new).unwrap(), None);
     assert_eq!(disk.rewrite(&|| false).unwrap(), None);
-    assert_eq!(names(folder.path()), ["db", "lock"]);
+    assert_eq!(names(folder.path()), ["db", "lock", "witness"]);
     assert_eq!(disk.get(b"key").unwrap(), Some(b"value".to_vec()));
 }

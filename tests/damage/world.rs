@@ -44,7 +44,7 @@ fn write(path: &Path, n_images: u64, n_pictures: u64, random: &mut Random) {
             centre = (0..32).map(|_| random.below(2_001) as f64 / 1_000.0 - 1.0).collect();
         }
         let picture = (row < n_pictures).then(|| {
-            let n = 2_000 + random.below(3_000);
+            let n = 300 + random.below(500);
             std::iter::repeat_with(|| random.next() as u8).take(n).collect()
         });
         writer.push(&record(row, random, &centre, picture)).unwrap();
@@ -67,7 +67,8 @@ pub(crate) fn make(data: &Path, n_images: u64, seed: u64) {
         appliance.import(name, &path);
         ask(&[("action", "ListFaces"), ("database", name), ("imagestatus", "true"), ("metadata", "true")]);
     }
-    let cluster = [("action", "FaceClustering"), ("database", DATABASES[0]), ("clusterthreshold", "75")];
+    let cluster =
+        [("action", "FaceClustering"), ("database", DATABASES[0]), ("clusterthreshold", "75"), ("maxresults", "2")];
     appliance.cluster(&cluster[1..]);
     appliance.ask(&[("action", "QueueInfo"), ("queuename", "FaceClustering"), ("queueaction", "pause")]);
     (0..3).for_each(|_| drop(appliance.ask(&cluster)));
