@@ -70,6 +70,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
+pub use crate::store::is_there;
 pub use accept::Ticket;
 pub use backup::{Manifest, restore_backup, verify_backup};
 pub use built::{BuiltFace, BuiltReader};

@@ -1,7 +1,8 @@
 //! A look at the store of a data directory that no server has, without mending anything.
 //!
 //! **Why.** [`Engine::open`](super::Engine::open) finishes and undoes what a crash left; who only wants to know whether the
-//! store is readable must not have that done.
+//! store is readable must not have that done. The database itself does what it does at every opening: it
+//! cuts off a damaged end of its log.
 
 use super::error::EngineError;
 use super::records::JobRecord;

@@ -459,6 +459,14 @@ fn a_removal_that_was_decided_is_a_success_even_if_clearing_fails() {
 }
 
 #[test]
+fn the_chores_reach_the_store_through_all_that_stands_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Mortal::with(Map::new(), u64::MAX);
+    open(&store, settings(&folder)).do_chores();
+    assert!(store.is_tidied.load(Ordering::Relaxed));
+}
+
+#[test]
 fn a_result_that_is_forgotten_while_it_is_read_is_an_error_and_never_short() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { retention: Retention { age: Duration::MAX, count: 1 }, ..settings(&folder) };

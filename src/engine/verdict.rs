@@ -2,7 +2,7 @@
 //!
 //! **Why one enum.** The rows of images are read by the hundred thousand, and most came as embeddings, of which nothing
 //! is known: they pay one byte. The first two variants are written as `Option<FailReason>` was before there was more to
-//! say, so that rows of older programs read as they are.
+//! say, so that an image without a picture reads as it did.
 
 use serde::{Deserialize, Serialize};
 

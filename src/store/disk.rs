@@ -80,6 +80,7 @@ impl Disk {
             witness: attest(&folder.join("witness"), n_syncs)?,
             _lock: lock,
         };
+        disk.generation().remove_others(folder)?;
         disk.check_version()?;
         Ok(disk)
     }
@@ -285,7 +286,7 @@ impl Store for Disk {
 
     fn tidy(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<Tidied>, StoreError> {
         self.check()?;
-        self.tidy_up(is_wanted)
+        guarded(|| self.tidy_up(is_wanted)).inspect_err(|_| *self.lock_changed() = None)
     }
 }
 

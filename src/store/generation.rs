@@ -28,6 +28,9 @@ const HELD: Duration = Duration::from_secs(5);
 /// The file that names the folder that counts.
 const POINTER: &str = "generation";
 
+/// What is about to become that file.
+const NEXT_POINTER: &str = "generation.new";
+
 /// A database and its folder.
 #[derive(Debug)]
 pub(super) struct Generation {
@@ -68,7 +71,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 impl Generation {
-    /// Opens the one that counts, which is made if there is none at all, and removes the others.
+    /// Opens the one that counts, which is made if there is none at all.
     pub(super) fn current(data: &Path, cache: u64) -> Result<Self, StoreError> {
         let there = folders(data).map_err(failed("cannot read the data directory"))?;
         let damaged = |why: String| StoreError::Damaged { key: POINTER.to_owned(), why };
@@ -88,10 +91,16 @@ impl Generation {
             }
             Err(error) => return Err(failed("cannot read which store counts")(error)),
         };
-        for other in there.into_iter().filter(|&number| number != counts) {
+        Self::open(data, counts, cache)
+    }
+
+    /// Removes the others: what an unfinished rewriting left, or what was replaced. Only once this one is known to be whole.
+    pub(super) fn remove_others(&self, data: &Path) -> Result<(), StoreError> {
+        let there = folders(data).map_err(failed("cannot read the data directory"))?;
+        for other in there.into_iter().filter(|&number| number != self.number) {
             fs::remove_dir_all(data.join(name(other))).map_err(failed("cannot remove a store that was replaced"))?;
         }
-        Self::open(data, counts, cache)
+        Ok(())
     }
 
     /// An empty one with the next number.
@@ -127,20 +136,24 @@ impl Generation {
         self.folder.is_superseded.store(false, Ordering::Relaxed);
     }
 
-    /// From when this returns on, it is the one that counts. An error says nothing about which one does.
-    pub(super) fn count_from_now_on(&self, data: &Path) -> Result<(), StoreError> {
+    /// Makes everything ready to name it; the other one still counts.
+    pub(super) fn be_ready_to_count(&self, data: &Path) -> Result<(), StoreError> {
         let write = || {
             File::open(self.folder.path.join("db"))?.sync_all()?; // sled's flush leaves it to the disk's cache
             sync_folder(&self.folder.path)?;
-            let new = data.join("generation.new");
-            let mut file = File::create(&new)?;
+            let mut file = File::create(data.join(NEXT_POINTER))?;
             writeln!(file, "{}", self.number)?;
             file.sync_all()?;
-            sync_folder(data)?; // the folder that is about to be named
-            fs::rename(&new, data.join(POINTER))?;
-            sync_folder(data)
+            sync_folder(data) // the folder that is about to be named
         };
-        write().map_err(failed("cannot name the store that was written anew"))
+        write().map_err(failed("cannot prepare to name the store that was written anew"))
+    }
+
+    /// From when this returns on, it is the one that counts. An error says nothing about which one does.
+    pub(super) fn count_from_now_on(&self, data: &Path) -> Result<(), StoreError> {
+        fs::rename(data.join(NEXT_POINTER), data.join(POINTER))
+            .and_then(|()| sync_folder(data))
+            .map_err(failed("cannot name the store that was written anew"))
     }
 
     /// Returns when everything written before is on the disk.
@@ -152,12 +165,29 @@ impl Generation {
     }
 }
 
-/// The folder of the store that counts, for whoever only looks; by what is there, if what names it cannot be believed.
+/// The folder of the store that counts, for whoever only looks. If what names it cannot be believed, the only one that is
+/// there; of several none is guessed, for one of them may be a copy that was never finished.
 pub(super) fn folder_that_counts(data: &Path) -> io::Result<String> {
     let there = folders(data)?;
-    let named = fs::read_to_string(data.join(POINTER)).ok().and_then(|text| text.trim().parse().ok());
-    let named = named.filter(|number| there.contains(number));
-    Ok(name(named.or(there.last().copied()).unwrap_or(0)))
+    let named = match fs::read_to_string(data.join(POINTER)) {
+        Err(error) if error.kind() == ErrorKind::NotFound && (there.contains(&0) || there.is_empty()) => Some(0),
+        read => read.ok().and_then(|text| text.trim().parse().ok()).filter(|number| there.contains(number)),
+    };
+    let only = || there.first().copied().filter(|_| there.len() == 1);
+    named.or_else(only).map(name).ok_or_else(|| {
+        let names: Vec<String> = there.iter().copied().map(name).collect();
+        let text = format!(
+            "{} is missing or damaged, and the folders {} are there: write the number of the one that counts into it (0 is db)",
+            POINTER,
+            names.join(", ")
+        );
+        io::Error::new(ErrorKind::InvalidData, text)
+    })
+}
+
+/// Whether there is a store in a data directory, of whatever generation.
+pub fn is_there(data: &Path) -> bool {
+    folders(data).is_ok_and(|there| !there.is_empty())
 }
 
 /// What names the folder goes: it is `db` from now on.

@@ -30,6 +30,7 @@ use thiserror::Error;
 
 pub use codec::{decode, decode_first, encode, verify};
 pub use disk::Disk;
+pub use generation::is_there;
 pub use memory::Memory;
 pub use repair::Repair;
 pub use salvage::{Gap, Salvage};
@@ -200,10 +201,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Gives the disk back what removed records took, if that is much; may take long, holds nobody up for long,
     /// and is given up when it is not wanted any more.
-    fn tidy(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<Tidied>, StoreError> {
-        let _ = is_wanted;
-        Ok(None)
-    }
+    /// No default: whoever stands before a store must hand it on.
+    fn tidy(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<Tidied>, StoreError>;
 
     /// Makes all changes of `batch`, or none, durably.
     fn commit(&self, batch: Batch) -> Result<(), StoreError> {

@@ -89,7 +89,9 @@ impl Repair {
             }
             forget_name(&self.data)?;
             if store.exists() {
-                fs::remove_dir_all(&store)?; // an older one, which was replaced
+                // one that did not count; nothing is lost by keeping it until somebody has looked
+                fs::rename(&store, aside.with_added_extension("older"))?;
+                sync(&self.data)?;
             }
             fs::rename(new.join("db"), &store)?;
             sync(&self.data)?;

@@ -157,7 +157,8 @@ impl Disk {
             };
             copy_keys(&changed, old, new)?;
         }
-        Ok(true)
+        // with writers as fast as this nobody is to wait for what is left
+        Ok(self.lock_changed().as_ref().is_some_and(|changed| changed.len() <= 10 * FEW))
     }
 
     fn switch(&self, old: &Generation, new: Generation) -> Result<Option<Duration>, StoreError> {
@@ -167,6 +168,7 @@ impl Disk {
         self.check()?;
         copy_keys(&keys, old, &new)?;
         new.sync()?;
+        new.be_ready_to_count(&self.folder)?;
         new.keep(); // from here on the disk may name it
         // A failure leaves open which of the two the disk names, so neither may be written to.
         new.count_from_now_on(&self.folder).inspect_err(|_| self.lose())?;

@@ -126,7 +126,7 @@ fn a_scan_goes_on_in_the_store_it_began_in() {
 /// The states of the disk between the steps of a rewriting: C30 before the new store is named, with a part of it or
 /// all; C31 while it is being named; C32 behind that, with all of the old one or a part.
 #[test]
-fn c50_to_c52_a_crash_at_any_step_leaves_one_of_the_two_stores_whole() {
+fn c30_to_c32_a_crash_at_any_step_leaves_one_of_the_two_stores_whole() {
     let origin = tempfile::tempdir().unwrap();
     let disk = Disk::open(origin.path(), CACHE).unwrap();
     for at in 0..40 {

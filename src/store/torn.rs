@@ -240,6 +240,10 @@ impl Store for Filmed {
     fn bytes(&self) -> Result<u64, StoreError> {
         self.disk.bytes()
     }
+
+    fn tidy(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<super::Tidied>, StoreError> {
+        self.disk.tidy(is_wanted)
+    }
 }
 
 /// A folder in memory where the machine has that: the power cuts here are of our making.

@@ -1,12 +1,12 @@
-//! The witness: a file beside the database that says how many batches were on the disk when somebody was told so.
+//! The witness: a file beside the database that says how many syncs the store had seen when somebody was told so.
 //!
 //! ```text
-//! data/witness    two slots of 16 bytes: the number of a batch, CRC-32, zeros
+//! data/witness    two slots of 16 bytes: the number of a sync, CRC-32, zeros
 //! ```
 //!
 //! **Why.** A log is recovered up to its first damaged message and what is behind it is dropped: after a crash that is what
-//! is wanted, but after damage it loses acknowledged changes without a word. Therefore every batch carries its number, and
-//! the number of the last one that was synced is written here, behind the sync. A store that is behind its witness has lost
+//! is wanted, but after damage it loses acknowledged changes without a word. Therefore every sync has a number, which
+//! is written to the store before it and here behind it. A store that is behind its witness has lost
 //! something.
 //!
 //! **Promises.** The witness is never ahead of a disk that keeps what it syncs. It is written after every sync and synced
@@ -41,7 +41,7 @@ pub(super) enum Testimony {
     Missing,
     /// The file holds no number that can be believed.
     Damaged,
-    /// So many batches were synced.
+    /// So many syncs were made.
     Synced(u64),
 }
 
@@ -82,7 +82,7 @@ impl Witness {
         Ok(Self { file, noted: Mutex::new(number), n_notes: AtomicU64::new(0) })
     }
 
-    /// Notes that the batches up to `number` are synced. The two slots are written in turn, so that a torn one leaves
+    /// Notes that sync `number` was made. The two slots are written in turn, so that a torn one leaves
     /// the other.
     pub(super) fn note(&self, number: u64) -> io::Result<()> {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -104,6 +104,10 @@ impl Store for Troubled {
     fn bytes(&self) -> Result<u64, StoreError> {
         self.kept.bytes()
     }
+
+    fn tidy(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<faceclique::store::Tidied>, StoreError> {
+        self.kept.tidy(is_wanted)
+    }
 }
 
 /// A clock that stands where it is set; the half second must not be seen.

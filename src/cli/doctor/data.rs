@@ -64,7 +64,7 @@ pub(super) fn store(config: &Config, holder: Option<&str>) -> Finding {
     if let Some(holder) = holder {
         return running(config, holder);
     }
-    if !config.engine.data.join("db").exists() {
+    if !engine::is_there(&config.engine.data) {
         return Finding::ok(CHECK, "none yet; the first start makes it");
     }
     match engine::probe(&config.engine) {

@@ -1,7 +1,7 @@
 //! `faceclique doctor`: would a server of this configuration be well on this machine, and if not, what is to be done?
 //!
 //! **Promises.** Nothing is changed: what is written to measure the disk is a file that vanishes, and a store is opened
-//! only if no server has it. A check that cannot be made says so and is no failure.
+//! only if no server has it, by which the database cuts off a damaged end of its log. A check that cannot be made says so and is no failure.
 
 mod data;
 mod disk;

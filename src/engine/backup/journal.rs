@@ -1,38 +1,44 @@
 //! A store that, while a backup reads it, writes down what is written to it.
 //!
-//! **Why.** The store has no reading of one moment, and nobody shall wait for a backup. What was read of it while it changed,
-//! and behind that all changes since in their order, is the store of the moment at which the changes end.
+//! **Why.** The store has no reading of one moment, and nobody shall wait while all of it is read. What was read of it while it changed,
+//! and behind that all changes since in their order, is the store of the moment at which the changes end. Only while these are read once more, writers wait.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::super::error::{EngineError, ErrorKind};
 use super::part::Part;
-use crate::store::{Batch, Scan, Store, StoreError};
+use crate::store::{Batch, Scan, Store, StoreError, Tidied};
 
 /// The store of an engine.
 pub(in super::super) struct Journal {
     store: Arc<dyn Store>,
     /// Held while something is written, so that the order here is that of the store.
     part: Mutex<Option<Result<Part, std::io::Error>>>,
+    /// Held by whoever makes a backup, from before its first file until behind its last.
+    only: Mutex<()>,
 }
 
 impl Journal {
     pub(in super::super) fn over(store: Arc<dyn Store>) -> Self {
-        Self { store, part: Mutex::new(None) }
+        Self { store, part: Mutex::new(None), only: Mutex::new(()) }
     }
 
     fn part(&self) -> MutexGuard<'_, Option<Result<Part, std::io::Error>>> {
         self.part.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on what is written goes into `part` too.
-    pub(super) fn begin(&self, part: Part) -> Result<(), EngineError> {
-        let mut open = self.part();
-        if open.is_some() {
-            return Err(EngineError::new(ErrorKind::State, "another backup is being made"));
+    /// One backup at a time: another is refused until this is dropped.
+    pub(super) fn reserve(&self) -> Result<MutexGuard<'_, ()>, EngineError> {
+        match self.only.try_lock() {
+            Ok(only) => Ok(only),
+            Err(TryLockError::Poisoned(only)) => Ok(only.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(EngineError::new(ErrorKind::State, "another backup is being made")),
         }
-        *open = Some(Ok(part));
-        Ok(())
+    }
+
+    /// From now on what is written goes into `part` too.
+    pub(super) fn begin(&self, part: Part) {
+        *self.part() = Some(Ok(part));
     }
 
     /// That ends, and nothing is written while `look` looks.
@@ -76,5 +82,9 @@ impl Store for Journal {
 
     fn bytes(&self) -> Result<u64, StoreError> {
         self.store.bytes()
+    }
+
+    fn tidy(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<Tidied>, StoreError> {
+        self.store.tidy(is_wanted)
     }
 }

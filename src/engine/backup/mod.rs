@@ -12,8 +12,8 @@
 //! A record is the length of its key and that of its value, four bytes each, little-endian, and both; the length
 //! `u32::MAX` says that the key is removed. The values have checksums of their own (`store`).
 //!
-//! **Promises.** What is in a backup is the store of one moment, the end of the reading, and everything of it. Nobody waits
-//! for it. It appears whole or not at all, replaces nothing, and takes the memory of its pictures' names.
+//! **Promises.** What is in a backup is the store of one moment, the end of the reading, and everything of it. Others go
+//! on meanwhile, and writers wait at its end while the changes made during it are read. It appears whole or not at all, replaces nothing, and takes the memory of its pictures' names.
 //!
 //! **Not here.** Graphs and pairs, which are made anew, and the configuration.
 
@@ -128,12 +128,13 @@ impl Engine {
         if to.symlink_metadata().is_ok() {
             return Err(cannot(io::ErrorKind::AlreadyExists.into()));
         }
+        let _only = self.journal.reserve()?;
         let _spared = self.spare_pictures();
         let _ = fs::remove_dir_all(&work); // of a process that was killed
         fs::create_dir(&work).map_err(cannot)?;
         let written = self.write_backup(&work, observe).and_then(|manifest| {
             // an empty folder that somebody has made there meanwhile would be replaced, and nothing else
-            fs::rename(&work, to).and_then(|()| sync(to.parent().unwrap_or(to))).map_err(cannot)?;
+            fs::rename(&work, to).and_then(|()| sync(folder_of(to))).map_err(cannot)?;
             Ok(manifest)
         });
         if written.is_err() {
@@ -149,9 +150,9 @@ impl Engine {
             done += 1;
             observe(done);
         };
-        self.journal.begin(Part::create(&work.join(PARTS[1])).map_err(cannot)?)?;
         let mut named = Named::default();
         let mut part = Part::create(&work.join(PARTS[0])).map_err(cannot)?;
+        self.journal.begin(Part::create(&work.join(PARTS[1])).map_err(cannot)?);
         let mut read = || -> Result<(), EngineError> {
             for entry in self.store.scan(&[]) {
                 let (key, value) = entry?;
@@ -203,6 +204,11 @@ impl Engine {
         sync_folders(work).map_err(cannot)?;
         Ok(manifest)
     }
+}
+
+/// The folder that a path is in, also of a name alone.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes a file, synced.

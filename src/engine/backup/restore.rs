@@ -14,7 +14,7 @@ use super::super::files::sync;
 use super::super::jobs::put;
 use super::super::records::JobRecord;
 use super::super::{Clock as _, SystemClock};
-use super::{FILES, FORMAT, MANIFEST, Manifest, PARTS, Sum, copy, failed, part, sum, sync_folders};
+use super::{FILES, FORMAT, MANIFEST, Manifest, PARTS, Sum, copy, failed, folder_of, part, sum, sync_folders};
 use crate::job::{Event, Run};
 use crate::store::{Batch, Disk, FORMAT_VERSION, Store, decode, keys};
 
@@ -103,7 +103,7 @@ pub fn restore_backup(from: &Path, to: &Path, observe: &mut dyn FnMut(u64)) -> R
             observe(n);
         }
         sync_folders(&work).map_err(cannot)?;
-        fs::rename(&work, to).and_then(|()| sync(to.parent().filter(|p| p.is_dir()).unwrap_or(to))).map_err(cannot)
+        fs::rename(&work, to).and_then(|()| sync(folder_of(to))).map_err(cannot)
     });
     if written.is_err() {
         let _ = fs::remove_dir_all(&work); // the failure itself is told

@@ -74,10 +74,10 @@ struct Mended {
 
 /// Looks at the data directory `data`, which no process has. `observe` is told how many records were read.
 pub fn fsck(data: &Path, mending: Mending, observe: &mut dyn FnMut(u64)) -> Result<Report, EngineError> {
-    if !data.join("db").is_dir() && !data.join("witness").exists() {
+    if !crate::store::is_there(data) && !data.join("witness").exists() {
         return Err(EngineError::new(
             ErrorKind::Storage,
-            format!("{} is no data directory: it has no db/ and no witness", data.display()),
+            format!("{} is no data directory: it has no store and no witness", data.display()),
         ));
     }
     let (repair, was_interrupted) = Repair::begin(data)?;
