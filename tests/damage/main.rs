@@ -221,7 +221,7 @@ fn fsck(data: &Path, arguments: &[&str]) -> (i32, String) {
 /// The rows of the exported databases, each without what may move to the next row when the first of a face is lost.
 fn rows(answers: &str) -> BTreeSet<String> {
     let exports = answers.lines().filter(|line| line.starts_with("export ") && line.contains("\tok\t"));
-    let rows = exports.flat_map(|line| line.split("} {").map(|row| row.rsplit('{').next().unwrap()));
+    let rows = exports.flat_map(|line| line.split("{\"identifier\":").skip(1));
     // nor the picture, which may be lost and the embedding be there
     let plain = |row: &str| {
         let end = ["\"metadata\"", "\"imagedata\""].iter().filter_map(|name| row.find(name)).min();
