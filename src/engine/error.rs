@@ -86,6 +86,10 @@ impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         let text = match &error {
             StoreError::Damaged { key, .. } => format!("the stored record {key} is damaged"),
+            StoreError::Unreadable(_) | StoreError::Unopened(_) | StoreError::Behind { .. } => {
+                "a part of the store is damaged and cannot be read; the server's log says where, and what to do"
+                    .to_owned()
+            }
             _ => "the store could not be read or written; the server's log says why".to_owned(),
         };
         Self { kind: ErrorKind::Storage, text, cause: Some(Box::new(error)) }

@@ -52,7 +52,11 @@ pub struct Disk {
 
 impl From<sled::Error> for StoreError {
     fn from(error: sled::Error) -> Self {
-        Self::Backend(error.to_string())
+        match error {
+            sled::Error::Corruption { at: Some(at), .. } => Self::Unreadable(format!(" at {at:?} of its log")),
+            sled::Error::Corruption { at: None, .. } => Self::Unreadable(String::new()),
+            error => Self::Backend(error.to_string()),
+        }
     }
 }
 

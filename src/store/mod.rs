@@ -55,6 +55,12 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// A part of the database underneath is not what was written.
+    #[error(
+        "the store is damaged: a checksum does not match{0}. `faceclique fsck` says what is left, `faceclique fsck --repair` \
+         keeps that; a backup may have more"
+    )]
+    Unreadable(String),
     /// The database underneath cannot be opened.
     #[error(
         "the store (db/ in the data directory) cannot be opened, it is damaged: {0}. `faceclique fsck` says what is left of it, \

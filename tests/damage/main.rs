@@ -19,6 +19,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use faceclique::engine::{Engine, Settings};
+use faceclique::job::Queue;
+use faceclique::store::{Batch, Disk, Store as _, keys};
 use random::Random;
 use spoil::{HARMS, Harm};
 
@@ -221,7 +224,8 @@ fn fsck(data: &Path, arguments: &[&str]) -> (i32, String) {
 /// The rows of the exported databases, each without what may move to the next row when the first of a face is lost.
 fn rows(answers: &str) -> BTreeSet<String> {
     let exports = answers.lines().filter(|line| line.starts_with("export ") && line.contains("\tok\t"));
-    let rows = exports.flat_map(|line| line.split("} {").map(|row| row.rsplit('{').next().unwrap()));
+    let rows = exports.flat_map(|line| line.split("{\"identifier\":").skip(1));
+    let rows = rows.filter(|row| row.contains("\"imagelabel\":")); // a face may lose all of its images
     // nor the picture, which may be lost and the embedding be there
     let plain = |row: &str| {
         let end = ["\"metadata\"", "\"imagedata\""].iter().filter_map(|name| row.find(name)).min();
@@ -275,4 +279,30 @@ fn what_a_repair_leaves_is_what_was_stored_and_looking_changes_nothing() {
         ));
     }
     println!("{}", kept.join("\n"));
+}
+
+#[test]
+fn a_damaged_record_of_a_job_or_a_count_holds_up_no_start_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    world::make(folder.path(), 64, 1);
+    let open = || Engine::open(Settings::new(folder.path())).unwrap();
+    let before = open().jobs(Queue::FaceClustering).len();
+    let disk = Disk::open(folder.path(), 8 << 20).unwrap();
+    let mut batch = Batch::new();
+    for prefix in [keys::jobs(), keys::counts()] {
+        let (key, mut value) = disk.scan(&prefix).last().unwrap().unwrap();
+        *value.last_mut().unwrap() ^= 1;
+        batch.put(key, value);
+    }
+    disk.commit(batch).unwrap();
+    drop(disk);
+    let engine = open();
+    assert_eq!(engine.n_damaged(), 2);
+    assert_eq!(engine.jobs(Queue::FaceClustering).len(), before - 1);
+    assert_eq!(engine.list_databases().unwrap().iter().map(|database| database.n_faces).sum::<u64>(), 8 + 2);
+    assert_eq!(engine.overview().unwrap().faces, 8 + 2, "the rows were counted");
+    drop(engine);
+    let (code, said) = fsck(folder.path(), &["--repair"]);
+    assert!(code == 0 && said.contains("\"what\": \"job "), "{said}");
+    assert_eq!(open().n_damaged(), 0);
 }
