@@ -149,8 +149,8 @@ impl Generation {
         write().map_err(failed("cannot prepare to name the store that was written anew"))
     }
 
-    /// From when this returns on, it is the one that counts. An error says nothing about which one does.
-    pub(super) fn count_from_now_on(&self, data: &Path) -> Result<(), StoreError> {
+    /// From when this returns on, the one that was made ready counts. An error says nothing about which one does.
+    pub(super) fn ready_one_counts(data: &Path) -> Result<(), StoreError> {
         fs::rename(data.join(NEXT_POINTER), data.join(POINTER))
             .and_then(|()| sync_folder(data))
             .map_err(failed("cannot name the store that was written anew"))
