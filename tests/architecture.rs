@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the source has failed")]
 
+#[path = "support/sources.rs"]
+mod sources;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use sources::rust_files;
 
 /// Every room of `src` with the rooms it may import.
 const ROOMS: [(&str, &[&str]); 15] = [
@@ -73,25 +78,11 @@ const CRATES: [(&str, &[&str]); 34] = [
     ("zip", &["exchange"]),
 ];
 
-/// Files below `folder`, with their path relative to it.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
-    found
-}
-
 /// The code of each source file without comments, by its path relative to `src`, with its room.
 fn sources() -> Vec<(String, String, String)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut sources = Vec::new();
-    for path in files(&src) {
+    for path in rust_files(&src) {
         let shown = path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
         let room = shown.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
         let text = fs::read_to_string(&path).unwrap();
@@ -161,7 +152,7 @@ fn only_the_kernel_is_unsafe() {
 fn every_file_says_what_it_is_for() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR"));
     for folder in ["src", "tests"] {
-        for path in files(&src.join(folder)) {
+        for path in rust_files(&src.join(folder)) {
             let text = fs::read_to_string(&path).unwrap();
             assert!(text.starts_with("//! "), "{} does not begin with a line of //!", path.display());
         }

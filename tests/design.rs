@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the source has failed")]
 
+#[path = "support/sources.rs"]
+mod sources;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use sources::rust_files;
 
 fn design() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/design.md")).unwrap()
@@ -12,18 +17,12 @@ fn design() -> String {
 
 /// The names of the tests below a folder: functions behind `#[test]`.
 fn tests(folder: &Path) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(tests(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            let behind = text.split("#[test]").skip(1).filter_map(|behind| behind.split_once("fn ")?.1.split_once('('));
-            found.extend(behind.map(|(name, _)| name.to_owned()));
-        }
-    }
-    found
+    let named = |path: PathBuf| -> Vec<String> {
+        let text = fs::read_to_string(path).unwrap();
+        let behind = text.split("#[test]").skip(1).filter_map(|behind| behind.split_once("fn ")?.1.split_once('('));
+        behind.map(|(name, _)| name.to_owned()).collect()
+    };
+    rust_files(folder).into_iter().flat_map(named).collect()
 }
 
 /// What stands in backticks and is a claim: words joined by at least three underscores.

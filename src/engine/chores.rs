@@ -47,9 +47,12 @@ impl Engine {
     }
 
     fn measure_folders(&self) {
-        let last = self.sizes.lock().unwrap_or_else(PoisonError::into_inner).at;
-        if last.is_some_and(|last| last.elapsed() < SIZES_LAST) {
-            return;
+        {
+            let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+            if sizes.at.is_some_and(|last| last.elapsed() < SIZES_LAST) {
+                return;
+            }
+            sizes.at = Some(Instant::now()); // before the walk, which may outlast the next round: one is enough
         }
         let mut bytes = BTreeMap::new();
         for folder in FOLDERS {
@@ -58,7 +61,7 @@ impl Engine {
                 Err(error) => warn!(folder, %error, "the size of a folder cannot be found out"),
             }
         }
-        *self.sizes.lock().unwrap_or_else(PoisonError::into_inner) = Sizes { at: Some(Instant::now()), bytes };
+        self.sizes.lock().unwrap_or_else(PoisonError::into_inner).bytes = bytes;
     }
 
     /// Bytes of the folders beside the store, by their names, as they were a quarter of an hour ago at most.

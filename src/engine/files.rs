@@ -1,14 +1,11 @@
 //! What the engine does with the folders of its data directory.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Makes a file durable, or the names in a folder.
-pub(super) fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
+pub(super) use crate::store::files::{folder_of, sync};
 
 /// Removes everything in a folder but what is named; makes the folder if it is not there.
 pub(super) fn clear_folder(folder: &Path, keep: &BTreeSet<String>) -> io::Result<()> {

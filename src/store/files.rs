@@ -28,7 +28,7 @@ impl Files {
         let files = Self { log: File::open(folder.join("db"))?, blobs: folder.join("blobs"), synced: Mutex::default() };
         files.sync()?;
         for made in [Some(folder), folder.parent()].into_iter().flatten() {
-            File::open(made)?.sync_all()?;
+            sync(made)?;
         }
         Ok(files)
     }
@@ -60,6 +60,16 @@ impl Files {
         *synced = there;
         if is_new { File::open(&self.blobs)?.sync_all() } else { Ok(()) }
     }
+}
+
+/// Makes a file durable, or the names in a folder.
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// The folder that a path is in, also of a name alone.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {

@@ -20,7 +20,7 @@ use tracing::warn;
 
 use super::StoreError;
 use super::disk::guarded;
-use super::files::Files;
+use super::files::{Files, folder_of, sync};
 
 /// The longest that a database closed by this process is taken to be held still.
 const HELD: Duration = Duration::from_secs(5);
@@ -139,12 +139,11 @@ impl Generation {
     /// Makes everything ready to name it; the other one still counts.
     pub(super) fn be_ready_to_count(&self, data: &Path) -> Result<(), StoreError> {
         let write = || {
-            File::open(self.folder.path.join("db"))?.sync_all()?; // sled's flush leaves it to the disk's cache
-            sync_folder(&self.folder.path)?;
+            sync(&self.folder.path)?;
             let mut file = File::create(data.join(NEXT_POINTER))?;
             writeln!(file, "{}", self.number)?;
             file.sync_all()?;
-            sync_folder(data) // the folder that is about to be named
+            sync(data) // the folder that is about to be named
         };
         write().map_err(failed("cannot prepare to name the store that was written anew"))
     }
@@ -152,7 +151,7 @@ impl Generation {
     /// From when this returns on, the one that was made ready counts. An error says nothing about which one does.
     pub(super) fn ready_one_counts(data: &Path) -> Result<(), StoreError> {
         fs::rename(data.join(NEXT_POINTER), data.join(POINTER))
-            .and_then(|()| sync_folder(data))
+            .and_then(|()| sync(data))
             .map_err(failed("cannot name the store that was written anew"))
     }
 
@@ -210,10 +209,6 @@ fn folders(data: &Path) -> io::Result<BTreeSet<u64>> {
     Ok(found)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
 /// Removes snapshots that were not finished. Nothing depends on them: the one before goes only behind the new one.
 fn remove_unfinished(db: &Path) -> Result<(), StoreError> {
     let failed = |source| StoreError::File { what: "cannot look through the folder of the store".to_owned(), source };
@@ -233,11 +228,8 @@ fn remove_unfinished(db: &Path) -> Result<(), StoreError> {
 
 /// Makes durable that the files of a new store are there, and its settings.
 fn sync_names(folder: &Path, db: &Path) -> Result<(), StoreError> {
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for path in [&db.join("conf"), db, folder, parent] {
-        File::open(path)
-            .and_then(|file| file.sync_all())
-            .map_err(|source| StoreError::File { what: format!("cannot sync {}", path.display()), source })?;
+    for path in [&db.join("conf"), db, folder, folder_of(folder)] {
+        sync(path).map_err(|source| StoreError::File { what: format!("cannot sync {}", path.display()), source })?;
     }
     Ok(())
 }

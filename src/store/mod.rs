@@ -11,7 +11,7 @@
 
 mod codec;
 mod disk;
-mod files;
+pub(crate) mod files;
 mod generation;
 mod group;
 pub mod keys;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use super::disk::{Disk, REPAIR, lock};
+use super::files::sync;
 use super::generation::{folder_that_counts, forget_name};
 
 /// A data directory under repair, or looked at for one: nobody else has it.
@@ -26,10 +27,6 @@ pub struct Repair {
 
 fn failed(source: io::Error) -> StoreError {
     StoreError::File { what: "cannot put the repaired store in place".to_owned(), source }
-}
-
-fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 impl Repair {

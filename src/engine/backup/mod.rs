@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
-use super::files::sync;
+use super::files::{folder_of, sync};
 use super::pictures::PictureRecord;
 use super::records::{ImageRecord, JobRecord};
 use crate::store::{StoreError, decode};
@@ -204,11 +204,6 @@ impl Engine {
         sync_folders(work).map_err(cannot)?;
         Ok(manifest)
     }
-}
-
-/// The folder that a path is in, also of a name alone.
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes a file, synced.

@@ -10,11 +10,11 @@ use std::path::{Component, Path};
 
 use super::super::error::{EngineError, ErrorKind};
 use super::super::faces::ROWS_PER_BATCH;
-use super::super::files::sync;
+use super::super::files::{folder_of, sync};
 use super::super::jobs::put;
 use super::super::records::JobRecord;
 use super::super::{Clock as _, SystemClock};
-use super::{FILES, FORMAT, MANIFEST, Manifest, PARTS, Sum, copy, failed, folder_of, part, sum, sync_folders};
+use super::{FILES, FORMAT, MANIFEST, Manifest, PARTS, Sum, copy, failed, part, sum, sync_folders};
 use crate::job::{Event, Run};
 use crate::store::{Batch, Disk, FORMAT_VERSION, Store, decode, keys};
 
