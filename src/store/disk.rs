@@ -19,6 +19,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
@@ -174,19 +176,27 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result
     })
 }
 
+/// How long a lock may take to become free: a killed process leaves it a moment later than its socket, and a child
+/// that is being started holds it until it runs a program of its own.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Takes the lock file, and leaves the process number in it for whoever comes second.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let failed = |source| StoreError::File { what: "cannot lock the data directory".to_owned(), source };
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder); // only for the message
-            let holder = holder.trim();
-            return Err(StoreError::Locked(if holder.is_empty() { String::new() } else { format!(" ({holder})") }));
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => thread::sleep(LOCK_PATIENCE / 50),
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder); // only for the message
+                let holder = holder.trim();
+                return Err(StoreError::Locked(if holder.is_empty() { String::new() } else { format!(" ({holder})") }));
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        Err(TryLockError::Error(source)) => return Err(failed(source)),
     }
     file.set_len(0).map_err(failed)?;
     write!(file, "process {}", std::process::id()).map_err(failed)?;
