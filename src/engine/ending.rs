@@ -65,6 +65,7 @@ impl Engine {
         let record = JobRecord { life, result, kept, reached, ..entry.record.as_ref().clone() };
         let mut batch = if state == State::Finished { with } else { Batch::new() };
         put_into(&mut batch, token, &record);
+        jobs.post_into(&mut batch, token, &record);
         // What a build has noted is no result; the next start removes it, if this process does not come to it.
         let is_void = state.is_ended() && state != State::Finished && self.has_result_rows(token)?;
         if is_void {
@@ -95,6 +96,7 @@ impl Engine {
         if state.is_ended() {
             self.remove_uploads(&record.task);
             self.ended.notify_all();
+            self.posted.notify_one();
         }
         let queue = record.queue;
         drop(record); // or it would count as being shown
@@ -145,7 +147,7 @@ impl Engine {
         });
         let mut batch = Batch::new();
         for &token in &tokens {
-            batch.remove(keys::job(token));
+            jobs.forget_into(&mut batch, token);
             batch.put(keys::forgotten_job(token), Vec::new());
         }
         if !tokens.is_empty() {

@@ -82,6 +82,9 @@ pub struct ImportRequest {
 impl Engine {
     /// Accepts an import. The files are kept with the job: what happens to the originals afterwards has no effect.
     pub fn submit_import(&self, ticket: Ticket, request: ImportRequest) -> Result<Token, EngineError> {
+        if let Some(token) = self.repeated(Queue::ImportFaceDatabase, &ticket)? {
+            return Ok(token);
+        }
         if let Some(model) = &request.model {
             self.settings.model(model)?;
         }
@@ -103,11 +106,13 @@ impl Engine {
             };
             self.submit(ticket, Task::Import(task))
         });
-        accepted.inspect_err(|_| {
+        if accepted.as_ref().ok() != Some(&token) {
+            // refused, or the same request came in meanwhile
             for name in [&data, &ids] {
                 let _ = fs::remove_file(self.uploads_folder().join(name)); // there may be none
             }
-        })
+        }
+        accepted
     }
 
     /// Puts a file durably into the folder of uploads.

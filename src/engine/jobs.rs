@@ -7,14 +7,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::info;
 
 use super::Engine;
 use super::error::EngineError;
 use super::figures::EndedJobs;
+use super::outbox::Outbox;
 use super::progress::{Control, Progress};
 use super::records::{JobRecord, JobResult, Task};
+use super::terms::TermsRecord;
 use crate::job::{Event, Priority, Queue, Run, State, Timestamp, Token, Waiting, next};
 use crate::store::{Batch, keys};
 
@@ -59,6 +62,12 @@ pub(super) struct Jobs {
     forgotten: Vec<Removed>,
     /// Jobs that are written and not yet synced: nobody sees them, but they have their places.
     arriving: BTreeMap<Token, Queue>,
+    /// What is agreed on with jobs besides their tasks, where that is something.
+    pub(super) terms: BTreeMap<Token, Arc<TermsRecord>>,
+    /// Jobs whose start is delayed, with the uptime at which that is over.
+    pub(super) delayed: BTreeMap<Token, Duration>,
+    /// Ends of jobs that are to be told.
+    pub(super) outbox: Outbox,
     /// How many jobs of each queue have not ended.
     n_open: BTreeMap<Queue, usize>,
     /// What ended since the start.
@@ -108,6 +117,11 @@ impl Jobs {
         self.table.contains_key(&token) || self.arriving.contains_key(&token)
     }
 
+    /// Whether a job is written and not yet synced.
+    pub(super) fn is_arriving(&self, token: Token) -> bool {
+        self.arriving.contains_key(&token)
+    }
+
     /// The number in the order of acceptance that no other job has or is given.
     pub(super) fn take_order(&mut self) -> u64 {
         self.last_order += 1;
@@ -115,13 +129,17 @@ impl Jobs {
     }
 
     /// Keeps a place for a job until it has [arrived](Self::arrived).
-    pub(super) fn arrives(&mut self, token: Token, queue: Queue) {
+    pub(super) fn arrives(&mut self, token: Token, queue: Queue, is_told: bool) {
         self.arriving.insert(token, queue);
+        if is_told {
+            self.outbox.promise(token);
+        }
     }
 
     /// Its place is its own from now on, or nobody's.
     pub(super) fn arrived(&mut self, token: Token) {
         self.arriving.remove(&token);
+        self.outbox.take_back(token);
     }
 
     /// Takes up what was stored of a job: a new one, or what a known one is from now on. The one place where records
@@ -140,16 +158,25 @@ impl Jobs {
                 was_open
             }
             None => {
+                if is_open && self.terms(token).is_some_and(|terms| terms.callback.is_some()) {
+                    self.outbox.promise(token);
+                }
                 self.table.insert(token, Entry::new(record));
                 false
             }
         };
+        if was_open && !is_open {
+            self.delayed.remove(&token);
+            let record = Arc::clone(&self.table[&token].record);
+            self.posted(token, &record);
+        }
         let n_open = self.n_open.entry(queue).or_default();
         *n_open = *n_open + usize::from(is_open) - usize::from(was_open);
     }
 
     /// Removes a job; its result stays until [`Self::unseen`] gives it.
     pub(super) fn remove(&mut self, token: Token) {
+        self.terms.remove(&token);
         if let Some(entry) = self.table.remove(&token) {
             self.forgotten.push((token, entry.record));
         }
@@ -186,6 +213,8 @@ pub struct JobView {
     pub progress: Progress,
     /// When this was looked at.
     pub now: Timestamp,
+    /// Before when it does not start; until it has started.
+    pub start_after: Option<Timestamp>,
     record: Arc<JobRecord>,
 }
 
@@ -237,7 +266,7 @@ impl Engine {
     /// The jobs of a queue that are kept, in the order of acceptance.
     pub fn jobs(&self, queue: Queue) -> Vec<JobView> {
         let jobs = self.lock_jobs();
-        let mut list: Vec<JobView> = jobs.of(queue).map(|(token, entry)| self.view(token, entry)).collect();
+        let mut list: Vec<JobView> = jobs.of(queue).map(|(token, entry)| self.view(&jobs, token, entry)).collect();
         drop(jobs);
         list.sort_by_key(|job| job.record.order);
         list
@@ -246,7 +275,7 @@ impl Engine {
     /// One job of a queue.
     pub fn job(&self, queue: Queue, token: Token) -> Option<JobView> {
         let jobs = self.lock_jobs();
-        jobs.find(queue, token).ok().map(|entry| self.view(token, entry))
+        jobs.find(queue, token).ok().map(|entry| self.view(&jobs, token, entry))
     }
 
     /// How many jobs of a queue are where.
@@ -266,9 +295,11 @@ impl Engine {
         figures
     }
 
-    pub(super) fn view(&self, token: Token, entry: &Entry) -> JobView {
+    pub(super) fn view(&self, jobs: &Jobs, token: Token, entry: &Entry) -> JobView {
         let record = Arc::clone(&entry.record);
         let state = entry.state();
+        let terms = jobs.terms(token).filter(|_| !state.is_ended());
+        let start_after = terms.and_then(|terms| Some(terms.delay?.until));
         let mut progress = match (&record.reached, &entry.control) {
             (Some(reached), _) => reached.clone(),
             (None, Some(control)) => control.progress(),
@@ -286,6 +317,7 @@ impl Engine {
             ended: record.life.ended,
             progress,
             now: self.clock.now(),
+            start_after,
             record,
         }
     }
@@ -297,6 +329,7 @@ impl Engine {
         if jobs.stopping {
             return Ok(None);
         }
+        jobs.end_delays(|| self.clock.uptime());
         let Some(token) = Queue::ALL.into_iter().find_map(|queue| self.choose(&jobs, queue)) else {
             return Ok(None);
         };
@@ -304,7 +337,12 @@ impl Engine {
         let (life, _) =
             record.life.after(Run::Idle, Event::Start, self.clock.now()).expect("only jobs that wait are chosen");
         let record = JobRecord { life, ..record.as_ref().clone() };
-        self.store.commit(put(token, &record))?;
+        let mut batch = put(token, &record);
+        let terms = jobs.start_into(&mut batch, token);
+        self.store.commit(batch)?;
+        if let Some(terms) = terms {
+            jobs.terms.insert(token, Arc::new(terms));
+        }
         info!(%token, queue = %record.queue, attempt = record.life.attempts, "job started");
         jobs.put(token, record);
         let entry = jobs.get_mut(token).expect("it was put there");
@@ -333,9 +371,11 @@ impl Engine {
         if is_taken || self.is_held_up(jobs, queue) {
             return None;
         }
-        let candidates = jobs
-            .of(queue)
-            .filter(|(token, entry)| entry.state() == State::Queued && (!is_in_doubt || jobs.suspects.contains(token)));
+        let is_ready = |token: Token, entry: &Entry| {
+            let is_free = !is_in_doubt || jobs.suspects.contains(&token);
+            entry.state() == State::Queued && is_free && !jobs.delayed.contains_key(&token)
+        };
+        let candidates = jobs.of(queue).filter(|&(token, entry)| is_ready(token, entry));
         next(candidates.map(|(token, entry)| Waiting {
             token,
             priority: entry.record.priority,

@@ -37,6 +37,7 @@ mod jobs;
 mod lanes;
 mod ledger;
 mod orders;
+mod outbox;
 #[cfg(feature = "vision")]
 mod pack;
 mod paths;
@@ -52,6 +53,7 @@ mod snapshot;
 mod staging;
 mod steer;
 mod tally;
+mod terms;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "vision")]
@@ -65,8 +67,8 @@ mod watchdog;
 pub mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
@@ -86,6 +88,7 @@ pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};
 #[cfg(feature = "vision")]
 pub use pack::PackTrainer;
+pub use outbox::{Delivery, Messenger};
 pub use pictures::{Picture, StagedPictures};
 pub use probe::{Probe, probe};
 pub use progress::{Progress, Stage};
@@ -97,6 +100,7 @@ pub use result::{ResultFace, ResultReader};
 pub use retrain::{Observe, Retrained, WithoutPicture};
 pub use settings::{COSINE, Model, Settings};
 pub use steer::Concerned;
+pub use terms::{Key, Sameness, Terms};
 pub use train::TrainRequest;
 pub use trainer::{Fingerprint, Found, Template, Trained, Trainer, Untrainable};
 pub use verdict::ImageFacts;
@@ -111,8 +115,11 @@ use tally::Tally;
 
 /// Where the engine takes the time from.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// Now, as it is shown; may jump.
     fn now(&self) -> Timestamp;
+
+    /// How long something that began before the engine has lasted: the difference of two looks is the time between them.
+    fn uptime(&self) -> Duration;
 }
 
 /// The system's clock.
@@ -123,6 +130,11 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn uptime(&self) -> Duration {
+        static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGUN.elapsed()
     }
 }
 
@@ -144,6 +156,10 @@ pub struct Engine {
     wake: Notify,
     /// Told, with `jobs`, when a job has ended and when the server shuts down.
     ended: Condvar,
+    /// Told, with `jobs`, when a job that was submitted with a key is on the disk, or is not going to be.
+    arrived: Condvar,
+    /// Told when the end of a job is to be told to somebody.
+    posted: Notify,
     /// The graphs that runs have.
     borrowed: index::Borrowed,
     /// The server shuts down: what cannot be done now is left to the next start.
@@ -180,6 +196,8 @@ impl Engine {
             jobs: Mutex::new(Jobs::default()),
             wake: Notify::new(),
             ended: Condvar::new(),
+            arrived: Condvar::new(),
+            posted: Notify::new(),
             borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
             damaged: AtomicU64::new(tally.n_damaged),

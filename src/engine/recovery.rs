@@ -13,7 +13,7 @@ use super::Engine;
 use super::databases::Pictures;
 use super::error::{EngineError, ErrorKind};
 use super::files::clear_folder;
-use super::jobs::put;
+use super::jobs::{Jobs, put};
 use super::ledger::{kept_name, log_name};
 use super::records::{JobRecord, JobResult, Task};
 use crate::job::{Run, State, Token};
@@ -55,7 +55,7 @@ impl Engine {
     }
 
     /// What was read, or nothing where the record is damaged: that is told, and the start goes on without it.
-    fn unless_damaged<T>(&self, read: Result<T, StoreError>) -> Result<Option<T>, EngineError> {
+    pub(super) fn unless_damaged<T>(&self, read: Result<T, StoreError>) -> Result<Option<T>, EngineError> {
         match read {
             Err(error @ StoreError::Damaged { .. }) => {
                 error!(%error, "left as it is; `faceclique fsck` says more");
@@ -71,18 +71,19 @@ impl Engine {
         self.damaged.load(Ordering::Relaxed)
     }
 
-    fn collect(&self, prefix: &[u8]) -> Result<Vec<store::Entry>, EngineError> {
+    pub(super) fn collect(&self, prefix: &[u8]) -> Result<Vec<store::Entry>, EngineError> {
         Ok(self.store.scan(prefix).collect::<Result<_, _>>()?)
     }
 
     /// Reads all jobs; one that was at work is queued again, or ended if that happened too often (contract R75, R77).
     fn load_jobs(&self) -> Result<(), EngineError> {
         let mut jobs = self.lock_jobs();
+        self.load_terms(&mut jobs)?;
         for (key, value) in self.collect(&keys::jobs())? {
             let read = || Ok((keys::token(&key)?, decode::<JobRecord>(&key, &value)?));
             let Some((token, mut record)) = self.unless_damaged(read())? else { continue };
             if record.life.was_at_work() {
-                self.crashed(token, &mut record)?;
+                self.crashed(&jobs, token, &mut record)?;
                 jobs.ended.note(record.queue, &record.life);
             }
             if record.life.is_suspect() {
@@ -90,6 +91,7 @@ impl Engine {
             }
             jobs.put(token, record);
         }
+        self.load_letters(&mut jobs)?;
         for (key, _) in self.collect(&keys::paused_queues())? {
             jobs.paused.insert(keys::queue(&key)?);
         }
@@ -104,7 +106,7 @@ impl Engine {
         Ok(())
     }
 
-    fn crashed(&self, token: Token, record: &mut JobRecord) -> Result<(), EngineError> {
+    fn crashed(&self, jobs: &Jobs, token: Token, record: &mut JobRecord) -> Result<(), EngineError> {
         let attempts = record.life.attempts;
         let event = record.life.event_of_crash(self.settings.max_attempts);
         let (life, run) = record.life.after(Run::Running, event, self.clock.now()).expect("a job at work can crash");
@@ -121,7 +123,9 @@ impl Engine {
             }
         }
         warn!(%token, attempts, state = %record.life.state(run), "a job was at work when the process ended");
-        Ok(self.store.commit(put(token, record))?)
+        let mut batch = put(token, record);
+        jobs.post_into(&mut batch, token, record);
+        Ok(self.store.commit(batch)?)
     }
 
     /// Removes uploads that no waiting job needs, and whatever was half received.

@@ -38,6 +38,10 @@ impl Clock for Ticking {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.fetch_add(1_000_000, Ordering::Relaxed))
     }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(self.now().0.unsigned_abs())
+    }
 }
 
 fn settings(folder: &TempDir) -> Settings {

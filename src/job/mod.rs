@@ -5,11 +5,13 @@
 //!
 //! **Not here.** What a job computes (`engine`) and where it is kept (`store`).
 
+mod delay;
 mod life;
 mod queue;
 mod state;
 mod token;
 
+pub use delay::Delay;
 pub use life::{Life, Run, Timestamp};
 pub use queue::{Priority, Queue, Retention, Waiting, expired, next, too_much};
 pub use state::{Event, Refused, State, transition};

@@ -19,6 +19,9 @@
 //! | `#` | database number | how many faces and images it has |
 //! | `x` | token | a job is forgotten and its result is to be cleared |
 //! | `p` | picture | no row refers to the file of this picture: it is being written, or to be removed |
+//! | `c` | token | `TermsRecord`: what was agreed on with a job besides its task |
+//! | `k` | queue name, 0, idempotency key | `KeyRecord`: the job that was submitted with it |
+//! | `o` | token | `LetterRecord`: the end of a job is still to be told |
 //! | `e` | token | `ExportMark`: the file of an export is whole and about to appear |
 //!
 //! Numbers are big-endian, names are as they are: they hold no byte 0 (contract R13), so that the separator sorts
@@ -289,6 +292,37 @@ pub fn exports() -> Vec<u8> {
 /// An export whose file is about to appear.
 pub fn export(token: Token) -> Vec<u8> {
     key(b'e', &[&token.to_bytes()])
+}
+
+/// What was agreed on with all jobs.
+pub fn all_terms() -> Vec<u8> {
+    key(b'c', &[])
+}
+
+/// What was agreed on with a job.
+pub fn terms(token: Token) -> Vec<u8> {
+    key(b'c', &[&token.to_bytes()])
+}
+
+/// The job that was submitted to a queue with this idempotency key.
+pub fn idempotency(queue: Queue, text: &str) -> Vec<u8> {
+    key(b'k', &[queue.name().as_bytes(), b"\0", text.as_bytes()])
+}
+
+/// The queue and the text in the key of such a job.
+pub fn idempotency_names(key: &[u8]) -> Result<(Queue, &str), StoreError> {
+    let names = key.get(1..).and_then(text).and_then(|names| names.split_once('\0'));
+    names.and_then(|(queue, text)| Some((Queue::parse(queue)?, text))).ok_or_else(|| damaged(key))
+}
+
+/// All ends of jobs that are still to be told.
+pub fn letters() -> Vec<u8> {
+    key(b'o', &[])
+}
+
+/// The end of a job that is still to be told.
+pub fn letter(token: Token) -> Vec<u8> {
+    key(b'o', &[&token.to_bytes()])
 }
 
 /// The token in the key of a job, result or staged record.
