@@ -34,7 +34,12 @@ pub struct Ticket {
 impl Default for Ticket {
     /// A new token, no parameters, the usual priority, no terms.
     fn default() -> Self {
-        Self { token: Token::generate(), parameters: Vec::new(), priority: Priority::default(), terms: Terms::default() }
+        Self {
+            token: Token::generate(),
+            parameters: Vec::new(),
+            priority: Priority::default(),
+            terms: Terms::default(),
+        }
     }
 }
 

@@ -86,9 +86,9 @@ pub use figures::{Figures, Histogram};
 pub use fsck::{Finding, Mending, Report, fsck};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};
+pub use outbox::{Delivery, Messenger};
 #[cfg(feature = "vision")]
 pub use pack::PackTrainer;
-pub use outbox::{Delivery, Messenger};
 pub use pictures::{Picture, StagedPictures};
 pub use probe::{Probe, probe};
 pub use progress::{Progress, Stage};

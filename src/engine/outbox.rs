@@ -231,7 +231,9 @@ impl Engine {
 
     /// Notes what became of an attempt. If that cannot be written it stays under way: the next start tries again.
     pub(super) fn delivered(&self, token: Token, outcome: Result<(), String>) {
-        let Some(record) = self.lock_jobs().outbox.letters.get(&token).map(|letter| letter.record.clone()) else { return };
+        let Some(record) = self.lock_jobs().outbox.letters.get(&token).map(|letter| letter.record.clone()) else {
+            return;
+        };
         let attempts = record.attempts + 1;
         let is_last = attempts >= self.settings.callback_attempts;
         let record = LetterRecord { attempts, ..record };
@@ -261,7 +263,9 @@ impl Engine {
         match outcome {
             Ok(()) => debug!(%token, place, attempts, "callback delivered"),
             Err(why) if is_last => warn!(%token, place, attempts, why, "callback given up"),
-            Err(why) => warn!(%token, place, attempts, why, seconds = pause.as_secs_f64(), "callback failed; tried again"),
+            Err(why) => {
+                warn!(%token, place, attempts, why, seconds = pause.as_secs_f64(), "callback failed; tried again")
+            }
         }
     }
 
@@ -285,7 +289,8 @@ pub(super) async fn run(engine: Arc<Engine>) {
             let (messenger, told, token) = (Arc::clone(&messenger), told.clone(), delivery.token);
             let attempt = move || {
                 let deliver = std::panic::AssertUnwindSafe(|| messenger.deliver(&delivery));
-                let outcome = std::panic::catch_unwind(deliver).unwrap_or_else(|_| Err("telling it has panicked".into()));
+                let outcome =
+                    std::panic::catch_unwind(deliver).unwrap_or_else(|_| Err("telling it has panicked".into()));
                 let _ = told.blocking_send((token, outcome)); // nobody listens behind a shutdown
             };
             if let Err(error) = thread::Builder::new().name("callback".to_owned()).spawn(attempt) {
@@ -335,7 +340,8 @@ mod tests {
             attempts: 0,
         };
         let mut outbox = Outbox::default();
-        for (at, url) in ["http://a/1", "http://a/2", "http://b", "http://c", "http://d", "http://e"].iter().enumerate() {
+        for (at, url) in ["http://a/1", "http://a/2", "http://b", "http://c", "http://d", "http://e"].iter().enumerate()
+        {
             outbox.post(tokens[at], letter(url));
         }
         outbox.letters.get_mut(&tokens[2]).unwrap().due = Duration::from_secs(9);

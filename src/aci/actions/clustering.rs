@@ -61,7 +61,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
 fn face_clustering<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     let (wanted, task) = parameters.read(|p| {
         refuse_unbuilt(p, "audit")?;
-        let wanted = Wanted::read(p)?;
+        let wanted = Wanted::read(actions, p)?;
         let default = ClusterTask::default();
         let hundredths = |name: &str| Ok(p.threshold(name)?.map(|threshold| threshold.least().hundredths()));
         let task = ClusterTask {
