@@ -18,6 +18,7 @@
 //! **Why complete linkage.** Linking whatever is similar enough chains people together through a few look-alikes. Here
 //! every pair inside a cluster reaches the threshold (contract R110), and the highest link is merged first (R111).
 
+pub mod audit;
 mod census;
 mod clustering;
 mod components;
