@@ -169,6 +169,8 @@ impl fmt::Display for Outcome {
 pub enum Health {
     /// The store is open and the worker runs.
     Well,
+    /// The same, and there is something that an operator should see to, in one line.
+    Alarmed(String),
     /// It is not well, in one line.
     Unwell(String),
     /// This client may not know.

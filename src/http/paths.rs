@@ -73,6 +73,8 @@ async fn check(
     match checked.await.unwrap_or_else(|_| Health::Unwell("the check itself has failed".to_owned())) {
         Health::Well if path == Path::Ready => below_aci(StatusCode::OK, "ready", busy, unread),
         Health::Well => below_aci(StatusCode::OK, "ok", busy, unread),
+        Health::Alarmed(_) if path == Path::Ready => below_aci(StatusCode::OK, "ready", busy, unread),
+        Health::Alarmed(line) => below_aci(StatusCode::OK, &format!("ok, but {line}"), busy, unread),
         Health::NotAuthorised => below_aci(StatusCode::FORBIDDEN, "", busy, unread),
         Health::Unwell(line) => below_aci(StatusCode::SERVICE_UNAVAILABLE, &line, busy, unread),
     }

@@ -312,6 +312,11 @@ impl Actions {
 
     /// How the server is.
     fn wellness(&self) -> Health {
+        if let Some(failure) = self.engine.failure() {
+            return Health::Unwell(format!(
+                "{failure}; the store takes no changes, and is opened again when the disk can be written"
+            ));
+        }
         match self.engine.store_bytes() {
             Ok(_) if self.engine.n_damaged() > 0 => {
                 let n = self.engine.n_damaged();
@@ -319,7 +324,7 @@ impl Actions {
                     "{n} records of the store are damaged and left out; `faceclique fsck` says which"
                 ))
             }
-            Ok(_) if self.engine.is_worked() => Health::Well,
+            Ok(_) if self.engine.is_worked() => self.engine.room().alarm().map_or(Health::Well, Health::Alarmed),
             Ok(_) => Health::Unwell("no worker works the queues".to_owned()),
             Err(error) => Health::Unwell(error.to_string()),
         }
@@ -389,7 +394,9 @@ impl Service for Actions {
 
     fn ready(&self, client: &Client) -> Health {
         match self.health(client) {
-            Health::Well if self.engine.is_stopping() => Health::Unwell("the server is stopping".to_owned()),
+            Health::Well | Health::Alarmed(_) if self.engine.is_stopping() => {
+                Health::Unwell("the server is stopping".to_owned())
+            }
             health => health,
         }
     }
