@@ -36,7 +36,7 @@ impl Clock for Stopped {
     }
 
     fn uptime(&self) -> Duration {
-        Duration::from_micros(self.0.load(Ordering::SeqCst).unsigned_abs())
+        Duration::ZERO // it is set, and nothing passes
     }
 }
 

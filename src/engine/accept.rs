@@ -66,6 +66,7 @@ impl Engine {
         if jobs.stopping {
             return Err(EngineError::new(ErrorKind::Stopping, "the server is stopping and takes no more jobs"));
         }
+        self.check_room()?;
         let limit = self.settings.max_queue_of(queue);
         if jobs.n_open(queue) >= limit {
             return Err(EngineError::queue_full(queue, limit));
@@ -103,7 +104,7 @@ impl Engine {
         };
         // Written under the lock, so that what was checked still holds; synced outside, together with others that come
         // at the same time. Until then nobody sees it, for what the table says is on the disk.
-        let mut batch = put(token, &record);
+        let mut batch = put(token, &record, self.lived());
         terms.put_into(&mut batch, queue, token, &agreed);
         self.store.write(batch)?;
         jobs.arrives(token, queue, terms.callback.is_some());
@@ -117,7 +118,7 @@ impl Engine {
         synced?;
         let delay = terms.delay.unwrap_or_default();
         jobs.agree(token, agreed, if delay.is_zero() { delay } else { self.clock.uptime() }, delay);
-        jobs.put(token, record);
+        jobs.put(token, record, self.lived());
         drop(jobs);
         Span::current().record("token", display(token)); // of the request, if it has such a field
         info!(%token, %queue, %priority, "job accepted");

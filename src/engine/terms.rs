@@ -17,7 +17,7 @@ use super::accept::Ticket;
 use super::error::{EngineError, ErrorKind};
 use super::jobs::Jobs;
 use crate::job::{Delay, Queue, Timestamp, Token};
-use crate::store::{Batch, StoreError, decode, keys};
+use crate::store::{Batch, Failure, StoreError, decode, keys};
 
 /// What a client wants agreed on with its job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -146,6 +146,7 @@ impl Jobs {
     /// Adds to a batch that a job is forgotten, and with it what is known of its key.
     pub(super) fn forget_into(&self, batch: &mut Batch, token: Token) {
         batch.remove(keys::job(token));
+        batch.remove(keys::end(token));
         let Some(terms) = self.terms(token) else { return };
         batch.remove(keys::terms(token));
         if let (Some(text), Some(entry)) = (&terms.key, self.get(token)) {
@@ -198,7 +199,11 @@ impl Engine {
         while jobs.is_arriving(token) {
             jobs = self.arrived.wait(jobs).unwrap_or_else(PoisonError::into_inner);
         }
-        if jobs.get(token).is_some() { Ok(token) } else { Err(StoreError::Lost.into()) }
+        if jobs.get(token).is_some() {
+            return Ok(token);
+        }
+        let failure = self.store.failure().unwrap_or_else(|| Failure::of("the job could not be written"));
+        Err(StoreError::Lost(failure).into())
     }
 
     /// How long it is until a job whose start is delayed may start; none if there is no such job.

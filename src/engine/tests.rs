@@ -1,6 +1,7 @@
 //! The engine over stores that fail on purpose: what was acknowledged is there, and nothing is there by halves.
 
 mod binding;
+mod clock;
 mod crash;
 mod model;
 mod mortal;

@@ -76,6 +76,7 @@ pub async fn run(engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
             () = engine.wake.notified() => {}
             () = tokio::time::sleep(delay.unwrap_or_default()), if delay.is_some() => {}
             Some(_) = running.join_next() => {}
+            () = tokio::time::sleep(RETRY), if engine.room.is_low() => {} // nobody tells that there is room again
             _ = rounds.tick() => {
                 let engine = Arc::clone(&engine);
                 running.spawn_blocking(move || engine.do_chores());

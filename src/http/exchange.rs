@@ -24,6 +24,7 @@ use super::connection::Shared;
 use super::header::unquoted;
 use super::paths::{self, Path};
 use super::reply::{AnswerBody, Content, Outlet, Start};
+use super::review;
 use super::wire::{Busy, Pulse};
 use crate::aci::form::read_target;
 use crate::aci::intake::Intake;
@@ -50,6 +51,9 @@ pub(crate) async fn answer(
         return Ok(response);
     }
     let client = Client { bearer: bearer(&head.headers), ..client };
+    if review::is_asked_for(&head) {
+        return review::answer(head, body, client, shared, busy).await;
+    }
     if let Some(path) = Path::of(head.uri.path()) {
         return paths::answer(path, &head, client, &shared, busy, unread).await;
     }
@@ -127,7 +131,7 @@ pub(crate) enum Unread {
 }
 
 impl Unread {
-    fn of(body: &impl Body) -> Self {
+    pub(crate) fn of(body: &impl Body) -> Self {
         if body.is_end_stream() { Self::No } else { Self::Yes }
     }
 }
@@ -155,7 +159,7 @@ pub(crate) fn foreign(head: &request::Parts, shared: &Shared) -> Result<(), Faul
 }
 
 /// Decodes the request, or says how it is refused. An error is not for ACI to answer.
-async fn decode<B: Body<Data = Bytes> + Send + Unpin>(
+pub(crate) async fn decode<B: Body<Data = Bytes> + Send + Unpin>(
     head: &request::Parts,
     body: B,
     client: &Client,

@@ -7,12 +7,14 @@
 
 mod delay;
 mod life;
+mod lived;
 mod queue;
 mod state;
 mod token;
 
 pub use delay::Delay;
 pub use life::{Life, Run, Timestamp};
+pub use lived::{Lived, Noted, micros};
 pub use queue::{Priority, Queue, Retention, Waiting, expired, next, too_much};
 pub use state::{Event, Refused, State, transition};
 pub use token::Token;

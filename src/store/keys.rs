@@ -22,6 +22,8 @@
 //! | `c` | token | `TermsRecord`: what was agreed on with a job besides its task |
 //! | `k` | queue name, 0, idempotency key | `KeyRecord`: the job that was submitted with it |
 //! | `o` | token | `LetterRecord`: the end of a job is still to be told |
+//! | `l` | nothing | `Noted`: the time the store has lived, and what the clock said then |
+//! | `t` | token | `Lived`: when a job that has ended did so, in that time |
 //! | `e` | token | `ExportMark`: the file of an export is whole and about to appear |
 //!
 //! Numbers are big-endian, names are as they are: they hold no byte 0 (contract R13), so that the separator sorts
@@ -325,6 +327,21 @@ pub fn letter(token: Token) -> Vec<u8> {
     key(b'o', &[&token.to_bytes()])
 }
 
+/// The time the store has lived.
+pub fn lived() -> Vec<u8> {
+    key(b'l', &[])
+}
+
+/// The ends of all jobs.
+pub fn all_ends() -> Vec<u8> {
+    key(b't', &[])
+}
+
+/// The end of a job.
+pub fn end(token: Token) -> Vec<u8> {
+    key(b't', &[&token.to_bytes()])
+}
+
 /// The token in the key of a job, result or staged record.
 pub fn token(key: &[u8]) -> Result<Token, StoreError> {
     let bytes = key.get(1..17).and_then(|bytes| bytes.try_into().ok());
@@ -350,34 +367,5 @@ pub fn printable(key: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn identifier() -> impl Strategy<Value = Identifier> {
-        "[ -~é]{1,4}".prop_map(|text| Identifier::new(&text).unwrap())
-    }
-
-    fn label() -> impl Strategy<Value = ImageLabel> {
-        "[ -~é]{1,4}".prop_map(|text| ImageLabel::new(&text).unwrap())
-    }
-
-    proptest! {
-        #[test]
-        fn the_order_of_keys_is_image_order(a in (identifier(), label()), b in (identifier(), label())) {
-            prop_assert_eq!(image(7, &a.0, &a.1).cmp(&image(7, &b.0, &b.1)), a.cmp(&b));
-            prop_assert_eq!(image_names(&image(7, &a.0, &a.1)).unwrap(), a.clone());
-            let token = Token::generate();
-            prop_assert_eq!(staged_names(&staged_image(token, &a.0, &a.1)).unwrap(), a.clone());
-            prop_assert!(image(7, &a.0, &a.1).starts_with(&images_of(7, &a.0)));
-            if a.0 != b.0 {
-                prop_assert!(!image(7, &b.0, &b.1).starts_with(&images_of(7, &a.0)));
-            }
-        }
-    }
-
-    #[test]
-    fn a_key_in_a_message_is_printable() {
-        assert_eq!(printable(b"ia\0\xffb"), "ia\\x00\\xffb");
-    }
-}
+#[path = "keys_tests.rs"]
+mod tests;

@@ -101,6 +101,10 @@ impl Store for Troubled {
         Ok(())
     }
 
+    fn failure(&self) -> Option<faceclique::store::Failure> {
+        None
+    }
+
     fn bytes(&self) -> Result<u64, StoreError> {
         self.kept.bytes()
     }
@@ -133,6 +137,6 @@ impl Clock for Stopped {
     }
 
     fn uptime(&self) -> Duration {
-        Duration::from_micros(self.0.load(Ordering::SeqCst).unsigned_abs())
+        Duration::ZERO // it is set, and nothing passes
     }
 }

@@ -123,9 +123,10 @@ fn swept(engine: &Engine, map: &Map, folder: &TempDir, order: Order) {
     let numbers: BTreeSet<u64> = engine.databases().unwrap().into_iter().map(|(_, record)| record.number).collect();
     for (key, value) in map {
         let is_needed = match key[0] {
-            b'v' | b'd' | b'j' | b'q' | b'o' => true,
+            b'v' | b'd' | b'j' | b'q' | b'l' | b'o' => true,
             b'c' => kept.contains(&keys::token(key).unwrap()),
             b'k' => kept.contains(&of_key(key, value)),
+            b't' => kept.contains(&keys::token(key).unwrap()) && !open.contains(&keys::token(key).unwrap()),
             b'#' if order == Order::Lost => true,
             b'f' | b'i' | b'#' => numbers.contains(&keys::database_number(key).unwrap()),
             b'r' => kept.contains(&keys::token(key).unwrap()),
