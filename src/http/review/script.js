@@ -107,7 +107,7 @@
     card.dataset.busy = "1";
     const words = one("button", form).firstChild.textContent.trim();
     try {
-      const told = await ask(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      const told = await ask(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
       mark(card, words);
       remember([...remembered(), { id: card.dataset.finding, words, undo: told.undo }]);
       say(words + ". u takes it back.");
