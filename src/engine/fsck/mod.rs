@@ -206,9 +206,11 @@ fn kind(key: &[u8]) -> &'static str {
         Some(b'j') => "jobs",
         Some(b'r') => "results",
         Some(b's' | b'm') => "staged rows",
-        Some(b'#') => "counts",
+        Some(b'c') => "decisions",
+        Some(b'l' | b'o') => "changes",
+        Some(b'#' | b'n') => "counts",
         Some(b'q') => "paused queues",
-        Some(b'a' | b'g' | b'x' | b'p' | b'e') => "markers",
+        Some(b'a' | b'g' | b'x' | b'p' | b'e' | b'y') => "markers",
         _ if key == keys::version() || key == keys::last_sync() => "format",
         _ => "others",
     }
