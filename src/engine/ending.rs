@@ -146,6 +146,7 @@ impl Engine {
         let mut batch = Batch::new();
         for &token in &tokens {
             batch.remove(keys::job(token));
+            batch.remove(keys::respect(token));
             batch.put(keys::forgotten_job(token), Vec::new());
         }
         if !tokens.is_empty() {

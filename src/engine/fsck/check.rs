@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::super::changes::ChangeRecord;
-use super::super::decisions::DecisionRecord;
+use super::super::decisions::{DecisionRecord, RespectRecord};
 use super::super::pictures::PictureRecord;
 use super::super::records::{DatabaseRecord, ExportMark, FaceRecord, ImageRecord, JobRecord, Task};
 use super::super::result;
@@ -153,6 +153,10 @@ impl<'a> Check<'a> {
             }
             Some(b'o') => return self.aside(key, decode(key, value)?),
             Some(b'n') => drop(decode::<u64>(key, value)?),
+            Some(b'y') => {
+                keys::token(key)?;
+                decode::<RespectRecord>(key, value)?;
+            }
             Some(b'a') => {
                 keys::token(key)?;
                 decode::<u64>(key, value)?;

@@ -258,3 +258,59 @@ fn a_database_takes_its_log_along() {
     let report = crate::engine::fsck(folder.path(), crate::engine::Mending::Tell, &mut |_| {}).unwrap();
     assert_eq!(report.findings, []);
 }
+
+/// The clusters of a job that is asked to obey, and how many decisions it did.
+fn obeyed(engine: &Engine) -> (String, Option<u64>) {
+    let ticket = Ticket { respects_decisions: true, ..Ticket::default() };
+    let task = ClusterTask { cluster_threshold: 9_000, ..ClusterTask::default() };
+    let token = engine.submit(ticket, Task::Cluster(task)).unwrap();
+    work_all(engine);
+    (result_text(engine, token), engine.respected(token).unwrap())
+}
+
+#[test]
+fn a_clustering_obeys_decisions_if_it_is_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = fresh(&folder);
+    import(&engine, "a", THREE).unwrap();
+    work_all(&engine);
+    let task = ClusterTask { cluster_threshold: 9_000, ..ClusterTask::default() };
+    let plain = engine.submit(Ticket::default(), Task::Cluster(task)).unwrap();
+    work_all(&engine);
+    assert_eq!(engine.respected(plain).unwrap(), None);
+    let (nothing, n) = obeyed(&engine);
+    assert_eq!((&nothing, n), (&result_text(&engine, plain), Some(0)), "nothing is decided yet");
+    not_same(&engine, subject("ann", Some("1")), subject("ann", Some("2")));
+    let (apart, n) = obeyed(&engine);
+    assert_ne!(apart, nothing);
+    assert_eq!(n, Some(1));
+    engine.decide(decision(Verdict::LabelRight, subject("ann", Some("1")), None)).unwrap();
+    engine.decide(decision(Verdict::Same, subject("ann", Some("1")), Some(subject("bob", None)))).unwrap();
+    let (joined, n) = obeyed(&engine);
+    assert_ne!(joined, apart, "however far they are from each other");
+    assert_eq!(n, Some(2), "one label alone that is right says nothing of others");
+}
+
+#[test]
+fn a_database_that_is_trained_anew_keeps_what_was_decided_and_its_log() {
+    use super::training::{Fake, trained_by, untrained};
+    use crate::engine::WithoutPicture;
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::open(trained_by(&Fake::new(), &folder)).unwrap();
+    untrained(&engine);
+    let listed = engine.list_faces(&name("a"), ListFrom::Skip(0), 9).unwrap();
+    let face = &listed.faces[0];
+    let (first, second) = (&face.images[0].label, &face.images[1].label);
+    let of = |label: &ImageLabel| subject(face.identifier.as_str(), Some(label.as_str()));
+    engine.decide(decision(Verdict::LabelRight, of(first), None)).unwrap();
+    let aside = engine.set_aside_images(&name("a"), &face.identifier, &BTreeSet::from([second.clone()])).unwrap().id;
+    let before = decisions(&engine);
+    engine.retrain(&name("a"), WithoutPicture::Drop, &|_, _| std::ops::ControlFlow::Continue(())).unwrap();
+    assert_eq!(decisions(&engine), before);
+    drop(engine);
+    let engine = Engine::open(trained_by(&Fake::new(), &folder)).unwrap();
+    assert_eq!(decisions(&engine), before);
+    engine.undo_change(aside).unwrap();
+    whole(&engine, &folder);
+    assert_eq!(engine.show_face(&name("a"), &face.identifier).unwrap().images.len(), face.images.len());
+}
