@@ -3,7 +3,7 @@
 //! ```text
 //!            exhaustive (recalls what a ledger has) --+
 //! FaceSet <                                           +-> verify -> gather -> edges -> rounds, link -> clusters
-//!            index -> candidates (audit counts what --+      |        \-> too many: census, levels -----^
+//!            index -> candidates (recall counts what -+      |        \-> too many: census, levels -----^
 //!                     it missed)                             +-> matches of each face
 //! ```
 //!
@@ -19,7 +19,7 @@
 //! every pair inside a cluster reaches the threshold (contract R110), and the highest link is merged first (R111). What
 //! people have decided of faces comes before that, if the parameters say so (`constraints`).
 
-mod audit;
+pub mod audit;
 mod census;
 mod clustering;
 mod components;
@@ -37,6 +37,7 @@ mod link;
 mod lists;
 mod matches;
 mod method;
+mod recall;
 mod roots;
 mod rounds;
 mod sweep;
@@ -50,7 +51,6 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub use audit::RecallAudit;
 pub use clustering::Clustering;
 pub use constraints::{Bond, Constraints, Who};
 pub use estimate::Estimate;
@@ -58,6 +58,7 @@ pub use graph::{Graph, GraphError, NoShelf, Shelf};
 pub use ledger::{Forgetful, Known, Ledger, Pair, Plan, RECIPE};
 pub use matches::{Match, Matches};
 pub use method::{Choice, Method, Reason};
+pub use recall::RecallAudit;
 pub use sweep::{Agreement, Partition, sweep};
 pub use violation::Violation;
 pub use watch::{Stage, Unwatched, Watch};
@@ -203,7 +204,7 @@ pub fn cluster_with(
     let run = Run { faces, scale, parameters, resources, watch, ledger: past.ledger };
     let choice = method::choose(&run);
     let gather = gather::Gather::new(&run, choice.method);
-    let audit = match choice.method {
+    let recall = match choice.method {
         Method::Exact => {
             if let Some(estimate) = estimate::exact(&run)? {
                 watch.expect(&estimate);
@@ -215,12 +216,12 @@ pub fn cluster_with(
             let index = index::Index::build(&run, past.shelf)?;
             let candidates = index.propose(gather.floor())?;
             verify::keep_all(&run, &candidates, &gather)?;
-            Some(audit::recall(&run, gather.floor(), &index, &candidates)?)
+            Some(recall::recall(&run, gather.floor(), &index, &candidates)?)
         }
     };
     constraints::gather_linked(&run, &gather)?;
     let (edges, best) = gather.finish();
     let clusters = link::cliques(&run, edges, choice.method)?;
     let matches = matches::rank(&run, best, &clusters)?;
-    Ok(Clustering::new(clusters, matches, choice, audit))
+    Ok(Clustering::new(clusters, matches, choice, recall))
 }

@@ -87,7 +87,7 @@ impl Engine {
         };
         // Written under the lock, so that what was checked still holds; synced outside, together with others that come
         // at the same time. Until then nobody sees it, for what the table says is on the disk.
-        let mut batch = put(token, &record);
+        let mut batch = put(token, &record, self.lived());
         if respects_decisions {
             batch.record(&keys::respect(token), &RespectRecord::default());
         }
@@ -98,7 +98,7 @@ impl Engine {
         let mut jobs = self.lock_jobs();
         jobs.arrived(token);
         synced?;
-        jobs.put(token, record);
+        jobs.put(token, record, self.lived());
         drop(jobs);
         Span::current().record("token", display(token)); // of the request, if it has such a field
         info!(%token, %queue, %priority, "job accepted");

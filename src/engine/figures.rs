@@ -47,13 +47,14 @@ pub(super) struct EndedJobs {
 }
 
 impl EndedJobs {
-    /// Counts a job by its life, if that has ended.
-    pub(super) fn note(&mut self, queue: Queue, life: &Life) {
+    /// Counts a job by its life, if that has ended, and how long its run `lasted`: the difference of its times where that is
+    /// not known, for between those the clock may have jumped.
+    pub(super) fn note(&mut self, queue: Queue, life: &Life, lasted: Option<Duration>) {
         if !life.has_ended() {
             return;
         }
         *self.by.entry((queue, life.state(Run::Idle).word())).or_default() += 1;
-        if let Some(took) = life.took() {
+        if let Some(took) = lasted.or_else(|| life.took()) {
             self.seconds.entry(queue).or_insert_with(|| Histogram::new(&JOB_SECONDS)).add(took.as_secs_f64());
         }
     }

@@ -38,6 +38,7 @@ mod index;
 mod jobs;
 mod lanes;
 mod ledger;
+mod lived;
 mod orders;
 #[cfg(feature = "vision")]
 mod pack;
@@ -66,9 +67,9 @@ mod waiting;
 mod watchdog;
 pub mod worker;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
@@ -115,8 +116,11 @@ use tally::Tally;
 
 /// Where the engine takes the time from.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// Now, as it is shown; may jump.
     fn now(&self) -> Timestamp;
+
+    /// How long something that began before the engine has lasted: the difference of two looks is the time between them.
+    fn uptime(&self) -> Duration;
 }
 
 /// The system's clock.
@@ -127,6 +131,11 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn uptime(&self) -> Duration {
+        static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGUN.elapsed()
     }
 }
 
@@ -140,6 +149,10 @@ pub struct Engine {
     /// What the folders beside the store took a while ago.
     sizes: Mutex<chores::Sizes>,
     clock: Arc<dyn Clock>,
+    /// The time that the store had lived when the clock's uptime began.
+    lived_before: AtomicI64,
+    /// When the time lived was written down.
+    lived_noted: AtomicI64,
     settings: Settings,
     /// Taken before `jobs` where both are needed.
     faces: RwLock<Faces>,
@@ -196,6 +209,8 @@ impl Engine {
             pace: Pace::default(),
             sizes: Mutex::default(),
             clock,
+            lived_before: AtomicI64::new(0),
+            lived_noted: AtomicI64::new(0),
             settings,
         };
         engine.recover()?;

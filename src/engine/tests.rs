@@ -1,6 +1,7 @@
 //! The engine over stores that fail on purpose: what was acknowledged is there, and nothing is there by halves.
 
 mod binding;
+mod clock;
 mod crash;
 mod model;
 mod mortal;
@@ -38,6 +39,10 @@ struct Ticking(AtomicI64);
 impl Clock for Ticking {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.fetch_add(1_000_000, Ordering::Relaxed))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(self.now().0.unsigned_abs())
     }
 }
 
@@ -135,7 +140,7 @@ fn whole(engine: &Engine, folder: &TempDir) -> String {
             }
         }
     }
-    for entry in engine.store.scan(b"o") {
+    for entry in engine.store.scan(b"h") {
         let (key, value) = entry.unwrap();
         n_pictures +=
             usize::from(crate::store::decode::<records::ImageRecord>(&key, &value).unwrap().picture.is_some());

@@ -19,11 +19,13 @@
 //! | `#` | database number | how many faces and images it has |
 //! | `x` | token | a job is forgotten and its result is to be cleared |
 //! | `p` | picture | no row refers to the file of this picture: it is being written, or to be removed |
+//! | `l` | nothing | `Noted`: the time the store has lived, and what the clock said then |
+//! | `t` | token | `Lived`: when a job that has ended did so, in that time |
 //! | `e` | token | `ExportMark`: the file of an export is whole and about to appear |
 //! | `n` | nothing | the number given last to a decision or a change |
-//! | `c` | number | `DecisionRecord`: what somebody has decided of faces or images |
-//! | `l` | number | `ChangeRecord`: a change that can be undone |
-//! | `o` | number of a change, identifier, 0, label | an image that the change has set aside |
+//! | `b` | number | `DecisionRecord`: what somebody has decided of faces or images |
+//! | `u` | number | `ChangeRecord`: a change that can be undone |
+//! | `h` | number of a change, identifier, 0, label | an image that the change has set aside |
 //! | `y` | token | `RespectRecord`: a clustering respects decisions, and how many it did |
 //!
 //! Numbers are big-endian, names are as they are: they hold no byte 0 (contract R13), so that the separator sorts
@@ -303,37 +305,52 @@ pub fn last_number() -> Vec<u8> {
 
 /// All decisions.
 pub fn decisions() -> Vec<u8> {
-    key(b'c', &[])
+    key(b'b', &[])
 }
 
 /// One decision.
 pub fn decision(number: u64) -> Vec<u8> {
-    key(b'c', &[&number.to_be_bytes()])
+    key(b'b', &[&number.to_be_bytes()])
 }
 
 /// All changes that can be undone.
 pub fn changes() -> Vec<u8> {
-    key(b'l', &[])
+    key(b'u', &[])
 }
 
 /// One of them.
 pub fn change(number: u64) -> Vec<u8> {
-    key(b'l', &[&number.to_be_bytes()])
+    key(b'u', &[&number.to_be_bytes()])
 }
 
 /// An image that a change has set aside.
 pub fn aside_image(change: u64, identifier: &Identifier, label: &ImageLabel) -> Vec<u8> {
-    key(b'o', &[&change.to_be_bytes(), identifier.as_str().as_bytes(), b"\0", label.as_str().as_bytes()])
+    key(b'h', &[&change.to_be_bytes(), identifier.as_str().as_bytes(), b"\0", label.as_str().as_bytes()])
 }
 
 /// All images that a change has set aside.
 pub fn aside_images(change: u64) -> Vec<u8> {
-    key(b'o', &[&change.to_be_bytes()])
+    key(b'h', &[&change.to_be_bytes()])
 }
 
 /// That a clustering respects decisions.
 pub fn respect(token: Token) -> Vec<u8> {
     key(b'y', &[&token.to_bytes()])
+}
+
+/// The time the store has lived.
+pub fn lived() -> Vec<u8> {
+    key(b'l', &[])
+}
+
+/// The ends of all jobs.
+pub fn all_ends() -> Vec<u8> {
+    key(b't', &[])
+}
+
+/// The end of a job.
+pub fn end(token: Token) -> Vec<u8> {
+    key(b't', &[&token.to_bytes()])
 }
 
 /// The token in the key of a job, result or staged record.

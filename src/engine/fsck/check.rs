@@ -12,7 +12,7 @@ use super::super::tally::Count;
 use super::rows::Rows;
 use super::{Report, kind};
 use crate::face::ImageStatus;
-use crate::job::Token;
+use crate::job::{Lived, Noted, Token};
 use crate::store::{Batch, Salvage, StoreError, decode, keys, verify};
 
 pub(super) const GIVEN_UP: &str = "it is put aside";
@@ -64,14 +64,16 @@ pub(super) fn shown(key: &[u8]) -> String {
         },
         Some(b'j') => format!("job {}", token()),
         Some(b'r') => format!("the result of job {}", token()),
-        Some(b'c') => keys::database_number(key).map_or_else(|_| keys::printable(key), |id| format!("decision {id}")),
-        Some(b'l') => keys::database_number(key).map_or_else(|_| keys::printable(key), |id| format!("change {id}")),
-        Some(b'o') => match (keys::database_number(key), keys::image_names(key)) {
+        Some(b'b') => keys::database_number(key).map_or_else(|_| keys::printable(key), |id| format!("decision {id}")),
+        Some(b'u') => keys::database_number(key).map_or_else(|_| keys::printable(key), |id| format!("change {id}")),
+        Some(b'h') => match (keys::database_number(key), keys::image_names(key)) {
             (Ok(id), Ok((identifier, label))) => {
                 format!("image '{label}' of face '{identifier}' that change {id} has set aside")
             }
             _ => keys::printable(key),
         },
+        Some(b't') => format!("the time at which job {} ended", token()),
+        Some(b'l') => "the time the store has lived".to_owned(),
         Some(b's' | b'm') => format!("a row of import {}", token()),
         _ => format!("record {}", keys::printable(key)),
     }
@@ -145,13 +147,13 @@ impl<'a> Check<'a> {
                 keys::staged_metadata_identifier(key)?;
                 decode::<FaceRecord>(key, value)?;
             }
-            Some(b'c') => return self.decision(key, &decode(key, value)?),
-            Some(b'l') => {
+            Some(b'b') => return self.decision(key, &decode(key, value)?),
+            Some(b'u') => {
                 let number = decode::<ChangeRecord>(key, value)?.number;
                 keys::database_number(key)?;
                 return Ok(self.of_database(key, number));
             }
-            Some(b'o') => return self.aside(key, decode(key, value)?),
+            Some(b'h') => return self.aside(key, decode(key, value)?),
             Some(b'n') => drop(decode::<u64>(key, value)?),
             Some(b'y') => {
                 keys::token(key)?;
@@ -164,6 +166,11 @@ impl<'a> Check<'a> {
             Some(b'e') => {
                 keys::token(key)?;
                 decode::<ExportMark>(key, value)?;
+            }
+            Some(b'l') if key.len() == 1 => drop(decode::<Noted>(key, value)?),
+            Some(b't') => {
+                keys::token(key)?;
+                decode::<Lived>(key, value)?;
             }
             Some(b'g') => drop(keys::database_number(key)?),
             Some(b'x') => drop(keys::token(key)?),

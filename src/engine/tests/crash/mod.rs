@@ -127,9 +127,10 @@ fn swept(engine: &Engine, map: &Map, folder: &TempDir, order: Order) {
     let reviewed: BTreeSet<u64> = decided.chain(changes.iter().copied()).collect();
     for key in map.keys() {
         let is_needed = match key[0] {
-            b'v' | b'd' | b'j' | b'q' | b'n' => true,
-            b'c' | b'l' => reviewed.contains(&keys::database_number(key).unwrap()),
-            b'o' => changes.contains(&keys::database_number(key).unwrap()),
+            b'b' | b'u' => reviewed.contains(&keys::database_number(key).unwrap()),
+            b'h' => changes.contains(&keys::database_number(key).unwrap()),
+            b'v' | b'd' | b'j' | b'q' | b'l' | b'n' => true,
+            b't' => kept.contains(&keys::token(key).unwrap()) && !open.contains(&keys::token(key).unwrap()),
             b'#' if order == Order::Lost => true,
             b'f' | b'i' | b'#' => numbers.contains(&keys::database_number(key).unwrap()),
             b'r' | b'y' => kept.contains(&keys::token(key).unwrap()),
