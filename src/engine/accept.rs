@@ -9,13 +9,14 @@ use tracing::field::display;
 use tracing::{Span, info};
 
 use super::Engine;
+use super::decisions::RespectRecord;
 use super::error::{EngineError, ErrorKind};
 use super::files::sync;
 use super::jobs::{Jobs, put};
 use super::records::{JobRecord, Task};
 use super::terms::Terms;
 use crate::job::{Life, Priority, Queue, Token};
-use crate::store::StoreError;
+use crate::store::{StoreError, keys};
 
 /// What goes with a job besides what it is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Ticket {
     pub priority: Priority,
     /// What is agreed on with it besides its task.
     pub terms: Terms,
+    /// Whether a clustering obeys what was decided of its images.
+    pub respects_decisions: bool,
 }
 
 impl Default for Ticket {
@@ -39,6 +42,7 @@ impl Default for Ticket {
             parameters: Vec::new(),
             priority: Priority::default(),
             terms: Terms::default(),
+            respects_decisions: false,
         }
     }
 }
@@ -75,7 +79,7 @@ impl Engine {
     }
 
     fn accept(&self, mut jobs: MutexGuard<'_, Jobs>, ticket: Ticket, task: Task) -> Result<Token, EngineError> {
-        let Ticket { token, parameters, priority, terms } = ticket;
+        let Ticket { token, parameters, priority, respects_decisions, terms } = ticket;
         let queue = task.queue();
         if let Some(key) = &terms.key
             && let Some(earlier) = self.known(&jobs, queue, key)?
@@ -106,6 +110,9 @@ impl Engine {
         // at the same time. Until then nobody sees it, for what the table says is on the disk.
         let mut batch = put(token, &record, self.lived());
         terms.put_into(&mut batch, queue, token, &agreed);
+        if respects_decisions {
+            batch.record(&keys::respect(token), &RespectRecord::default());
+        }
         self.store.write(batch)?;
         jobs.arrives(token, queue, terms.callback.is_some());
         drop(jobs);
@@ -136,7 +143,8 @@ impl Engine {
             (open_job(&jobs, queue, token)?, terms.unwrap_or_default())
         };
         parameters.retain(|(name, _)| name != KEY_PARAMETER);
-        let ticket = Ticket { parameters, priority, terms, ..Ticket::default() };
+        let respects_decisions = self.respect(token)?.is_some();
+        let ticket = Ticket { parameters, priority, respects_decisions, terms, ..Ticket::default() };
         let copy = ticket.token;
         // Outside the lock, for a file may be large; so the job may end meanwhile, and its files go.
         if let Task::Train(task) = &mut task {

@@ -146,6 +146,7 @@ impl Jobs {
     /// Adds to a batch that a job is forgotten, and with it what is known of its key.
     pub(super) fn forget_into(&self, batch: &mut Batch, token: Token) {
         batch.remove(keys::job(token));
+        batch.remove(keys::respect(token));
         batch.remove(keys::end(token));
         let Some(terms) = self.terms(token) else { return };
         batch.remove(keys::terms(token));

@@ -25,15 +25,24 @@
 //! | `l` | nothing | `Noted`: the time the store has lived, and what the clock said then |
 //! | `t` | token | `Lived`: when a job that has ended did so, in that time |
 //! | `e` | token | `ExportMark`: the file of an export is whole and about to appear |
+//! | `n` | nothing | the number given last to a decision or a change |
+//! | `b` | number | `DecisionRecord`: what somebody has decided of faces or images |
+//! | `u` | number | `ChangeRecord`: a change that can be undone |
+//! | `h` | number of a change, identifier, 0, label | an image that the change has set aside |
+//! | `y` | token | `RespectRecord`: a clustering respects decisions, and how many it did |
 //!
 //! Numbers are big-endian, names are as they are: they hold no byte 0 (contract R13), so that the separator sorts
 //! before every continuation and the order is that of (identifier, label), each byte by byte.
+
+mod agreed;
 
 use std::fmt::Write as _;
 
 use super::StoreError;
 use crate::face::{DatabaseName, Identifier, ImageLabel};
 use crate::job::{Queue, Token};
+
+pub use agreed::{all_terms, idempotency, idempotency_names, letter, letters, terms};
 
 fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
@@ -99,7 +108,7 @@ pub fn image(database: u64, identifier: &Identifier, label: &ImageLabel) -> Vec<
     key(b'i', &[&database.to_be_bytes(), identifier.as_str().as_bytes(), b"\0", label.as_str().as_bytes()])
 }
 
-/// The identifier and label in the key of an image.
+/// The identifier and label in the key of an image, be it set aside.
 pub fn image_names(key: &[u8]) -> Result<(Identifier, ImageLabel), StoreError> {
     key.get(9..).and_then(names).ok_or_else(|| damaged(key))
 }
@@ -296,35 +305,44 @@ pub fn export(token: Token) -> Vec<u8> {
     key(b'e', &[&token.to_bytes()])
 }
 
-/// What was agreed on with all jobs.
-pub fn all_terms() -> Vec<u8> {
-    key(b'c', &[])
+/// The number given last to a decision or a change.
+pub fn last_number() -> Vec<u8> {
+    key(b'n', &[])
 }
 
-/// What was agreed on with a job.
-pub fn terms(token: Token) -> Vec<u8> {
-    key(b'c', &[&token.to_bytes()])
+/// All decisions.
+pub fn decisions() -> Vec<u8> {
+    key(b'b', &[])
 }
 
-/// The job that was submitted to a queue with this idempotency key.
-pub fn idempotency(queue: Queue, text: &str) -> Vec<u8> {
-    key(b'k', &[queue.name().as_bytes(), b"\0", text.as_bytes()])
+/// One decision.
+pub fn decision(number: u64) -> Vec<u8> {
+    key(b'b', &[&number.to_be_bytes()])
 }
 
-/// The queue and the text in the key of such a job.
-pub fn idempotency_names(key: &[u8]) -> Result<(Queue, &str), StoreError> {
-    let names = key.get(1..).and_then(text).and_then(|names| names.split_once('\0'));
-    names.and_then(|(queue, text)| Some((Queue::parse(queue)?, text))).ok_or_else(|| damaged(key))
+/// All changes that can be undone.
+pub fn changes() -> Vec<u8> {
+    key(b'u', &[])
 }
 
-/// All ends of jobs that are still to be told.
-pub fn letters() -> Vec<u8> {
-    key(b'o', &[])
+/// One of them.
+pub fn change(number: u64) -> Vec<u8> {
+    key(b'u', &[&number.to_be_bytes()])
 }
 
-/// The end of a job that is still to be told.
-pub fn letter(token: Token) -> Vec<u8> {
-    key(b'o', &[&token.to_bytes()])
+/// An image that a change has set aside.
+pub fn aside_image(change: u64, identifier: &Identifier, label: &ImageLabel) -> Vec<u8> {
+    key(b'h', &[&change.to_be_bytes(), identifier.as_str().as_bytes(), b"\0", label.as_str().as_bytes()])
+}
+
+/// All images that a change has set aside.
+pub fn aside_images(change: u64) -> Vec<u8> {
+    key(b'h', &[&change.to_be_bytes()])
+}
+
+/// That a clustering respects decisions.
+pub fn respect(token: Token) -> Vec<u8> {
+    key(b'y', &[&token.to_bytes()])
 }
 
 /// The time the store has lived.
@@ -348,7 +366,7 @@ pub fn token(key: &[u8]) -> Result<Token, StoreError> {
     bytes.map(Token::from_bytes).ok_or_else(|| damaged(key))
 }
 
-/// The number in the key of a database's row, counts or clearance.
+/// The number in the key of a database's row, counts or clearance, of a decision or of a change.
 pub fn database_number(key: &[u8]) -> Result<u64, StoreError> {
     let bytes = key.get(1..9).and_then(|bytes| bytes.try_into().ok());
     bytes.map(u64::from_be_bytes).ok_or_else(|| damaged(key))
@@ -367,5 +385,4 @@ pub fn printable(key: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[path = "keys_tests.rs"]
 mod tests;
