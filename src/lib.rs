@@ -29,6 +29,7 @@
 //! | `engine` | faces, jobs, clusters and the store together; what an appliance embeds | all of these |
 //! | `aci` | the language: requests, answers, errors, actions | `engine` |
 //! | `http` | sockets, limits, the review page | `aci`, names and confidences |
+//! | `callback` | tells others over HTTP that a job has ended | `engine`, secrets and networks of `aci` |
 //! | `config`, `cli` | settings and the command line | everything |
 //!
 //! The first five are the pure core and build with `--no-default-features`; `vision` needs the feature of its name, the
@@ -107,6 +108,8 @@
 #[cfg(feature = "server")]
 pub mod aci;
 pub mod calibrate;
+#[cfg(feature = "server")]
+pub mod callback;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod cluster;

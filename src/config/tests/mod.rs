@@ -47,6 +47,7 @@ fn sample(setting: &Setting) -> String {
         Kind::Path => "some/path".to_owned(),
         Kind::Paths => "/some/path, /other".to_owned(),
         Kind::HostNames => "one.example, two".to_owned(),
+        Kind::Hosts => "one.example, *.two.example, 10.0.0.0/8".to_owned(),
         Kind::Origins => "https://one.example:8443".to_owned(),
         Kind::OneOf(words) => (*words.last().unwrap()).to_owned(),
         Kind::Filter => "faceclique=debug".to_owned(),
