@@ -8,8 +8,6 @@
 
 mod places;
 mod signature;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

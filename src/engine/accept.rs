@@ -152,17 +152,20 @@ impl Engine {
         }
         let copied = self.copy_uploads(token, copy, &mut task);
         let names: Vec<PathBuf> = task.uploads().map(|upload| self.upload_path(upload)).collect();
+        let mut may_be_there = false;
         let accepted = copied.and_then(|()| {
             let jobs = self.lock_jobs();
             open_job(&jobs, queue, token)?;
-            self.accept(jobs, ticket, task)
+            let accepted = self.accept(jobs, ticket, task);
+            may_be_there = may_be_accepted(&accepted, copy);
+            accepted
         });
-        accepted.map_err(|error| {
+        if !may_be_there {
             for name in names {
                 let _ = fs::remove_file(name); // there may be none
             }
-            open_job(&self.lock_jobs(), queue, token).err().unwrap_or(error)
-        })
+        }
+        accepted.map_err(|error| open_job(&self.lock_jobs(), queue, token).err().unwrap_or(error))
     }
 
     /// Gives the copy of a job files of its own. The task names them all, also if this fails.
@@ -179,6 +182,12 @@ impl Engine {
             .try_for_each(|(from, to)| copy_file(&folder, &folder.join(from), &folder.join(to)))
             .map_err(|source| StoreError::File { what: "cannot copy an upload".to_owned(), source }.into())
     }
+}
+
+/// Whether the job of this token is there, or may be at the next start although it could not be written: then it needs its
+/// uploads.
+pub(super) fn may_be_accepted(accepted: &Result<Token, EngineError>, token: Token) -> bool {
+    accepted.as_ref().map_or_else(|error| error.kind() == ErrorKind::Storage, |accepted| *accepted == token)
 }
 
 /// What is to be duplicated, if the job has not ended.

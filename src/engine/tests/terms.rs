@@ -243,3 +243,36 @@ fn a_delayed_job_is_steered_like_any_other_that_waits() {
     assert_eq!(engine.resume(QUEUE, tokens[2]).unwrap(), State::Queued);
     assert_eq!(engine.next_delayed(), None);
 }
+
+#[test]
+fn a_job_that_may_be_on_the_disk_although_its_sync_failed_keeps_its_uploads() {
+    let accept: [(&str, fn(&Engine) -> Result<Token, EngineError>); 2] = [
+        ("import", |engine| import_with(engine, Ticket::default())),
+        ("duplicate", |engine| {
+            let queue = Queue::ImportFaceDatabase;
+            engine.duplicate(queue, engine.jobs(queue)[0].token)
+        }),
+    ];
+    for (what, accept) in accept {
+        for left in 0..2 {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Mortal::failing(Map::new(), u64::MAX);
+            let engine = open(&store, settings(&folder));
+            import_with(&engine, Ticket::default()).unwrap();
+            store.left.store(left, Ordering::Relaxed);
+            assert_eq!(accept(&engine).unwrap_err().kind(), ErrorKind::Storage);
+            for (nth, remains) in store.remains().into_iter().enumerate() {
+                let copy = tempfile::tempdir().unwrap();
+                copy_files(&folder, &copy);
+                let engine = open(&Mortal::with(remains, u64::MAX), settings(&copy));
+                let jobs = engine.jobs(Queue::ImportFaceDatabase);
+                assert!(jobs.len() <= 1 + left as usize, "{what}: write {left}, disk {nth}");
+                assert_eq!(uploads(&copy), jobs.len(), "{what}: write {left}, disk {nth}");
+                work_all(&engine);
+                for job in engine.jobs(Queue::ImportFaceDatabase) {
+                    assert_eq!(job.state, State::Finished, "{what}: write {left}, disk {nth}");
+                }
+            }
+        }
+    }
+}
