@@ -59,7 +59,7 @@ pub(super) fn page(view: &View<'_>, token: &str) -> Paged {
 fn help(view: &View<'_>) -> Markup {
     html! {
         @if view.desk.may_change() {
-            p.muted { kbd { "y" } " yes  " kbd { "n" } " no  " kbd { "s" } " skip  " kbd { "u" } " undo  " kbd { "j" } kbd { "k" } " move" }
+            p.muted.hint { kbd { "y" } " yes  " kbd { "n" } " no  " kbd { "s" } " skip  " kbd { "u" } " undo  " kbd { "j" } kbd { "k" } " move" }
         }
     }
 }

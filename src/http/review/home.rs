@@ -38,7 +38,7 @@ fn no_database() -> Markup {
         div.empty {
             p { strong { "There is no face database yet." } }
             p { "Make one by importing a file of embeddings, or by training pictures:" }
-            pre { code { "faceclique import people.jsonl --database people" } }
+            pre { code { "faceclique import people.jsonl \\\n  --database people" } }
             p { "or ask for the action " code { "CreateFaceDatabase" } ", then " code { "TrainFace" } "." }
         }
     }
