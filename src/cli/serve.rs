@@ -78,17 +78,26 @@ impl Serve {
     pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
         // The index crate tells of every build and file in twenty lines.
         let reading = self.server.read(log)?;
-        let shown = |[section, name, value, source]: [String; 4]| Setting { section, name, value, source };
-        let settings = reading.settings().map(shown).collect();
-        let config = super::begin(reading, "info,hnsw_rs=warn")?;
-        let file = self.server.data.config.map(|path| path.display().to_string());
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads(&config)).build()?;
-        let outcome = runtime.block_on(serve(config, file, settings));
-        // A request that was cut off may have a thread still, and a job that nobody waits for has one.
-        runtime.shutdown_timeout(if outcome.is_ok() { LATE } else { Duration::ZERO });
-        outcome
+        super::begin(&reading, "info,hnsw_rs=warn")?;
+        until_told(reading, self.server.data.config.map(|path| path.display().to_string()), |_| {})
     }
+}
+
+/// Serves until a signal comes or a client says so; `ready` is told where, once the ports answer.
+pub(super) fn until_told(
+    reading: Reading,
+    file: Option<String>,
+    ready: impl FnOnce(SocketAddr) + Send,
+) -> Result<(), Failure> {
+    let shown = |[section, name, value, source]: [String; 4]| Setting { section, name, value, source };
+    let settings = reading.settings().map(shown).collect();
+    let config = reading.config;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads(&config)).build()?;
+    let outcome = runtime.block_on(serve(config, file, settings, ready));
+    // A request that was cut off may have a thread still, and a job that nobody waits for has one.
+    runtime.shutdown_timeout(if outcome.is_ok() { LATE } else { Duration::ZERO });
+    outcome
 }
 
 /// Threads that may block, made as they are needed: of the requests on both ports, of the jobs, and for housekeeping.
@@ -116,7 +125,12 @@ fn open(config: Config) -> Result<Arc<Engine>, String> {
     Engine::open(settings).map_err(|error| with_cause(error).to_string())
 }
 
-async fn serve(config: Config, file: Option<String>, settings: Vec<Setting>) -> Result<(), Failure> {
+async fn serve(
+    config: Config,
+    file: Option<String>,
+    settings: Vec<Setting>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let notify = Notify::of_environment();
     let deadline = config.http.shutdown_timeout + LATE;
@@ -159,6 +173,7 @@ async fn serve(config: Config, file: Option<String>, settings: Vec<Setting>) -> 
     }
     servers.spawn(http::run(listener, actions, http, stopped(stopping)));
     notify.tell("READY=1");
+    ready(address);
     tokio::select! {
         signal = signals.next() => info!("{signal}: shutting down"),
         Some(()) = wish.recv() => info!("action Stop: shutting down"),
