@@ -20,7 +20,28 @@ pub const MAX_LAST_SLOPE: f64 = 2_000.0;
 
 /// How sure it is that two images show one person: 0.00 to 100.00, in hundredths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "server", serde(try_from = "u16", into = "u16"))]
 pub struct Confidence(u16);
+
+impl From<Confidence> for u16 {
+    fn from(confidence: Confidence) -> Self {
+        confidence.0
+    }
+}
+
+impl TryFrom<u16> for Confidence {
+    type Error = ConfidenceError;
+
+    fn try_from(hundredths: u16) -> Result<Self, Self::Error> {
+        Self::from_hundredths(hundredths).ok_or(ConfidenceError(hundredths))
+    }
+}
+
+/// A number that is no confidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a confidence is at most 10000 hundredths, not {0}")]
+pub struct ConfidenceError(u16);
 
 impl Confidence {
     /// 100.00, the confidence of equal embeddings.

@@ -3,7 +3,7 @@
 //! ```text
 //!            exhaustive (recalls what a ledger has) --+
 //! FaceSet <                                           +-> verify -> gather -> edges -> rounds, link -> clusters
-//!            index -> candidates (audit counts what --+      |        \-> too many: census, levels -----^
+//!            index -> candidates (recall counts what -+      |        \-> too many: census, levels -----^
 //!                     it missed)                             +-> matches of each face
 //! ```
 //!
@@ -16,12 +16,14 @@
 //! image order.
 //!
 //! **Why complete linkage.** Linking whatever is similar enough chains people together through a few look-alikes. Here
-//! every pair inside a cluster reaches the threshold (contract R110), and the highest link is merged first (R111).
+//! every pair inside a cluster reaches the threshold (contract R110), and the highest link is merged first (R111). What
+//! people have decided of faces comes before that, if the parameters say so (`constraints`).
 
-mod audit;
+pub mod audit;
 mod census;
 mod clustering;
 mod components;
+mod constraints;
 mod copies;
 mod estimate;
 mod exhaustive;
@@ -35,6 +37,8 @@ mod link;
 mod lists;
 mod matches;
 mod method;
+mod recall;
+mod relink;
 mod roots;
 mod rounds;
 mod sweep;
@@ -48,13 +52,15 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub use audit::RecallAudit;
 pub use clustering::Clustering;
+pub use constraints::{Bond, Constraints, Who};
 pub use estimate::Estimate;
 pub use graph::{Graph, GraphError, NoShelf, Shelf};
 pub use ledger::{Forgetful, Known, Ledger, Pair, Plan, RECIPE};
 pub use matches::{Match, Matches};
 pub use method::{Choice, Method, Reason};
+pub use recall::RecallAudit;
+pub use relink::relink;
 pub use sweep::{Agreement, Partition, sweep};
 pub use violation::Violation;
 pub use watch::{Stage, Unwatched, Watch};
@@ -100,6 +106,8 @@ pub struct Parameters {
     pub scope: MatchScope,
     /// How pairs are found.
     pub search: Search,
+    /// What was decided of faces, which the clusters obey; by default nothing.
+    pub constraints: Constraints,
 }
 
 /// What a run may use. None of it changes a result, except that `auto_exact` may change the method.
@@ -198,7 +206,7 @@ pub fn cluster_with(
     let run = Run { faces, scale, parameters, resources, watch, ledger: past.ledger };
     let choice = method::choose(&run);
     let gather = gather::Gather::new(&run, choice.method);
-    let audit = match choice.method {
+    let recall = match choice.method {
         Method::Exact => {
             if let Some(estimate) = estimate::exact(&run)? {
                 watch.expect(&estimate);
@@ -210,11 +218,12 @@ pub fn cluster_with(
             let index = index::Index::build(&run, past.shelf)?;
             let candidates = index.propose(gather.floor())?;
             verify::keep_all(&run, &candidates, &gather)?;
-            Some(audit::recall(&run, gather.floor(), &index, &candidates)?)
+            Some(recall::recall(&run, gather.floor(), &index, &candidates)?)
         }
     };
+    constraints::gather_linked(&run, &gather)?;
     let (edges, best) = gather.finish();
     let clusters = link::cliques(&run, edges, choice.method)?;
     let matches = matches::rank(&run, best, &clusters)?;
-    Ok(Clustering::new(clusters, matches, choice, audit))
+    Ok(Clustering::new(clusters, matches, choice, recall))
 }

@@ -9,12 +9,13 @@ use tracing::field::display;
 use tracing::{Span, info};
 
 use super::Engine;
+use super::decisions::RespectRecord;
 use super::error::{EngineError, ErrorKind};
 use super::files::sync;
 use super::jobs::{Jobs, put};
 use super::records::{JobRecord, Task};
 use crate::job::{Life, Priority, Queue, Token};
-use crate::store::StoreError;
+use crate::store::{StoreError, keys};
 
 /// What goes with a job besides what it is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +27,19 @@ pub struct Ticket {
     pub parameters: Vec<(String, String)>,
     /// How soon it is started.
     pub priority: Priority,
+    /// Whether a clustering obeys what was decided of its images.
+    pub respects_decisions: bool,
 }
 
 impl Default for Ticket {
     /// A new token, no parameters, the usual priority.
     fn default() -> Self {
-        Self { token: Token::generate(), parameters: Vec::new(), priority: Priority::default() }
+        Self {
+            token: Token::generate(),
+            parameters: Vec::new(),
+            priority: Priority::default(),
+            respects_decisions: false,
+        }
     }
 }
 
@@ -51,6 +59,7 @@ impl Engine {
         if jobs.stopping {
             return Err(EngineError::new(ErrorKind::Stopping, "the server is stopping and takes no more jobs"));
         }
+        self.check_room()?;
         let limit = self.settings.max_queue_of(queue);
         if jobs.n_open(queue) >= limit {
             return Err(EngineError::queue_full(queue, limit));
@@ -59,7 +68,7 @@ impl Engine {
     }
 
     fn accept(&self, mut jobs: MutexGuard<'_, Jobs>, ticket: Ticket, task: Task) -> Result<Token, EngineError> {
-        let Ticket { token, parameters, priority } = ticket;
+        let Ticket { token, parameters, priority, respects_decisions } = ticket;
         let queue = task.queue();
         self.check_capacity_of(&jobs, queue)?;
         if jobs.is_taken(token) {
@@ -79,14 +88,18 @@ impl Engine {
         };
         // Written under the lock, so that what was checked still holds; synced outside, together with others that come
         // at the same time. Until then nobody sees it, for what the table says is on the disk.
-        self.store.write(put(token, &record))?;
+        let mut batch = put(token, &record, self.lived());
+        if respects_decisions {
+            batch.record(&keys::respect(token), &RespectRecord::default());
+        }
+        self.store.write(batch)?;
         jobs.arrives(token, queue);
         drop(jobs);
         let synced = self.store.sync();
         let mut jobs = self.lock_jobs();
         jobs.arrived(token);
         synced?;
-        jobs.put(token, record);
+        jobs.put(token, record, self.lived());
         drop(jobs);
         Span::current().record("token", display(token)); // of the request, if it has such a field
         info!(%token, %queue, %priority, "job accepted");
@@ -102,7 +115,8 @@ impl Engine {
             self.check_capacity_of(&jobs, queue)?;
             open_job(&jobs, queue, token)?
         };
-        let ticket = Ticket { parameters, priority, ..Ticket::default() };
+        let respects_decisions = self.respect(token)?.is_some();
+        let ticket = Ticket { parameters, priority, respects_decisions, ..Ticket::default() };
         let copy = ticket.token;
         // Outside the lock, for a file may be large; so the job may end meanwhile, and its files go.
         if let Task::Train(task) = &mut task {

@@ -1,6 +1,7 @@
 //! The engine over stores that fail on purpose: what was acknowledged is there, and nothing is there by halves.
 
 mod binding;
+mod clock;
 mod crash;
 mod model;
 mod mortal;
@@ -8,6 +9,7 @@ mod pairs;
 mod paths;
 mod pictures;
 mod retrain;
+mod review;
 mod steering;
 mod training;
 mod training_crashes;
@@ -37,6 +39,10 @@ struct Ticking(AtomicI64);
 impl Clock for Ticking {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.fetch_add(1_000_000, Ordering::Relaxed))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(self.now().0.unsigned_abs())
     }
 }
 
@@ -109,7 +115,7 @@ fn add_pictures(engine: &Engine, database: &str, face: &str, given: &[(&str, &st
 }
 
 /// Everything there is, as text: a line a database, face and image, with the pixels. That every picture on the disk is
-/// one of an image, and no other is there, is looked at too.
+/// one of an image, be it set aside, and no other is there, is looked at too.
 fn whole(engine: &Engine, folder: &TempDir) -> String {
     use std::io::Read as _;
     let (mut text, mut n_pictures) = (String::new(), 0);
@@ -133,6 +139,11 @@ fn whole(engine: &Engine, folder: &TempDir) -> String {
                 text += "\n";
             }
         }
+    }
+    for entry in engine.store.scan(b"h") {
+        let (key, value) = entry.unwrap();
+        n_pictures +=
+            usize::from(crate::store::decode::<records::ImageRecord>(&key, &value).unwrap().picture.is_some());
     }
     assert_eq!(pictures(folder), n_pictures, "every picture on the disk is of an image\n{text}");
     text

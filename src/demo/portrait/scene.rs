@@ -130,7 +130,8 @@ impl Artist<'_> {
     /// Focus, warmth, brightness, the darker corners of a lens, and grain.
     pub(super) fn light(&mut self) {
         if self.shot.blur > 0 {
-            self.canvas.blur(self.shot.blur);
+            let radius = (self.shot.blur * self.canvas.side()).div_ceil(super::super::SIDE); // in the picture's usual size
+            self.canvas.blur(radius);
         }
         let (warm, exposure, light) = (self.shot.warmth * 0.045, self.shot.exposure, self.shot.light);
         let mut grain = Random::of(self.shot.seed, 2);
