@@ -59,6 +59,7 @@ impl Engine {
         if jobs.stopping {
             return Err(EngineError::new(ErrorKind::Stopping, "the server is stopping and takes no more jobs"));
         }
+        self.check_room()?;
         let limit = self.settings.max_queue_of(queue);
         if jobs.n_open(queue) >= limit {
             return Err(EngineError::queue_full(queue, limit));

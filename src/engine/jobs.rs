@@ -301,7 +301,7 @@ impl Engine {
     /// work begins, so that a job that kills the process is known by its attempts (contract R77).
     pub(super) fn start_next(&self) -> Result<Option<Started>, EngineError> {
         let mut jobs = self.lock_jobs();
-        if jobs.stopping {
+        if jobs.stopping || self.watch_room() {
             return Ok(None);
         }
         let Some(token) = Queue::ALL.into_iter().find_map(|queue| self.choose(&jobs, queue)) else {

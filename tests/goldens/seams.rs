@@ -101,6 +101,10 @@ impl Store for Troubled {
         Ok(())
     }
 
+    fn failure(&self) -> Option<faceclique::store::Failure> {
+        None
+    }
+
     fn bytes(&self) -> Result<u64, StoreError> {
         self.kept.bytes()
     }
