@@ -23,6 +23,11 @@ impl Candidate {
         debug_assert_ne!(a, b, "a face is no pair");
         Self { first: a.min(b), second: a.max(b) }
     }
+
+    /// Its faces, the smaller first.
+    pub(super) fn faces(self) -> (u32, u32) {
+        (self.first, self.second)
+    }
 }
 
 /// A proven pair: two faces, the smaller index first, with their exact cosine.

@@ -1,5 +1,9 @@
 //! What people have decided, as the audit honours it.
 
+use std::ops::Range;
+
+use super::identities::Identities;
+
 /// One image, or a whole identity by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Named {
@@ -18,4 +22,85 @@ pub struct Decided {
     pub same: Vec<(Named, Named)>,
     /// The label of this image is right.
     pub right: Vec<u32>,
+}
+
+/// Two ranges of faces, each pair both ways, ascending.
+type Ranges = Vec<(Range<u32>, Range<u32>)>;
+
+/// Decisions in the form in which they are asked for.
+pub(super) struct Verdicts {
+    not_same: Ranges,
+    same: Ranges,
+    right: Vec<u32>,
+}
+
+impl Verdicts {
+    pub(super) fn new(decided: &Decided, identities: &Identities) -> Self {
+        let range = |named: Named| match named {
+            Named::Face(face) => face..face + 1,
+            Named::Identity(identity) => identities.faces(identity),
+        };
+        let ranges = |pairs: &[(Named, Named)]| {
+            let both = pairs.iter().flat_map(|&(a, b)| [(range(a), range(b)), (range(b), range(a))]);
+            let mut ranges: Ranges = both.collect();
+            ranges.sort_unstable_by_key(|(a, b)| (a.start, a.end, b.start, b.end));
+            ranges
+        };
+        let mut right = decided.right.clone();
+        right.sort_unstable();
+        Self { not_same: ranges(&decided.not_same), same: ranges(&decided.same), right }
+    }
+
+    /// Whether the label of this face was found right.
+    pub(super) fn is_right(&self, face: u32) -> bool {
+        self.right.binary_search(&face).is_ok()
+    }
+
+    /// Whether it was decided that something among `left` and something among `right`, both ascending, are different
+    /// people.
+    pub(super) fn parts(&self, left: &[u32], right: &[u32]) -> bool {
+        speaks_of(&self.not_same, left, right)
+    }
+
+    /// Whether it was decided that they are one person.
+    pub(super) fn joins(&self, left: &[u32], right: &[u32]) -> bool {
+        speaks_of(&self.same, left, right)
+    }
+}
+
+/// Whether a pair of ranges is there of which one lies among `left` and the other among `right`.
+fn speaks_of(ranges: &Ranges, left: &[u32], right: &[u32]) -> bool {
+    if ranges.is_empty() {
+        return false;
+    }
+    let lies_in = |range: &Range<u32>, faces: &[u32]| range.clone().all(|face| faces.binary_search(&face).is_ok());
+    left.iter().any(|&face| {
+        let first = ranges.partition_point(|(a, _)| a.start < face);
+        let of_face = ranges[first..].iter().take_while(|(a, _)| a.start == face);
+        of_face.into_iter().any(|(a, b)| lies_in(a, left) && lies_in(b, right))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::{FaceId, face_id};
+
+    #[test]
+    fn a_decision_speaks_of_a_finding_only_if_it_is_about_what_the_finding_is_about() {
+        let names = [("x", "1"), ("x", "2"), ("y", "1"), ("y", "2"), ("z", "1")];
+        let ids: Vec<FaceId> = names.iter().map(|(i, l)| face_id("d", i, l).unwrap()).collect();
+        let identities = Identities::new(&ids);
+        let decided = Decided {
+            not_same: vec![(Named::Identity(1), Named::Face(0)), (Named::Identity(2), Named::Identity(0))],
+            same: vec![(Named::Face(1), Named::Face(2))],
+            right: vec![4],
+        };
+        let verdicts = Verdicts::new(&decided, &identities);
+        assert!(verdicts.parts(&[0], &[2, 3]) && verdicts.parts(&[2, 3], &[0, 1]));
+        assert!(!verdicts.parts(&[0], &[2]), "not the whole identity");
+        assert!(verdicts.parts(&[0, 1], &[4]) && !verdicts.parts(&[0], &[4]));
+        assert!(verdicts.joins(&[2], &[0, 1]) && !verdicts.joins(&[3], &[0, 1]));
+        assert!(verdicts.is_right(4) && !verdicts.is_right(0));
+    }
 }
