@@ -111,7 +111,7 @@ JOBS ?= 1000000
 CYCLES ?= 100
 FACES ?= 2000
 
-soak-years: ## JOBS=1000000 jobs and CYCLES=100 databases of FACES=2000 that come and go: size of the store, memory (an hour)
+soak-years: ## JOBS=1000000 jobs and CYCLES=100 databases of FACES=2000 that come and go: size of the store, memory (minutes with TMPDIR=/dev/shm, hours of syncs without)
 	echo what,at,seconds,store_kib,resident_kib > fixtures/bench/years.csv
 	YEARS_JOBS=$(JOBS) YEARS_CYCLES=$(CYCLES) YEARS_FACES=$(FACES) YEARS_CSV=$(CURDIR)/fixtures/bench/years.csv \
 		$(CARGO) test --release --test years -- --nocapture

@@ -28,7 +28,7 @@
 //! | `exchange` | files of faces in and out | `face` |
 //! | `engine` | faces, jobs, clusters and the store together; what an appliance embeds | all of these |
 //! | `aci` | the language: requests, answers, errors, actions | `engine` |
-//! | `http` | sockets and limits | `aci` |
+//! | `http` | sockets, limits, the review page | `aci`, names and confidences |
 //! | `config`, `cli` | settings and the command line | everything |
 //!
 //! The first five are the pure core and build with `--no-default-features`; `vision` needs the feature of its name, the

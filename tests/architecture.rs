@@ -30,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("engine", &["face", "confidence", "cluster", "vision", "job", "store", "exchange"]),
     // the edge: the language does not know sockets, the sockets do not know the engine
     ("aci", &["face", "confidence", "cluster", "job", "exchange", "engine"]),
-    ("http", &["aci"]),
+    ("http", &["face", "confidence", "aci"]),
     // the program
     ("config", &["face", "confidence", "job", "engine", "aci", "http"]),
     (
@@ -41,14 +41,14 @@ const ROOMS: [(&str, &[&str]); 15] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 34] = [
+const CRATES: [(&str, &[&str]); 35] = [
     ("bincode", &["store"]),
     ("base64", &["aci", "exchange"]),
-    ("blake3", &["engine"]),
+    ("blake3", &["engine", "http"]),
     ("clap", &["cli"]),
     ("console", &["cli"]),
     ("crc32fast", &["store", "exchange", "engine"]),
-    ("csv", &["exchange", "cli"]),
+    ("csv", &["exchange", "http", "cli"]),
     ("flate2", &["exchange", "http"]),
     ("hnsw_rs", &["cluster"]),
     ("http_body_util", &["http"]),
@@ -58,6 +58,7 @@ const CRATES: [(&str, &[&str]); 34] = [
     ("indicatif", &["cli"]),
     ("jiff", &["aci", "cli"]),
     ("matrixmultiply", &["kernel"]),
+    ("maud", &["http"]),
     ("multer", &["http"]),
     ("npyz", &["exchange"]),
     ("plotters", &["cli"]),

@@ -56,9 +56,8 @@ fn every_promise_names_a_test_and_every_test_that_is_named_is_there() {
 fn promises_assumptions_and_crash_cases_have_each_a_number_of_their_own() {
     let text = design();
     for (what, begin) in [("promise", "| P"), ("assumption", "| A"), ("crash case", "* C")] {
-        let mut found = numbers(&text, begin);
-        found.sort_unstable();
-        let expected: Vec<u32> = (1..=found.len() as u32).collect();
-        assert_eq!(found, expected, "the numbers of each {what}");
+        let found = numbers(&text, begin);
+        let distinct: BTreeSet<u32> = found.iter().copied().collect();
+        assert_eq!(distinct.len(), found.len(), "the numbers of each {what}: {found:?}");
     }
 }

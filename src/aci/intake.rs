@@ -197,7 +197,10 @@ impl Intake {
 
 /// Error 70, with the reason in the log.
 fn storage(error: &io::Error) -> Fault {
-    tracing::error!(%error, "an upload cannot be spooled");
+    tracing::error!(%error, "an upload cannot be received");
+    if error.kind() == io::ErrorKind::StorageFull {
+        return Fault::new(super::Code::Storage, format!("the upload cannot be received: {error}"));
+    }
     Fault::storage()
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::budget::Budget;
+use crate::engine::Room;
 
 /// The limits of a request's content; exceeding one is error 20. Those of a connection are in `http`.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Limits {
     /// Where spool files are made. For import files to be moved into the data directory without copying it must be
     /// on the same file system. Default: the directory for temporary files.
     pub spool_directory: PathBuf,
+    /// The room of their disk; where too little is left nothing more is received into them. Default: no limit.
+    pub spool_room: Room,
 }
 
 impl Default for Limits {
@@ -44,6 +47,7 @@ impl Default for Limits {
             max_upload_memory: 8 << 20,
             request_memory: Budget::new(256 << 20),
             spool_directory: std::env::temp_dir(),
+            spool_room: Room::keeping(0, std::env::temp_dir()),
         }
     }
 }

@@ -28,6 +28,9 @@ mod upload;
 mod values;
 
 pub use self::access::Role;
+pub use self::actions::{
+    Change, Cluster, DatabaseFigures, Desk, Difference, Fate, Fit, Job, NotShown, Order, Sheet, Show,
+};
 pub use self::base64::{Alphabet, Base64};
 pub use answer::{Answer, Envelope, ResponseFormat};
 pub use budget::Budget;

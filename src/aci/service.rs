@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use super::actions::Desk;
 use super::answer::ResponseFormat;
 use super::fault::{Code, Fault};
 use super::request::Request;
@@ -28,6 +29,14 @@ pub trait Service: Send + Sync + 'static {
     /// What `GET /ready` says: whether requests should be sent here now.
     fn ready(&self, client: &Client) -> Health {
         self.health(client)
+    }
+
+    /// What somebody who looks through the review page is shown.
+    ///
+    /// Error 2 if the service has nothing to show, error 30 if this client may not look.
+    fn desk(&self, client: &Client) -> Result<Desk<'_>, Fault> {
+        let _ = client;
+        Err(Fault::new(Code::NotOffered, "this service has no review page"))
     }
 
     /// What `GET /metrics` says (R179): text in the Prometheus format 0.0.4, with the figures of the sockets in it.
@@ -160,6 +169,8 @@ impl fmt::Display for Outcome {
 pub enum Health {
     /// The store is open and the worker runs.
     Well,
+    /// The same, and there is something that an operator should see to, in one line.
+    Alarmed(String),
     /// It is not well, in one line.
     Unwell(String),
     /// This client may not know.

@@ -181,6 +181,7 @@ impl Spool {
                 self.write(receiving, bytes)
             }
             Receiving::Spooled { file, len, .. } => {
+                has_room(&self.limits)?;
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
                 file.seek(SeekFrom::Start(self.end))?;
                 file.write_all(bytes)?;
@@ -189,6 +190,7 @@ impl Spool {
                 Ok(())
             }
             Receiving::File { file, len } => {
+                has_room(&self.limits)?;
                 let file = match file {
                     Some(file) => file,
                     None => file.insert(self.own_file()?),
@@ -231,6 +233,11 @@ impl Spool {
         self.shared = Some(Arc::clone(&file));
         Ok(file)
     }
+}
+
+/// An error if the disk is nearly full.
+fn has_room(limits: &Limits) -> io::Result<()> {
+    limits.spool_room.check().map_err(|error| io::Error::new(io::ErrorKind::StorageFull, error))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod notify;
 mod photos;
 mod plot;
 mod queue;
+mod reopen;
 mod retrain;
 mod serve;
 mod status;
@@ -122,11 +123,13 @@ pub struct DataArguments {
 /// Why a command failed; its text is for the person who typed it.
 pub type Failure = Box<dyn std::error::Error>;
 
-/// The exit code of a command that failed: 2 if a server could not be reached or a store not be looked at, else 1.
+/// The exit code of a command that failed: 2 if a server could not be reached or a store not be looked at, 75 if a server has
+/// to be started again because its store has failed, else 1.
 pub fn exit_code(failure: &Failure) -> u8 {
     match failure.downcast_ref() {
         Some(client::Trouble::Unreachable { .. }) => 2,
         _ if failure.is::<fsck::NotLookedAt>() => 2,
+        _ if failure.is::<reopen::StillHeld>() => 75, // EX_TEMPFAIL
         _ => 1,
     }
 }

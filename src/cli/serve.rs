@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -16,6 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
 
 use super::notify::Notify;
+use super::reopen::{self, Pauses, StillHeld};
 use super::{DataArguments, Failure, LogArguments};
 use crate::aci::access::Reach;
 use crate::aci::actions::{Actions, Facts, ServicePort, Setting};
@@ -25,7 +27,7 @@ use crate::http;
 use crate::job::Queue;
 
 /// How long behind the deadline of requests jobs have to be put back, and threads to end.
-const LATE: Duration = Duration::from_secs(5);
+pub(super) const LATE: Duration = Duration::from_secs(5);
 
 /// Serve the ACI over HTTP and work the queues.
 #[derive(Debug, clap::Args)]
@@ -98,80 +100,168 @@ fn threads(config: &Config) -> usize {
     2 * http::MAX_BLOCKING + jobs + OTHERS
 }
 
-async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), Failure> {
     let failed = |error| format!("cannot listen on {address}: {error}");
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
 
+/// Why an engine could not be opened.
+#[derive(Debug, Error)]
+#[error("{text}")]
+pub(super) struct CannotOpen {
+    text: String,
+    /// There is no room on the disk, which may change.
+    pub(super) is_full: bool,
+}
+
 /// The engine, with what trains pictures.
-fn open(config: Config) -> Result<Arc<Engine>, String> {
+pub(super) fn open(config: Config) -> Result<Arc<Engine>, SharedFailure> {
     let trainer = config.trainer()?;
     match (&trainer, &config.pack) {
         (Some(trainer), Some(pack)) => info!(model = trainer.model().name, pack = %pack.display(), "training pictures"),
         _ => info!("no model pack: pictures are stored and stay untrained"),
     }
     let settings = engine::Settings { trainer, ..config.engine };
-    Engine::open(settings).map_err(|error| with_cause(error).to_string())
+    Engine::open(settings).map_err(|error| {
+        let is_full = error.failure().is_some_and(|failure| failure.is_full);
+        CannotOpen { text: with_cause(error).to_string(), is_full }.into()
+    })
+}
+
+/// How a server ended that was told to, or could go on with another engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Told,
+    /// The store had failed, and its disk can be written again.
+    Mended,
+}
+
+/// What outlives an engine.
+struct Server {
+    config: Config,
+    http: http::Settings,
+    facts: Facts,
+    zone: TimeZone,
+    listener: std::net::TcpListener,
+    service: Option<std::net::TcpListener>,
+    notify: Notify,
 }
 
 async fn serve(config: Config, file: Option<String>, settings: Vec<Setting>) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let notify = Notify::of_environment();
-    let deadline = config.http.shutdown_timeout + LATE;
     let tls = config.tls.as_ref().map(TlsFiles::read).transpose()?;
-    let of_engine = config.clone();
-    let http = http::Settings { tls, ..config.http };
+    let http = http::Settings { tls, ..config.http.clone() };
     http::allow_files(&http);
-    let engine = tokio::task::spawn_blocking(move || open(of_engine)).await??;
-    let (listener, address) = bind(config.listen).await?;
-    let service = match config.service_listen {
-        Some(address) => Some(bind(address).await?),
-        None => None,
-    };
-    let service_address = service.as_ref().map(|&(_, address)| address);
+    let mut pauses = Pauses::new();
+    let Some(mut engine) = reopen::open(&config, &mut pauses, &mut signals).await? else { return Ok(()) };
+    let (listener, address) = bind(config.listen)?;
+    let (service, service_address) = config.service_listen.map(bind).transpose()?.unzip();
     if Reach::of([address].into_iter().chain(service_address)) == Reach::Beyond {
         warn!("listening beyond loopback: who may do what is said by security.roles (see `faceclique config print`)");
     }
     let zone = if config.utc { TimeZone::UTC } else { TimeZone::system() };
     let facts = Facts { service: service_address, settings, ..Facts::now(address, file, http.request_threads) };
-    let (stop, stopping) = watch::channel(());
-    let (told, mut wish) = mpsc::channel(1);
-    let actions = Actions::new(Arc::clone(&engine), facts, zone).allowing(config.access).stopped_by(move || {
-        let _ = told.try_send(()); // once is enough
-    });
-    let actions = Arc::new(actions);
-    let stopped = |mut stopping: watch::Receiver<()>| async move {
-        let _ = stopping.changed().await; // also when the sender is gone
-    };
-    let mut worker = tokio::spawn(worker::run(Arc::clone(&engine), stopped(stopping.clone())));
-    tokio::spawn(notify.clone().keep_alive(Arc::clone(&engine)));
-    if let Some(interval) = config.sync_interval {
-        tokio::spawn(synchronise(engine, interval, stopped(stopping.clone())));
+    let mut server = Server { config, http, facts, zone, listener, service, notify };
+    loop {
+        if server.run(Arc::clone(&engine), &mut pauses, &mut signals).await? == Ended::Told {
+            reopen::close(engine).await;
+            return Ok(());
+        }
+        reopen::close_surely(engine).await?;
+        match reopen::open(&server.config, &mut pauses, &mut signals).await? {
+            Some(opened) => engine = opened,
+            None => return Ok(()),
+        }
+        server.facts.n_reopened += 1;
+        info!("the store has been opened again");
     }
-    info!(%address, data = %config.engine.data.display(), "serving");
-    let mut servers = JoinSet::new();
-    if let Some((listener, address)) = service {
-        info!(service = %address, "serving the service port");
-        let port = Arc::new(ServicePort::new(Arc::clone(&actions)));
-        servers.spawn(http::run(listener, port, http.clone(), stopped(stopping.clone())));
+}
+
+impl Server {
+    /// Serves with this engine until told to end, or until another engine could go on where this one has failed.
+    async fn run(&self, engine: Arc<Engine>, pauses: &mut Pauses, signals: &mut Signals) -> Result<Ended, Failure> {
+        let (stop, stopping) = watch::channel(());
+        let (told, mut wish) = mpsc::channel(1);
+        let actions = Actions::new(Arc::clone(&engine), self.facts.clone(), self.zone.clone());
+        let actions = actions.allowing(self.config.access.clone()).stopped_by(move || {
+            let _ = told.try_send(()); // once is enough
+        });
+        let actions = Arc::new(actions);
+        let stopped = |mut stopping: watch::Receiver<()>| async move {
+            let _ = stopping.changed().await; // also when the sender is gone
+        };
+        let mut worker = tokio::spawn(worker::run(Arc::clone(&engine), stopped(stopping.clone())));
+        let mut others = JoinSet::new(); // ended with this
+        others.spawn(self.notify.clone().keep_alive(Arc::clone(&engine)));
+        if let Some(interval) = self.config.sync_interval {
+            others.spawn(synchronise(Arc::clone(&engine), interval, stopped(stopping.clone())));
+        }
+        info!(address = %self.facts.listen, data = %self.config.engine.data.display(), "serving");
+        let mut servers = JoinSet::new();
+        if let (Some(listener), Some(address)) = (&self.service, self.facts.service) {
+            info!(service = %address, "serving the service port");
+            let port = Arc::new(ServicePort::new(Arc::clone(&actions)));
+            let listener = TcpListener::from_std(listener.try_clone()?)?;
+            servers.spawn(http::run(listener, port, self.http.clone(), stopped(stopping.clone())));
+        }
+        let listener = TcpListener::from_std(self.listener.try_clone()?)?;
+        servers.spawn(http::run(listener, actions, self.http.clone(), stopped(stopping)));
+        self.notify.tell("READY=1");
+        let ended = tokio::select! {
+            signal = signals.next() => {
+                info!("{signal}: shutting down");
+                Ended::Told
+            }
+            Some(()) = wish.recv() => {
+                info!("action Stop: shutting down");
+                Ended::Told
+            }
+            () = reopen::until_it_can_go_on(engine, pauses) => {
+                info!("the disk can be written again: the store is closed, and opened again");
+                Ended::Mended
+            }
+            ended = &mut worker => return Err(format!("the worker has ended: {ended:?}").into()),
+            Some(ended) = servers.join_next() => return Err(format!("a server has ended: {ended:?}").into()),
+        };
+        if ended == Ended::Told {
+            self.notify.tell("STOPPING=1");
+        }
+        stop.send(())?;
+        self.end(ended, drained(worker, servers), signals).await
     }
-    servers.spawn(http::run(listener, actions, http, stopped(stopping)));
-    notify.tell("READY=1");
-    tokio::select! {
-        signal = signals.next() => info!("{signal}: shutting down"),
-        Some(()) = wish.recv() => info!("action Stop: shutting down"),
-        ended = &mut worker => return Err(format!("the worker has ended: {ended:?}").into()),
-        Some(ended) = servers.join_next() => return Err(format!("a server has ended: {ended:?}").into()),
-    }
-    notify.tell("STOPPING=1");
-    stop.send(())?;
-    tokio::select! {
-        ended = drained(worker, servers) => ended,
-        signal = signals.next() => Err(format!("a second {signal}: ended at once, what was at work is as after a kill").into()),
-        () = tokio::time::sleep(deadline) => {
-            Err(format!("not ended {} s after the signal: what was at work is as after a kill", deadline.as_secs()).into())
+
+    /// Waits for the end of everything that was told to end.
+    async fn end(
+        &self,
+        ended: Ended,
+        drained: impl Future<Output = Result<(), Failure>>,
+        signals: &mut Signals,
+    ) -> Result<Ended, Failure> {
+        let mut ended = ended;
+        let mut drained = std::pin::pin!(drained);
+        let patience = self.http.shutdown_timeout + LATE;
+        let mut deadline = std::pin::pin!(tokio::time::sleep(patience));
+        loop {
+            tokio::select! {
+                drained = &mut drained => return drained.map(|()| ended),
+                signal = signals.next() => match ended {
+                    Ended::Told => {
+                        return Err(format!("a second {signal}: ended at once, what was at work is as after a kill").into());
+                    }
+                    Ended::Mended => ended = Ended::Told, // nothing is opened again
+                },
+                () = &mut deadline => return Err(match ended {
+                    Ended::Told => {
+                        let late = patience.as_secs();
+                        format!("not ended {late} s after the signal: what was at work is as after a kill").into()
+                    }
+                    Ended::Mended => StillHeld.into(),
+                }),
+            }
         }
     }
 }
@@ -185,8 +275,11 @@ async fn drained(worker: JoinHandle<()>, mut servers: JoinSet<std::io::Result<()
     Ok(())
 }
 
+/// A failure that one thread may hand to another.
+pub(super) type SharedFailure = Box<dyn std::error::Error + Send + Sync>;
+
 /// The signals that end a server.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
@@ -197,7 +290,7 @@ impl Signals {
     }
 
     /// The name of the next one.
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

@@ -90,6 +90,7 @@ fn engine(said: &Said, report: &mut Report) -> Settings {
     engine.retention.count = said.size("jobs.max_ended_jobs");
     engine.max_attempts = u32::try_from(said.count("jobs.max_attempts")).expect("its range ends at 1000");
     engine.keep_pairs = said.is("jobs.keep_pairs");
+    engine.min_free = said.count("limits.min_free_space");
     engine.cache = said.count("jobs.cache_size");
     engine
 }
@@ -104,6 +105,7 @@ fn http(said: &Said, engine: &Settings) -> http::Settings {
             max_request_text: said.size("limits.max_request_text"),
             request_memory: Budget::new(said.size("limits.max_request_memory")),
             spool_directory: engine.spool_folder(),
+            spool_room: engine.room(),
             ..Limits::default()
         },
         max_header_size: said.size("server.max_header_size"),

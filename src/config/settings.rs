@@ -241,6 +241,8 @@ const LIMITS: &[Setting] = &[
         "bytes in memory of all requests at hand together; beyond it uploads go to disk and more text is refused"),
     row("limits", "max_image_pixels", count(1, 1 << 40), Is("100000000"), &[],
         "pixels of one picture; one with more is failed, not decoded"),
+    row("limits", "min_free_space", bytes(0, PIB), Is("67108864"), &[],
+        "bytes of the data directory's disk that stay free: below it what needs room is refused, and jobs wait"),
     row("limits", "max_num_parallel", count(1, 1_024), OfMachine(processors, "2"), &[],
         "the most that numparallel may ask for; by default as many as there are processors"),
 ];

@@ -51,6 +51,7 @@ impl Engine {
         if jobs.stopping {
             return Err(EngineError::new(ErrorKind::Stopping, "the server is stopping and takes no more jobs"));
         }
+        self.check_room()?;
         let limit = self.settings.max_queue_of(queue);
         if jobs.n_open(queue) >= limit {
             return Err(EngineError::queue_full(queue, limit));
@@ -79,14 +80,14 @@ impl Engine {
         };
         // Written under the lock, so that what was checked still holds; synced outside, together with others that come
         // at the same time. Until then nobody sees it, for what the table says is on the disk.
-        self.store.write(put(token, &record))?;
+        self.store.write(put(token, &record, self.lived()))?;
         jobs.arrives(token, queue);
         drop(jobs);
         let synced = self.store.sync();
         let mut jobs = self.lock_jobs();
         jobs.arrived(token);
         synced?;
-        jobs.put(token, record);
+        jobs.put(token, record, self.lived());
         drop(jobs);
         Span::current().record("token", display(token)); // of the request, if it has such a field
         info!(%token, %queue, %priority, "job accepted");

@@ -234,6 +234,7 @@ impl<'a> Build<'a> {
             if self.control.orders.obey().is_some() {
                 return Err(Unfinished::Told);
             }
+            self.engine.check_room()?;
             let Some(Opened { row, picture }) = self.open(site, key)? else { return Ok(()) };
             let looked = match picture {
                 Some(picture) => self.trainer.look(&picture.read()?)?,

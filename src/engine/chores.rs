@@ -28,6 +28,7 @@ impl Engine {
     /// All of it, once; may take long.
     pub(super) fn do_chores(&self) {
         self.watch_jobs();
+        self.note_lived_now_and_then();
         self.forget_all_expired();
         self.measure_folders();
         match self.store.tidy(&|| !self.is_stopping()) {

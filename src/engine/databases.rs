@@ -49,6 +49,7 @@ impl Pictures {
 impl Engine {
     /// Makes an empty database, bound to `model` if one is named.
     pub fn create_database(&self, name: &DatabaseName, model: Option<&str>) -> Result<(), EngineError> {
+        self.check_room()?;
         let mut faces = self.write_faces();
         if self.find_database(name)?.is_some() {
             return Err(EngineError::database_exists(name));

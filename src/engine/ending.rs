@@ -21,11 +21,11 @@ impl Engine {
         let Some(entry) = jobs.get(token).filter(|entry| entry.record.life.attempts > 1) else { return };
         let Ok((life, _)) = entry.record.life.after(entry.run(), Event::Advance, self.clock.now()) else { return };
         let record = JobRecord { life, ..entry.record.as_ref().clone() };
-        if let Err(error) = self.store.commit(put(token, &record)) {
+        if let Err(error) = self.store.commit(put(token, &record, self.lived())) {
             warn!(%token, error = &error as &dyn std::error::Error, "the progress of a job could not be noted");
             return;
         }
-        jobs.put(token, record);
+        jobs.put(token, record, self.lived());
         jobs.suspects.remove(&token);
         drop(jobs);
         info!(%token, "progress saved; the unclean ends before it do not count any more");
@@ -64,14 +64,15 @@ impl Engine {
         let kept = entry.control.as_ref().filter(|_| state == State::Finished).map_or(0, |control| control.kept());
         let record = JobRecord { life, result, kept, reached, ..entry.record.as_ref().clone() };
         let mut batch = if state == State::Finished { with } else { Batch::new() };
-        put_into(&mut batch, token, &record);
+        let now = self.lived();
+        put_into(&mut batch, token, &record, now);
         // What a build has noted is no result; the next start removes it, if this process does not come to it.
         let is_void = state.is_ended() && state != State::Finished && self.has_result_rows(token)?;
         if is_void {
             batch.put(keys::forgotten_job(token), Vec::new());
         }
         self.store.commit(batch)?;
-        jobs.put(token, record);
+        jobs.put(token, record, now);
         self.leave(jobs, token, state);
         if is_void && let Err(error) = self.clear_result(token) {
             warn!(%token, error = &error as &dyn std::error::Error, "what a job leaves is not cleared; the next start does it");
@@ -133,9 +134,9 @@ impl Engine {
     /// not forgotten yet.
     fn try_to_forget(&self, queue: Queue) -> Result<Vec<Removed>, EngineError> {
         let mut jobs = self.lock_jobs();
-        let ended = jobs.of(queue).filter_map(|(token, entry)| Some((token, entry.record.life.ended?)));
-        let mut tokens = expired(ended, self.clock.now(), self.settings.retention);
-        let sizes = jobs.iter().filter_map(|(token, entry)| Some((token, entry.record.life.ended?, entry.record.kept)));
+        let ended = jobs.of(queue).filter_map(|(token, entry)| Some((token, entry.ended?)));
+        let mut tokens = expired(ended, self.lived(), self.settings.retention);
+        let sizes = jobs.iter().filter_map(|(token, entry)| Some((token, entry.ended?, entry.record.kept)));
         tokens.extend(too_much(sizes, self.settings.max_results));
         tokens.sort_unstable();
         tokens.dedup();
@@ -146,6 +147,7 @@ impl Engine {
         let mut batch = Batch::new();
         for &token in &tokens {
             batch.remove(keys::job(token));
+            batch.remove(keys::end(token));
             batch.put(keys::forgotten_job(token), Vec::new());
         }
         if !tokens.is_empty() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::face::{DatabaseName, Identifier, ImageLabel};
 use crate::job::{Queue, State};
-use crate::store::StoreError;
+use crate::store::{Failure, StoreError, is_full};
 
 /// The kinds of failure. Part of the record format: new kinds are added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -90,6 +90,13 @@ impl From<StoreError> for EngineError {
                 "a part of the store is damaged and cannot be read; the server's log says where, and what to do"
                     .to_owned()
             }
+            StoreError::File { what, source } if is_full(source) => format!("the disk is full: {what}"),
+            StoreError::Disk(failure) => {
+                format!("{failure}; whether the change is stored is known when the store has been opened again")
+            }
+            StoreError::Lost(failure) => {
+                format!("{failure}; the store takes no changes until it has been opened again")
+            }
             _ => "the store could not be read or written; the server's log says why".to_owned(),
         };
         Self { kind: ErrorKind::Storage, text, cause: Some(Box::new(error)) }
@@ -110,6 +117,11 @@ impl EngineError {
     /// Its kind.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// What is wrong with the disk, if it is that.
+    pub fn failure(&self) -> Option<Failure> {
+        self.cause.as_ref()?.downcast_ref::<StoreError>()?.failure()
     }
 
     /// The same, naming the file that is too large.

@@ -107,6 +107,7 @@ impl Engine {
         database: &DatabaseName,
         identifier: Option<&Identifier>,
     ) -> Result<Identifier, EngineError> {
+        self.check_room()?;
         let faces = self.write_faces();
         let number = self.database(database)?.number;
         let identifier = match identifier {
@@ -230,6 +231,9 @@ impl Engine {
         key: &str,
         how: Metadata<'_>,
     ) -> Result<(), EngineError> {
+        if !matches!(how, Metadata::Remove) {
+            self.check_room()?;
+        }
         let faces = self.write_faces();
         let number = self.database(database)?.number;
         let (row, old) = self.face(database, number, identifier)?;

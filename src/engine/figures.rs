@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::records::DatabaseRecord;
 use super::tally::Count;
 use super::{Engine, EngineError};
+use crate::face::DatabaseName;
 use crate::job::{Life, Queue, Run, State};
 
 /// Upper bounds of the time jobs take, in seconds.
@@ -47,13 +49,14 @@ pub(super) struct EndedJobs {
 }
 
 impl EndedJobs {
-    /// Counts a job by its life, if that has ended.
-    pub(super) fn note(&mut self, queue: Queue, life: &Life) {
+    /// Counts a job by its life, if that has ended, and how long its run `lasted`: the difference of its times where that is
+    /// not known, for between those the clock may have jumped.
+    pub(super) fn note(&mut self, queue: Queue, life: &Life, lasted: Option<Duration>) {
         if !life.has_ended() {
             return;
         }
         *self.by.entry((queue, life.state(Run::Idle).word())).or_default() += 1;
-        if let Some(took) = life.took() {
+        if let Some(took) = lasted.or_else(|| life.took()) {
             self.seconds.entry(queue).or_insert_with(|| Histogram::new(&JOB_SECONDS)).add(took.as_secs_f64());
         }
     }
@@ -99,6 +102,23 @@ pub struct Figures {
     pub pairs_per_second: Option<f64>,
 }
 
+/// What is in one database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseFigures {
+    /// Its name.
+    pub name: DatabaseName,
+    /// The model it is bound to, if it is.
+    pub model: Option<String>,
+    /// Its faces.
+    pub faces: u64,
+    /// Images that were not tried yet.
+    pub untrained: u64,
+    /// Those that have an embedding.
+    pub trained: u64,
+    /// Those in which no usable face was found.
+    pub failed: u64,
+}
+
 /// What clusterings have compared.
 #[derive(Debug, Default)]
 pub(super) struct Pace(Mutex<Compared>);
@@ -119,6 +139,15 @@ impl Pace {
 }
 
 impl Engine {
+    /// What is in each database, in name order.
+    pub fn database_figures(&self) -> Result<Vec<DatabaseFigures>, EngineError> {
+        let told = |(name, record): (DatabaseName, DatabaseRecord)| {
+            let Count { faces, untrained, trained, failed } = self.tally.count(record.number);
+            DatabaseFigures { name, model: record.model.map(|model| model.name), faces, untrained, trained, failed }
+        };
+        Ok(self.databases()?.into_iter().map(told).collect())
+    }
+
     /// The figures now.
     pub fn overview(&self) -> Result<Figures, EngineError> {
         let mut count = Count::default();

@@ -31,6 +31,7 @@ impl Engine {
         images: Vec<(Option<ImageLabel>, Embedding)>,
         model: Option<&str>,
     ) -> Result<Vec<ImageLabel>, EngineError> {
+        self.check_room()?;
         let faces = self.write_faces();
         let mut record = self.database(database)?;
         self.face(database, record.number, identifier)?;

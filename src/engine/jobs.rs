@@ -15,13 +15,15 @@ use super::error::EngineError;
 use super::figures::EndedJobs;
 use super::progress::{Control, Progress};
 use super::records::{JobRecord, JobResult, Task};
-use crate::job::{Event, Priority, Queue, Run, State, Timestamp, Token, Waiting, next};
+use crate::job::{Event, Lived, Priority, Queue, Run, State, Timestamp, Token, Waiting, next};
 use crate::store::{Batch, keys};
 
 /// A job and, while it is at work, its run.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) record: Arc<JobRecord>,
+    /// When it ended, if it has, in the time the store has lived: by this it is forgotten.
+    pub(super) ended: Option<Lived>,
     /// There as long as a thread has the job, also if that has not noticed yet that the job has ended.
     pub(super) control: Option<Arc<Control>>,
 }
@@ -29,7 +31,7 @@ pub(super) struct Entry {
 impl Entry {
     /// A job that is not at work.
     fn new(record: JobRecord) -> Self {
-        Self { record: Arc::new(record), control: None }
+        Self { record: Arc::new(record), ended: None, control: None }
     }
 
     pub(super) fn run(&self) -> Run {
@@ -125,8 +127,9 @@ impl Jobs {
     }
 
     /// Takes up what was stored of a job: a new one, or what a known one is from now on. The one place where records
-    /// come into the table, so that what is counted of them is right.
-    pub(super) fn put(&mut self, token: Token, record: JobRecord) {
+    /// come into the table, so that what is counted of them is right. One that has ended did so at `now` if it was not known
+    /// before.
+    pub(super) fn put(&mut self, token: Token, record: JobRecord, now: Lived) {
         let queue = record.queue;
         self.last_order = self.last_order.max(record.order);
         let is_open = !record.life.has_ended();
@@ -134,7 +137,8 @@ impl Jobs {
             Some(entry) => {
                 let was_open = !entry.record.life.has_ended();
                 if was_open {
-                    self.ended.note(queue, &record.life);
+                    let took = entry.control.as_ref().map(|control| control.lasted());
+                    self.ended.note(queue, &record.life, took);
                 }
                 entry.record = Arc::new(record);
                 was_open
@@ -144,6 +148,9 @@ impl Jobs {
                 false
             }
         };
+        if let Some(entry) = self.table.get_mut(&token).filter(|_| !is_open) {
+            entry.ended.get_or_insert(now);
+        }
         let n_open = self.n_open.entry(queue).or_default();
         *n_open = *n_open + usize::from(is_open) - usize::from(was_open);
     }
@@ -294,7 +301,7 @@ impl Engine {
     /// work begins, so that a job that kills the process is known by its attempts (contract R77).
     pub(super) fn start_next(&self) -> Result<Option<Started>, EngineError> {
         let mut jobs = self.lock_jobs();
-        if jobs.stopping {
+        if jobs.stopping || self.watch_room() {
             return Ok(None);
         }
         let Some(token) = Queue::ALL.into_iter().find_map(|queue| self.choose(&jobs, queue)) else {
@@ -304,9 +311,9 @@ impl Engine {
         let (life, _) =
             record.life.after(Run::Idle, Event::Start, self.clock.now()).expect("only jobs that wait are chosen");
         let record = JobRecord { life, ..record.as_ref().clone() };
-        self.store.commit(put(token, &record))?;
+        self.store.commit(put(token, &record, self.lived()))?;
         info!(%token, queue = %record.queue, attempt = record.life.attempts, "job started");
-        jobs.put(token, record);
+        jobs.put(token, record, self.lived());
         let entry = jobs.get_mut(token).expect("it was put there");
         let control = Arc::new(Control::new());
         entry.control = Some(Arc::clone(&control));
@@ -350,14 +357,17 @@ impl Engine {
     }
 }
 
-/// A batch with one job.
-pub(super) fn put(token: Token, record: &JobRecord) -> Batch {
+/// A batch with one job; if it has ended, it did so at `now`.
+pub(super) fn put(token: Token, record: &JobRecord, now: Lived) -> Batch {
     let mut batch = Batch::new();
-    put_into(&mut batch, token, record);
+    put_into(&mut batch, token, record, now);
     batch
 }
 
 /// Adds a job to a batch.
-pub(super) fn put_into(batch: &mut Batch, token: Token, record: &JobRecord) {
+pub(super) fn put_into(batch: &mut Batch, token: Token, record: &JobRecord, now: Lived) {
     batch.record(&keys::job(token), record);
+    if record.life.has_ended() {
+        batch.record(&keys::end(token), &now);
+    }
 }

@@ -36,6 +36,7 @@ mod index;
 mod jobs;
 mod lanes;
 mod ledger;
+mod lived;
 mod orders;
 #[cfg(feature = "vision")]
 mod pack;
@@ -47,6 +48,7 @@ mod records;
 mod recovery;
 mod result;
 mod retrain;
+mod room;
 mod settings;
 mod snapshot;
 mod staging;
@@ -64,13 +66,13 @@ mod waiting;
 mod watchdog;
 pub mod worker;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
-pub use crate::store::is_there;
+pub use crate::store::{Failure, is_there};
 pub use accept::Ticket;
 pub use backup::{Manifest, restore_backup, verify_backup};
 pub use built::{BuiltFace, BuiltReader};
@@ -80,7 +82,7 @@ pub use error::{EngineError, ErrorKind};
 pub use everyone::Everyone;
 pub use export::{Contents, ExportRequest};
 pub use faces::{FaceInfo, FacePage, ImageInfo, ListFrom};
-pub use figures::{Figures, Histogram};
+pub use figures::{DatabaseFigures, Figures, Histogram};
 pub use fsck::{Finding, Mending, Report, fsck};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};
@@ -95,6 +97,7 @@ pub use records::{
 };
 pub use result::{ResultFace, ResultReader};
 pub use retrain::{Observe, Retrained, WithoutPicture};
+pub use room::Room;
 pub use settings::{COSINE, Model, Settings};
 pub use steer::Concerned;
 pub use train::TrainRequest;
@@ -111,8 +114,11 @@ use tally::Tally;
 
 /// Where the engine takes the time from.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// Now, as it is shown; may jump.
     fn now(&self) -> Timestamp;
+
+    /// How long something that began before the engine has lasted: the difference of two looks is the time between them.
+    fn uptime(&self) -> Duration;
 }
 
 /// The system's clock.
@@ -123,6 +129,11 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn uptime(&self) -> Duration {
+        static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGUN.elapsed()
     }
 }
 
@@ -136,6 +147,10 @@ pub struct Engine {
     /// What the folders beside the store took a while ago.
     sizes: Mutex<chores::Sizes>,
     clock: Arc<dyn Clock>,
+    /// The time that the store had lived when the clock's uptime began.
+    lived_before: AtomicI64,
+    /// When the time lived was written down.
+    lived_noted: AtomicI64,
     settings: Settings,
     /// Taken before `jobs` where both are needed.
     faces: RwLock<Faces>,
@@ -148,6 +163,11 @@ pub struct Engine {
     borrowed: index::Borrowed,
     /// The server shuts down: what cannot be done now is left to the next start.
     stopping: AtomicBool,
+    /// Told when the store has failed.
+    failed: Arc<Notify>,
+    room: Room,
+    /// Whether there was too little room when somebody looked last.
+    was_low: AtomicBool,
     /// How many damaged records the start has met.
     damaged: AtomicU64,
     /// Held while a large picture is in memory for a thumbnail.
@@ -167,12 +187,24 @@ impl Engine {
     /// Opens the data directory of `settings`, making it if it is not there, and mends what a crash left.
     pub fn open(settings: Settings) -> Result<Arc<Self>, EngineError> {
         let store = Disk::open(&settings.data, settings.cache)?;
-        Self::with(Arc::new(store), Arc::new(SystemClock), settings)
+        let failed = Arc::new(Notify::new());
+        let tell = Arc::clone(&failed);
+        store.tell_of_failure(move || tell.notify_one());
+        Self::over(Arc::new(store), Arc::new(SystemClock), settings, failed)
     }
 
     /// The same over any store and clock; the data directory holds only pictures, uploads, graphs and files of
     /// pairs then.
     pub fn with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Result<Arc<Self>, EngineError> {
+        Self::over(store, clock, settings, Arc::default())
+    }
+
+    fn over(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        failed: Arc<Notify>,
+    ) -> Result<Arc<Self>, EngineError> {
         let journal = Arc::new(backup::Journal::over(store));
         let tally = Arc::new(Tally::open(Arc::<backup::Journal>::clone(&journal))?);
         let engine = Self {
@@ -182,6 +214,9 @@ impl Engine {
             ended: Condvar::new(),
             borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
+            failed,
+            room: settings.room(),
+            was_low: AtomicBool::new(false),
             damaged: AtomicU64::new(tally.n_damaged),
             #[cfg(feature = "vision")]
             large_picture: Mutex::new(()),
@@ -192,6 +227,8 @@ impl Engine {
             pace: Pace::default(),
             sizes: Mutex::default(),
             clock,
+            lived_before: AtomicI64::new(0),
+            lived_noted: AtomicI64::new(0),
             settings,
         };
         engine.recover()?;
@@ -211,6 +248,17 @@ impl Engine {
     /// Whether a worker works the queues.
     pub fn is_worked(&self) -> bool {
         self.workers.load(Ordering::Relaxed) > 0
+    }
+
+    /// Why the store takes no more changes, if it does not. Reading goes on. Whoever embeds the engine drops it and opens it
+    /// again when the disk [can be written](Room::try_disk).
+    pub fn failure(&self) -> Option<Failure> {
+        self.store.failure()
+    }
+
+    /// Returns when the store that [`Engine::open`] has opened takes no more changes; to one caller.
+    pub async fn until_it_fails(&self) {
+        self.failed.notified().await;
     }
 
     /// Bytes of the store on the disk.

@@ -194,6 +194,7 @@ impl Drop for StagedPictures<'_> {
 impl Engine {
     /// Prepares for so many pictures to be stored.
     pub fn stage_pictures(&self, n: usize) -> Result<StagedPictures<'_>, EngineError> {
+        self.check_room()?;
         Ok(StagedPictures { engine: self, free: self.reserve_pictures(n)?, pictures: Vec::with_capacity(n) })
     }
 

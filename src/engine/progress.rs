@@ -189,6 +189,11 @@ impl Control {
         self.orders.order()
     }
 
+    /// How long the run lasts, pauses included.
+    pub(super) fn lasted(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
     /// How long the run has worked: the time without that in which it was paused.
     fn worked(&self) -> Duration {
         self.begun.elapsed().saturating_sub(self.orders.rested())

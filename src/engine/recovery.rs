@@ -17,7 +17,7 @@ use super::jobs::put;
 use super::ledger::{kept_name, log_name};
 use super::records::{JobRecord, JobResult, Task};
 use crate::job::{Run, State, Token};
-use crate::store::{self, StoreError, decode, keys};
+use crate::store::{self, Batch, StoreError, decode, keys};
 
 impl Engine {
     /// Brings the store, the table of jobs and the uploads to where a clean shutdown would have left them.
@@ -55,7 +55,7 @@ impl Engine {
     }
 
     /// What was read, or nothing where the record is damaged: that is told, and the start goes on without it.
-    fn unless_damaged<T>(&self, read: Result<T, StoreError>) -> Result<Option<T>, EngineError> {
+    pub(super) fn unless_damaged<T>(&self, read: Result<T, StoreError>) -> Result<Option<T>, EngineError> {
         match read {
             Err(error @ StoreError::Damaged { .. }) => {
                 error!(%error, "left as it is; `faceclique fsck` says more");
@@ -77,18 +77,38 @@ impl Engine {
 
     /// Reads all jobs; one that was at work is queued again, or ended if that happened too often (contract R75, R77).
     fn load_jobs(&self) -> Result<(), EngineError> {
-        let mut jobs = self.lock_jobs();
+        let mut read = Vec::new();
         for (key, value) in self.collect(&keys::jobs())? {
-            let read = || Ok((keys::token(&key)?, decode::<JobRecord>(&key, &value)?));
-            let Some((token, mut record)) = self.unless_damaged(read())? else { continue };
+            let record = || Ok((keys::token(&key)?, decode::<JobRecord>(&key, &value)?));
+            read.extend(self.unless_damaged(record())?);
+        }
+        let mut ends = self.read_ends()?;
+        self.begin_to_live(&read, &ends)?;
+        let mut jobs = self.lock_jobs();
+        let mut unknown = Batch::new();
+        for (token, mut record) in read {
             if record.life.was_at_work() {
                 self.crashed(token, &mut record)?;
-                jobs.ended.note(record.queue, &record.life);
+                jobs.ended.note(record.queue, &record.life, None);
+            } else if record.life.has_ended() && !ends.contains_key(&token) {
+                let end = self.end_by_the_clock(&record);
+                ends.insert(token, end);
+                unknown.record(&keys::end(token), &end);
             }
             if record.life.is_suspect() {
                 jobs.suspects.insert(token);
             }
-            jobs.put(token, record);
+            let end = ends.remove(&token).unwrap_or_else(|| self.lived());
+            jobs.put(token, record, end);
+        }
+        if self.n_damaged() == 0 {
+            // else they may be those of a record that cannot be read
+            for token in ends.into_keys() {
+                unknown.remove(keys::end(token));
+            }
+        }
+        if !unknown.is_empty() {
+            self.store.commit(unknown)?;
         }
         for (key, _) in self.collect(&keys::paused_queues())? {
             jobs.paused.insert(keys::queue(&key)?);
@@ -121,7 +141,7 @@ impl Engine {
             }
         }
         warn!(%token, attempts, state = %record.life.state(run), "a job was at work when the process ended");
-        Ok(self.store.commit(put(token, record))?)
+        Ok(self.store.commit(put(token, record, self.lived()))?)
     }
 
     /// Removes uploads that no waiting job needs, and whatever was half received.

@@ -64,6 +64,7 @@ struct ChunkWriter<'a> {
 
 impl ChunkWriter<'_> {
     fn write(&mut self, chunk: &Chunk) -> Result<(), EngineError> {
+        self.engine.check_room()?;
         let key = keys::result_chunk(self.token, self.n_chunks);
         let value = encode(&key, chunk);
         self.n_chunks += 1;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::error::{EngineError, ErrorKind};
 use super::paths::shown;
 use super::records::{DatabaseRecord, ModelRecord};
+use super::room::Room;
 use super::trainer::Trainer;
 use crate::confidence::ConfidenceScale;
 use crate::exchange;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub stuck_after: Option<Duration>,
     /// `search=auto` takes the exact way whenever it is expected to take no longer than this.
     pub auto_exact: Duration,
+    /// Bytes of the disk that are to stay free: below that what needs room is refused, or waits.
+    pub min_free: u64,
     /// Bytes of the store's page cache.
     pub cache: u64,
     /// Jobs of one queue that have not ended.
@@ -101,6 +104,7 @@ impl Settings {
             max_results: 8 << 30,
             stuck_after: Some(Duration::from_mins(15)),
             auto_exact: Duration::from_mins(15),
+            min_free: 64 << 20,
             cache: 64 << 20,
             max_queue: 1_000,
             max_queues: BTreeMap::new(),
@@ -122,6 +126,11 @@ impl Settings {
             max_pictures: 10_000,
             exchange: exchange::Limits::default(),
         }
+    }
+
+    /// The room of the data directory.
+    pub fn room(&self) -> Room {
+        Room::keeping(self.min_free, &self.data)
     }
 
     /// Where requests spool what is too large for memory; on the same file system as the uploads.

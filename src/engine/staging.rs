@@ -223,6 +223,7 @@ impl<'a> Staging<'a> {
 
     /// Writes the rows. Those with pictures are synced with that their pictures are loose no more.
     fn flush(&mut self) -> Result<(), EngineError> {
+        self.engine.check_room()?;
         self.pending.clear();
         self.faces.clear();
         let mut batch = std::mem::take(&mut self.batch);

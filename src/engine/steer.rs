@@ -49,8 +49,8 @@ impl Engine {
             return Err(EngineError::wrong_state("changePriority", state));
         }
         let record = JobRecord { priority, ..entry.record.as_ref().clone() };
-        self.store.commit(put(token, &record))?;
-        jobs.put(token, record);
+        self.store.commit(put(token, &record, self.lived()))?;
+        jobs.put(token, record, self.lived());
         drop(jobs);
         info!(%token, %queue, %priority, "job given another priority");
         self.wake.notify_one();
@@ -116,7 +116,7 @@ impl Engine {
         changes: &[(Token, Life)],
         mut batch: Batch,
     ) -> Result<Concerned, EngineError> {
-        let mut records = Vec::new();
+        let (lived, mut records) = (self.lived(), Vec::new());
         for (token, life) in changes {
             let entry = jobs.get(*token).expect("it was found under this lock");
             if entry.record.life == *life {
@@ -125,7 +125,7 @@ impl Engine {
             let control = entry.control.as_ref().filter(|_| life.has_ended());
             let reached = control.map(|control| control.reached(false));
             let record = JobRecord { life: life.clone(), reached, ..entry.record.as_ref().clone() };
-            put_into(&mut batch, *token, &record);
+            put_into(&mut batch, *token, &record, lived);
             if life.has_ended() && entry.control.is_some() {
                 // Its thread may have left parts of a result, and may not live to clear them.
                 batch.put(keys::forgotten_job(*token), Vec::new());
@@ -139,7 +139,7 @@ impl Engine {
             if record.life.has_ended() {
                 jobs.suspects.remove(&token);
             }
-            jobs.put(token, record);
+            jobs.put(token, record, lived);
             if let Some(entry) = jobs.get(token) {
                 tell(entry);
             }

@@ -17,7 +17,7 @@ use tracing::error;
 
 use super::error::EngineError;
 use crate::face::ImageStatus;
-use crate::store::{Batch, Scan, Store, StoreError, Tidied, decode, decode_first, keys};
+use crate::store::{Batch, Failure, Scan, Store, StoreError, Tidied, decode, decode_first, keys};
 
 /// The rows under the number of a database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,6 +182,10 @@ impl Store for Tally {
 
     fn sync(&self) -> Result<(), StoreError> {
         self.store.sync()
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        self.store.failure()
     }
 
     fn bytes(&self) -> Result<u64, StoreError> {

@@ -1,6 +1,7 @@
 //! The engine over stores that fail on purpose: what was acknowledged is there, and nothing is there by halves.
 
 mod binding;
+mod clock;
 mod crash;
 mod model;
 mod mortal;
@@ -37,6 +38,10 @@ struct Ticking(AtomicI64);
 impl Clock for Ticking {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.fetch_add(1_000_000, Ordering::Relaxed))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(self.now().0.unsigned_abs())
     }
 }
 

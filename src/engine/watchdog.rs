@@ -10,13 +10,14 @@ use tracing::{info, warn};
 
 use super::Engine;
 use super::progress::{Control, Stage};
-use crate::job::{Queue, State, Timestamp, Token};
+use crate::job::{Queue, State, Token};
 
 /// Where a run was when it was last seen to have come further.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     at: Option<(Stage, u64)>,
-    since: Timestamp,
+    /// By the clock that does not jump.
+    since: Duration,
     is_named: bool,
 }
 
@@ -30,14 +31,11 @@ impl Vigil {
     }
 
     /// How long the run has stood still, by this look at it, and what it was when it was looked at before.
-    fn look(&self, at: Option<(Stage, u64)>, is_resting: bool, now: Timestamp) -> (Duration, Option<Mark>) {
+    fn look(&self, at: Option<(Stage, u64)>, is_resting: bool, now: Duration) -> (Duration, Option<Mark>) {
         let mut mark = self.mark();
         let before = *mark;
         match before {
-            Some(Mark { at: last, since, .. }) if last == at && !is_resting => {
-                let still = u64::try_from(now.0.saturating_sub(since.0)).unwrap_or(0);
-                (Duration::from_micros(still), before)
-            }
+            Some(Mark { at: last, since, .. }) if last == at && !is_resting => (now.saturating_sub(since), before),
             _ => {
                 *mark = Some(Mark { at, since: now, is_named: false });
                 (Duration::ZERO, before)
@@ -67,7 +65,7 @@ impl Engine {
     /// Looks at every job that a thread has, and names those that stand still.
     pub(super) fn watch_jobs(&self) {
         let Some(limit) = self.settings.stuck_after else { return };
-        let now = self.clock.now();
+        let now = self.clock.uptime();
         let at_work: Vec<AtWork> = {
             let jobs = self.lock_jobs();
             let view = |(token, entry): (Token, &super::jobs::Entry)| {
@@ -101,14 +99,12 @@ impl Engine {
 mod tests {
     use super::*;
 
-    const SECOND: i64 = 1_000_000;
-
     #[test]
     fn time_at_one_mark_adds_up_and_progress_or_a_pause_begin_it_anew() {
         let vigil = Vigil::default();
-        let look = |done, is_resting, second: i64| {
+        let look = |done, is_resting, second: u64| {
             let at = Some((Stage::Compare, done));
-            vigil.look(at, is_resting, Timestamp(second * SECOND)).0.as_secs()
+            vigil.look(at, is_resting, Duration::from_secs(second)).0.as_secs()
         };
         assert_eq!([look(1, false, 0), look(1, false, 60), look(1, false, 120)], [0, 60, 120]);
         assert!(vigil.name() && !vigil.name() && vigil.is_named(), "once");

@@ -71,6 +71,7 @@ pub async fn run(engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
         tokio::select! {
             () = engine.wake.notified() => {}
             Some(_) = running.join_next() => {}
+            () = tokio::time::sleep(RETRY), if engine.room.is_low() => {} // nobody tells that there is room again
             _ = rounds.tick() => {
                 let engine = Arc::clone(&engine);
                 running.spawn_blocking(move || engine.do_chores());

@@ -20,6 +20,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::origin::{Scheme, Trust};
 use super::places::Places;
+use super::review::Guard;
 use super::turns::Turns;
 use super::wire::{Overdue, Pulse, Wire};
 use super::{Settings, Tls};
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) trust: Trust,
     pub(crate) places: Arc<Places>,
     pub(crate) turns: Arc<Turns>,
+    pub(crate) guard: Guard,
     handshakes_failed: AtomicU64,
 }
 
@@ -44,7 +46,8 @@ impl Shared {
         let trust = Trust::new(&settings.host_names, &settings.origins, scheme);
         let places = Places::new(settings.max_connections, settings.max_connections_per_address);
         let turns = Turns::new(settings.request_threads);
-        Self { service, settings, limits, trust, places, turns, handshakes_failed: AtomicU64::new(0) }
+        let guard = Guard::new(scheme);
+        Self { service, settings, limits, trust, places, turns, guard, handshakes_failed: AtomicU64::new(0) }
     }
 
     /// The figures so far.

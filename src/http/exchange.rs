@@ -23,6 +23,7 @@ use super::coding::Coding;
 use super::connection::Shared;
 use super::paths::{self, Path};
 use super::reply::{AnswerBody, Content, Outlet, Start};
+use super::review;
 use super::wire::{Busy, Pulse};
 use crate::aci::form::read_target;
 use crate::aci::intake::Intake;
@@ -46,6 +47,9 @@ pub(crate) async fn answer(
         return Ok(response);
     }
     let client = Client { bearer: bearer(&head.headers), ..client };
+    if review::is_asked_for(&head) {
+        return review::answer(head, body, client, shared, busy).await;
+    }
     if let Some(path) = Path::of(head.uri.path()) {
         return paths::answer(path, &head, client, &shared, busy, unread).await;
     }
@@ -111,7 +115,7 @@ pub(crate) enum Unread {
 }
 
 impl Unread {
-    fn of(body: &impl Body) -> Self {
+    pub(crate) fn of(body: &impl Body) -> Self {
         if body.is_end_stream() { Self::No } else { Self::Yes }
     }
 }
@@ -139,7 +143,7 @@ pub(crate) fn foreign(head: &request::Parts, shared: &Shared) -> Result<(), Faul
 }
 
 /// Decodes the request, or says how it is refused. An error is not for ACI to answer.
-async fn decode<B: Body<Data = Bytes> + Send + Unpin>(
+pub(crate) async fn decode<B: Body<Data = Bytes> + Send + Unpin>(
     head: &request::Parts,
     body: B,
     client: &Client,

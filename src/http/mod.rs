@@ -2,7 +2,7 @@
 //!
 //! A connection takes one of the `places` and lives in `connection` (its timeouts: `wire`; its encryption: `tls`); one
 //! request waits for one of the `turns` and is answered in `exchange`, its body read in `body`, `coding` and `multipart`, its
-//! answer sent by `reply`.
+//! answer sent by `reply`; `review` is the page for people.
 //!
 //! **Promises.** A client that is slow, gone, hostile or greedy costs a bounded amount of memory and no thread for long;
 //! it gets the answer that R39 and R156 promise it. One request that goes wrong harms no other.
@@ -20,6 +20,7 @@ mod origin;
 mod paths;
 mod places;
 mod reply;
+mod review;
 mod tls;
 mod turns;
 mod wire;

@@ -1,4 +1,4 @@
-//! The paths that are not ACI: `/health`, `/ready`, `/metrics` (contract R3, R179, R180).
+//! The paths for those who watch the server: `/health`, `/ready`, `/metrics` (contract R3, R179, R180).
 //!
 //! **Promises.** Who may not see them gets HTTP 403 and learns nothing else. The checks get their turn like any request,
 //! so that a flood of them takes no thread from others.
@@ -17,14 +17,12 @@ use super::turns::Turn;
 use super::wire::Busy;
 use crate::aci::{Client, Code, Fault, Health, Media, Reply as _};
 
-/// A path that is not ACI.
+/// Such a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Path {
     Health,
     Ready,
     Metrics,
-    /// Not offered yet.
-    Review,
 }
 
 impl Path {
@@ -33,7 +31,6 @@ impl Path {
             "/health" => Some(Self::Health),
             "/ready" => Some(Self::Ready),
             "/metrics" => Some(Self::Metrics),
-            _ if path == "/review" || path.starts_with("/review/") => Some(Self::Review),
             _ => None,
         }
     }
@@ -54,15 +51,10 @@ pub(crate) async fn answer(
     if foreign(head, shared).is_err() {
         return Ok(below_aci(StatusCode::FORBIDDEN, "", busy, unread));
     }
-    if path == Path::Review {
-        return Ok(below_aci(StatusCode::NOT_FOUND, "", busy, unread));
-    }
     let turn = shared.turns.take(client.address.ip()).await;
     match path {
         Path::Metrics => metrics(head, client, Arc::clone(shared), turn, busy, unread).await,
-        Path::Health | Path::Ready | Path::Review => {
-            Ok(check(path, client, Arc::clone(shared), turn, busy, unread).await)
-        }
+        Path::Health | Path::Ready => Ok(check(path, client, Arc::clone(shared), turn, busy, unread).await),
     }
 }
 
@@ -81,6 +73,8 @@ async fn check(
     match checked.await.unwrap_or_else(|_| Health::Unwell("the check itself has failed".to_owned())) {
         Health::Well if path == Path::Ready => below_aci(StatusCode::OK, "ready", busy, unread),
         Health::Well => below_aci(StatusCode::OK, "ok", busy, unread),
+        Health::Alarmed(_) if path == Path::Ready => below_aci(StatusCode::OK, "ready", busy, unread),
+        Health::Alarmed(line) => below_aci(StatusCode::OK, &format!("ok, but {line}"), busy, unread),
         Health::NotAuthorised => below_aci(StatusCode::FORBIDDEN, "", busy, unread),
         Health::Unwell(line) => below_aci(StatusCode::SERVICE_UNAVAILABLE, &line, busy, unread),
     }

@@ -6,11 +6,13 @@
 //! **Not here.** What a job computes (`engine`) and where it is kept (`store`).
 
 mod life;
+mod lived;
 mod queue;
 mod state;
 mod token;
 
 pub use life::{Life, Run, Timestamp};
+pub use lived::{Lived, Noted, micros};
 pub use queue::{Priority, Queue, Retention, Waiting, expired, next, too_much};
 pub use state::{Event, Refused, State, transition};
 pub use token::Token;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::life::Timestamp;
+use super::lived::Lived;
 use super::token::Token;
 
 /// How soon a job is started: 0 to 100, a higher number earlier (contract R68).
@@ -128,15 +128,10 @@ impl Default for Retention {
 }
 
 /// Of the ended jobs of one queue, with the moment each ended, those to forget at `now`.
-pub fn expired(
-    ended: impl IntoIterator<Item = (Token, Timestamp)>,
-    now: Timestamp,
-    retention: Retention,
-) -> Vec<Token> {
+pub fn expired(ended: impl IntoIterator<Item = (Token, Lived)>, now: Lived, retention: Retention) -> Vec<Token> {
     let mut ended: Vec<_> = ended.into_iter().collect();
     ended.sort_by_key(|&(token, at)| Reverse((at, token)));
-    let age = i64::try_from(retention.age.as_micros()).unwrap_or(i64::MAX);
-    let is_old = |at: Timestamp| now.0.saturating_sub(at.0) > age;
+    let is_old = |at: Lived| now.since(at) > retention.age;
     ended
         .into_iter()
         .enumerate()
@@ -147,9 +142,9 @@ pub fn expired(
 
 /// Of the ended jobs of all queues, with the moment each ended and the bytes of its result, those to forget so that all
 /// results together take no more than `limit`: the oldest first, and never the latest of those that have one.
-pub fn too_much(ended: impl IntoIterator<Item = (Token, Timestamp, u64)>, limit: u64) -> Vec<Token> {
+pub fn too_much(ended: impl IntoIterator<Item = (Token, Lived, u64)>, limit: u64) -> Vec<Token> {
     let mut ended: Vec<_> = ended.into_iter().filter(|&(_, _, bytes)| bytes > 0).collect();
-    let total = |ended: &[(Token, Timestamp, u64)]| ended.iter().fold(0u64, |sum, job| sum.saturating_add(job.2));
+    let total = |ended: &[(Token, Lived, u64)]| ended.iter().fold(0u64, |sum, job| sum.saturating_add(job.2));
     if total(&ended) <= limit {
         return Vec::new();
     }
@@ -183,8 +178,8 @@ mod tests {
     #[test]
     fn r79_ended_jobs_are_forgotten_by_age_or_by_number() {
         let tokens: Vec<Token> = (0..4).map(|_| Token::generate()).collect();
-        let ended = || tokens.iter().zip([10, 40, 20, 30]).map(|(&t, s)| (t, Timestamp(s * 1_000_000)));
-        let now = Timestamp(50_000_000);
+        let ended = || tokens.iter().zip([10, 40, 20, 30]).map(|(&t, s)| (t, Lived(s * 1_000_000)));
+        let now = Lived(50_000_000);
         let keep = |seconds, count| Retention { age: Duration::from_secs(seconds), count };
         assert_eq!(expired(ended(), now, keep(100, 10)), []);
         assert_eq!(expired(ended(), now, keep(100, 2)), [tokens[2], tokens[0]]);
@@ -196,13 +191,13 @@ mod tests {
     fn results_are_forgotten_by_their_bytes_the_oldest_first_and_never_the_latest() {
         let tokens: Vec<Token> = (0..5).map(|_| Token::generate()).collect();
         let jobs = [(10, 5), (40, 3), (20, 4), (30, 2), (5, 0)];
-        let ended = || tokens.iter().zip(jobs).map(|(&token, (at, bytes))| (token, Timestamp(at), bytes));
+        let ended = || tokens.iter().zip(jobs).map(|(&token, (at, bytes))| (token, Lived(at), bytes));
         assert_eq!(too_much(ended(), 14), []);
         assert_eq!(too_much(ended(), 13), [tokens[0]]);
         assert_eq!(too_much(ended(), 9), [tokens[0]]);
         assert_eq!(too_much(ended(), 8), [tokens[2], tokens[0]]);
         assert_eq!(too_much(ended(), 0), [tokens[3], tokens[2], tokens[0]], "what has no result gains nothing");
-        assert_eq!(too_much([(tokens[0], Timestamp(1), u64::MAX)], 1), []);
+        assert_eq!(too_much([(tokens[0], Lived(1), u64::MAX)], 1), []);
     }
 
     #[test]

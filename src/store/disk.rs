@@ -18,16 +18,19 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tracing::warn;
+use tracing::{error, info, warn};
 
-use super::generation::Generation;
+use super::doubt::Doubt;
+use super::generation::{self, Generation};
 use super::group::Group;
 use super::witness::{self, Testimony, Witness};
-use super::{Batch, Entry, FORMAT_VERSION, Scan, Store, StoreError, Tidied, decode, encode, keys, rewrite};
+use super::{
+    Batch, Entry, FORMAT_VERSION, Failure, Scan, Store, StoreError, Tidied, decode, encode, files, keys, rewrite,
+};
 
 /// In the data directory, while a repaired store takes the place of the damaged one.
 pub(super) const REPAIR: &str = "fsck/swap";
@@ -44,7 +47,9 @@ pub struct Disk {
     pub(super) cache: u64,
     group: Group,
     /// A write or sync has failed: what is on the disk is not known any more.
-    lost: AtomicBool,
+    lost: OnceLock<Failure>,
+    doubt: Doubt,
+    alarm: Alarm,
     /// The number of the last sync that was begun, and whether something was written since; changed while `changed` is held.
     n_syncs: AtomicU64,
     is_written: AtomicBool,
@@ -52,11 +57,22 @@ pub struct Disk {
     _lock: File,
 }
 
+/// Who is told that the store has failed.
+#[derive(Default)]
+struct Alarm(OnceLock<Box<dyn Fn() + Send + Sync>>);
+
+impl std::fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Alarm")
+    }
+}
+
 impl From<sled::Error> for StoreError {
     fn from(error: sled::Error) -> Self {
         match error {
             sled::Error::Corruption { at: Some(at), .. } => Self::Unreadable(format!(" at {at:?} of its log")),
             sled::Error::Corruption { at: None, .. } => Self::Unreadable(String::new()),
+            sled::Error::Io(error) => Self::Disk((&error).into()),
             error => Self::Backend(error.to_string()),
         }
     }
@@ -71,6 +87,7 @@ impl Disk {
         if folder.join(REPAIR).exists() {
             return Err(StoreError::HalfRepaired);
         }
+        let doubt = dispel_doubt(folder)?;
         let current = Generation::current(folder, cache)?;
         let n_syncs = n_syncs(&current.tree)?;
         let disk = Self {
@@ -80,7 +97,9 @@ impl Disk {
             folder: folder.to_owned(),
             cache,
             group: Group::default(),
-            lost: AtomicBool::new(false),
+            lost: OnceLock::new(),
+            doubt,
+            alarm: Alarm::default(),
             n_syncs: AtomicU64::new(n_syncs),
             is_written: AtomicBool::new(false),
             witness: attest(&folder.join("witness"), n_syncs)?,
@@ -89,6 +108,13 @@ impl Disk {
         disk.generation().remove_others(folder)?;
         disk.check_version()?;
         Ok(disk)
+    }
+
+    /// Has `tell` called, once, when the store takes no more changes; it must not wait for the store.
+    pub fn tell_of_failure(&self, tell: impl Fn() + Send + Sync + 'static) {
+        if self.alarm.0.set(Box::new(tell)).is_err() {
+            warn!("somebody is told of a failure of the store already");
+        }
     }
 
     /// The store as it counts now.
@@ -100,13 +126,22 @@ impl Disk {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn lose(&self) {
-        self.lost.store(true, Ordering::Relaxed);
+    /// Takes no more changes: whatever is added to a disk of which nothing is known could be lost with it.
+    pub(super) fn lose(&self, error: &StoreError) {
+        let failure = error.failure().unwrap_or_else(|| Failure::of(error.to_string()));
+        if self.lost.set(failure).is_ok() {
+            error!(%error, "the store takes no more changes until it is opened again");
+            if let Err(error) = self.doubt.raise() {
+                warn!(%error, "it cannot be noted that the store is in doubt: whoever opens it after a kill does not know");
+            }
+            if let Some(tell) = self.alarm.0.get() {
+                tell();
+            }
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        let is_lost = self.lost.load(Ordering::Relaxed);
-        if is_lost { Err(StoreError::Lost) } else { Ok(()) }
+        self.lost.get().map_or(Ok(()), |failure| Err(StoreError::Lost(failure.clone())))
     }
 
     /// Gives the sync that begins a number, which is written before it; none if nothing was written since the last one.
@@ -153,6 +188,20 @@ pub(super) fn n_syncs(tree: &sled::Db) -> Result<u64, StoreError> {
     let key = keys::last_sync();
     let value = guarded(|| Ok(tree.get(&key)?))?;
     value.map_or(Ok(0), |value| decode(&key, &value))
+}
+
+/// Has the disk hold what the files of a store read as, if that is in doubt.
+fn dispel_doubt(data: &Path) -> Result<Doubt, StoreError> {
+    let failed = |source| StoreError::File { what: "cannot find out whether the store is in doubt".to_owned(), source };
+    let doubt = Doubt::open(&data.join("doubt")).map_err(failed)?;
+    if doubt.is_raised().map_err(failed)? {
+        let failed = |source| StoreError::File { what: "cannot write the files of the store again".to_owned(), source };
+        let folder = data.join(generation::folder_that_counts(data).map_err(failed)?);
+        let bytes = if folder.exists() { files::write_again(&folder).map_err(failed)? } else { 0 };
+        doubt.settle().map_err(failed)?;
+        info!(bytes, "a write or sync of the store had failed: its files are written again");
+    }
+    Ok(doubt)
 }
 
 /// Opens the witness of a store, unless it says that the store has lost something.
@@ -285,12 +334,16 @@ impl Store for Disk {
         let tree = &self.generation().tree;
         let write = || Ok(if batch.len() == 1 { write_one(tree, batch) } else { write_all(tree, batch) }?);
         self.is_written.store(true, Ordering::Relaxed);
-        guarded(write).inspect_err(|_| self.lose())
+        guarded(write).inspect_err(|error| self.lose(error))
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         self.check()?;
-        self.group.sync(|| self.sync_once()).inspect_err(|_| self.lose())
+        self.group.sync(|| self.sync_once()).inspect_err(|error| self.lose(error))
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        self.lost.get().cloned()
     }
 
     fn bytes(&self) -> Result<u64, StoreError> {

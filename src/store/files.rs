@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -70,6 +71,34 @@ pub(crate) fn sync(path: &Path) -> io::Result<()> {
 /// The folder that a path is in, also of a name alone.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Has the disk hold what the files of a folder, and of those in it, read as: writes all of them again, in place, and syncs
+/// them; says how many bytes that were. A sector that has the same bytes already stays as it is, whatever happens meanwhile.
+pub(super) fn write_again(folder: &Path) -> io::Result<u64> {
+    let mut total = 0;
+    let mut buffer = vec![0; 1 << 20];
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            total += write_again(&entry.path())?;
+            continue;
+        }
+        let file = File::options().read(true).write(true).open(entry.path())?;
+        let mut at = 0;
+        loop {
+            let n = file.read_at(&mut buffer, at)?;
+            if n == 0 {
+                break;
+            }
+            file.write_all_at(&buffer[..n], at)?;
+            at += n as u64;
+        }
+        file.sync_all()?;
+        total += at;
+    }
+    sync(folder)?;
+    Ok(total)
 }
 
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {

@@ -157,7 +157,7 @@ impl Generation {
 
     /// Returns when everything written before is on the disk.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
-        let failed = |error: io::Error| StoreError::Backend(error.to_string());
+        let failed = |error: io::Error| StoreError::Disk((&error).into());
         self.files.sync_blobs().map_err(failed)?; // first what the log refers to
         self.tree.flush()?;
         self.files.sync().map_err(failed)

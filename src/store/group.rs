@@ -10,7 +10,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::StoreError;
+use super::{Failure, StoreError};
 
 /// Those who wait for a sync, and what became of it.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ struct State {
     last_done: u64,
     is_running: bool,
     /// Why there will be no further sync.
-    failure: Option<String>,
+    failure: Option<Failure>,
 }
 
 impl Group {
@@ -41,7 +41,7 @@ impl Group {
                 return Ok(());
             }
             if let Some(failure) = &state.failure {
-                return Err(StoreError::Backend(failure.clone()));
+                return Err(StoreError::Disk(failure.clone()));
             }
             if !state.is_running {
                 break;
@@ -58,9 +58,10 @@ impl Group {
         state.is_running = false;
         match &outcome {
             Ok(Ok(())) => state.last_done = number,
-            Ok(Err(StoreError::Backend(text))) => state.failure = Some(text.clone()),
-            Ok(Err(error)) => state.failure = Some(error.to_string()),
-            Err(_) => state.failure = Some("a sync panicked".to_owned()),
+            Ok(Err(error)) => {
+                state.failure = Some(error.failure().unwrap_or_else(|| Failure::of(error.to_string())));
+            }
+            Err(_) => state.failure = Some(Failure::of("a sync panicked")),
         }
         drop(state);
         self.ended.notify_all();
@@ -125,10 +126,11 @@ mod tests {
     #[test]
     fn a_sync_that_fails_fails_everybody_and_is_the_last() {
         let syncs = AtomicU64::new(0);
-        let answers = behind_a_slow_one(8, Err(StoreError::Backend("disk full".to_owned())), &syncs);
+        let answers =
+            behind_a_slow_one(8, Err(StoreError::Disk(Failure { is_full: true, why: "no room".to_owned() })), &syncs);
         assert_eq!(syncs.load(Ordering::Relaxed), 0);
         for answer in answers {
-            assert_eq!(answer.unwrap_err().to_string(), "the store failed: disk full");
+            assert_eq!(answer.unwrap_err().to_string(), "the store failed: the disk is full: no room");
         }
     }
 

@@ -19,6 +19,8 @@
 //! | `#` | database number | how many faces and images it has |
 //! | `x` | token | a job is forgotten and its result is to be cleared |
 //! | `p` | picture | no row refers to the file of this picture: it is being written, or to be removed |
+//! | `l` | nothing | `Noted`: the time the store has lived, and what the clock said then |
+//! | `t` | token | `Lived`: when a job that has ended did so, in that time |
 //! | `e` | token | `ExportMark`: the file of an export is whole and about to appear |
 //!
 //! Numbers are big-endian, names are as they are: they hold no byte 0 (contract R13), so that the separator sorts
@@ -289,6 +291,21 @@ pub fn exports() -> Vec<u8> {
 /// An export whose file is about to appear.
 pub fn export(token: Token) -> Vec<u8> {
     key(b'e', &[&token.to_bytes()])
+}
+
+/// The time the store has lived.
+pub fn lived() -> Vec<u8> {
+    key(b'l', &[])
+}
+
+/// The ends of all jobs.
+pub fn all_ends() -> Vec<u8> {
+    key(b't', &[])
+}
+
+/// The end of a job.
+pub fn end(token: Token) -> Vec<u8> {
+    key(b't', &[&token.to_bytes()])
 }
 
 /// The token in the key of a job, result or staged record.

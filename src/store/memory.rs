@@ -55,6 +55,10 @@ impl Store for Memory {
         Ok(())
     }
 
+    fn failure(&self) -> Option<super::Failure> {
+        None
+    }
+
     fn bytes(&self) -> Result<u64, StoreError> {
         let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
         Ok(map.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum())

@@ -11,6 +11,8 @@
 
 mod codec;
 mod disk;
+mod doubt;
+mod failure;
 pub(crate) mod files;
 mod generation;
 mod group;
@@ -30,6 +32,8 @@ use thiserror::Error;
 
 pub use codec::{decode, decode_first, encode, verify};
 pub use disk::Disk;
+pub use failure::Failure;
+pub(crate) use failure::is_full;
 pub use generation::is_there;
 pub use memory::Memory;
 pub use repair::Repair;
@@ -41,12 +45,15 @@ pub const FORMAT_VERSION: u8 = 1;
 /// Why the store could not do what it was asked.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The database underneath failed: disk full, input or output error.
+    /// The database underneath failed otherwise.
     #[error("the store failed: {0}")]
     Backend(String),
+    /// The disk failed: it is full, or there was an input or output error.
+    #[error("the store failed: {0}")]
+    Disk(Failure),
     /// An earlier write or sync failed, so that nothing is known of the disk any more.
-    #[error("the store failed earlier and takes no more changes; start the program again when the disk is well")]
-    Lost,
+    #[error("the store failed earlier and takes no more changes until it is opened again: {0}")]
+    Lost(Failure),
     /// A record is not what was written.
     #[error("the record {key} is damaged: {why}")]
     Damaged {
@@ -106,8 +113,17 @@ impl StoreError {
     /// That sled does not open its files: damage, unless the system itself says what is wrong.
     fn unopened(self) -> Self {
         match self {
-            Self::Backend(why) if !why.starts_with("IO error") => Self::Unopened(why),
+            Self::Backend(why) => Self::Unopened(why),
             other => other,
+        }
+    }
+
+    /// What is wrong with the disk, if it is that.
+    pub fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::Disk(failure) | Self::Lost(failure) => Some(failure.clone()),
+            Self::File { source, .. } if is_full(source) => Some(source.into()),
+            _ => None,
         }
     }
 }
@@ -201,6 +217,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Returns when everything written before is on the disk.
     fn sync(&self) -> Result<(), StoreError>;
+
+    /// Why the store takes no more changes, if it does not. What is read is what was written before.
+    /// No default: whoever stands before a store must hand it on.
+    fn failure(&self) -> Option<Failure>;
 
     /// Bytes used on the disk.
     fn bytes(&self) -> Result<u64, StoreError>;

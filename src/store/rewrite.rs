@@ -171,7 +171,7 @@ impl Disk {
         new.be_ready_to_count(&self.folder)?;
         new.keep(); // from here on the disk may name it
         // A failure leaves open which of the two the disk names, so neither may be written to.
-        Generation::ready_one_counts(&self.folder).inspect_err(|_| self.lose())?;
+        Generation::ready_one_counts(&self.folder).inspect_err(|error| self.lose(error))?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         old.supersede();
         Ok(Some(begun.elapsed()))

@@ -71,7 +71,7 @@ fn a_store_that_is_written_anew_holds_the_same_and_is_smaller_also_after_a_start
     let disk = Disk::open(folder.path(), CACHE).unwrap();
     assert_eq!(disk.get(b"more").unwrap(), Some(b"x".to_vec()));
     assert_eq!(all(&disk).len(), before.len() + 1);
-    assert_eq!(names(folder.path()), ["db.2", "generation", "lock", "witness"]);
+    assert_eq!(names(folder.path()), ["db.2", "doubt", "generation", "lock", "witness"]);
 }
 
 #[test]
@@ -221,6 +221,6 @@ fn a_store_that_changes_too_much_meanwhile_is_left_as_it_is() {
     assert!(!disk.copy(&old, &new, ALWAYS).unwrap(), "what changed is not noted any more");
     assert_eq!(disk.switch(&old, new).unwrap(), None);
     assert_eq!(disk.rewrite(&|| false).unwrap(), None);
-    assert_eq!(names(folder.path()), ["db", "lock", "witness"]);
+    assert_eq!(names(folder.path()), ["db", "doubt", "lock", "witness"]);
     assert_eq!(disk.get(b"key").unwrap(), Some(b"value".to_vec()));
 }

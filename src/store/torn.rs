@@ -237,6 +237,10 @@ impl Store for Filmed {
         Ok(())
     }
 
+    fn failure(&self) -> Option<super::Failure> {
+        self.disk.failure()
+    }
+
     fn bytes(&self) -> Result<u64, StoreError> {
         self.disk.bytes()
     }

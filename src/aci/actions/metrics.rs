@@ -98,6 +98,7 @@ pub(super) fn page(actions: &Actions, traffic: &Traffic) -> Result<String, Fault
     write_contents(&mut text, &figures);
     let help = "Damaged records that the start has met and left out.";
     text.single(Gauge, "faceclique_damaged_records", help, actions.engine.n_damaged() as f64);
+    write_disk(&mut text, actions);
     actions.requests.write(&mut text);
     write_traffic(&mut text, traffic);
     process::write(&mut text);
@@ -145,6 +146,18 @@ fn write_contents(text: &mut Exposition, figures: &Figures) {
     let folders = figures.folder_bytes.iter().map(|(&folder, &bytes)| ([("folder", folder)], bytes as f64));
     let help = "Sizes of the folders beside the store, looked at every quarter of an hour.";
     text.family(Gauge, "faceclique_folder_bytes", help, folders);
+}
+
+fn write_disk(text: &mut Exposition, actions: &Actions) {
+    let (engine, room) = (&actions.engine, actions.engine.room());
+    let help = "1 while the store takes no changes because a write or sync has failed.";
+    text.single(Gauge, "faceclique_store_failed", help, f64::from(engine.failure().is_some()));
+    let help = "How often the store was opened again after it had failed.";
+    text.single(Counter, "faceclique_store_reopened_total", help, actions.facts.n_reopened as f64);
+    let free = room.free().map(|free| free as f64);
+    text.single(Gauge, "faceclique_disk_free_bytes", "Bytes that are free on the disk of the data directory.", free);
+    let help = "Bytes that are to stay free (limits.min_free_space); below that what needs room is refused.";
+    text.single(Gauge, "faceclique_disk_reserve_bytes", help, room.reserve() as f64);
 }
 
 fn write_traffic(text: &mut Exposition, traffic: &Traffic) {

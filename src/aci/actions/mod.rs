@@ -10,6 +10,7 @@
 
 mod clustering;
 mod databases;
+mod desk;
 mod export;
 mod face_image;
 mod faces;
@@ -30,6 +31,7 @@ mod training;
 pub mod reference {}
 
 pub use clustering::{Page, write_clusters};
+pub use desk::{Change, Cluster, DatabaseFigures, Desk, Difference, Fate, Fit, Job, NotShown, Order, Sheet, Show};
 pub use help::{page, shown, summary};
 pub use server::Facts;
 pub use service_port::{ServicePort, Setting};
@@ -173,6 +175,8 @@ pub struct Actions {
     sign_of_life: Duration,
     /// Who may do what.
     access: Access,
+    /// Results that are being looked through.
+    sheets: desk::Sheets,
     /// What ends the server, if clients of the service port may.
     stop: Option<Stop>,
 }
@@ -188,6 +192,7 @@ impl Actions {
             requests: metrics::Requests::default(),
             sign_of_life: SIGN_OF_LIFE,
             access: Access::by_default(Reach::Loopback, None),
+            sheets: desk::Sheets::default(),
             stop: None,
         }
     }
@@ -307,6 +312,11 @@ impl Actions {
 
     /// How the server is.
     fn wellness(&self) -> Health {
+        if let Some(failure) = self.engine.failure() {
+            return Health::Unwell(format!(
+                "{failure}; the store takes no changes, and is opened again when the disk can be written"
+            ));
+        }
         match self.engine.store_bytes() {
             Ok(_) if self.engine.n_damaged() > 0 => {
                 let n = self.engine.n_damaged();
@@ -314,7 +324,7 @@ impl Actions {
                     "{n} records of the store are damaged and left out; `faceclique fsck` says which"
                 ))
             }
-            Ok(_) if self.engine.is_worked() => Health::Well,
+            Ok(_) if self.engine.is_worked() => self.engine.room().alarm().map_or(Health::Well, Health::Alarmed),
             Ok(_) => Health::Unwell("no worker works the queues".to_owned()),
             Err(error) => Health::Unwell(error.to_string()),
         }
@@ -384,9 +394,15 @@ impl Service for Actions {
 
     fn ready(&self, client: &Client) -> Health {
         match self.health(client) {
-            Health::Well if self.engine.is_stopping() => Health::Unwell("the server is stopping".to_owned()),
+            Health::Well | Health::Alarmed(_) if self.engine.is_stopping() => {
+                Health::Unwell("the server is stopping".to_owned())
+            }
             health => health,
         }
+    }
+
+    fn desk(&self, client: &Client) -> Result<Desk<'_>, Fault> {
+        self.desk_for(client)
     }
 
     fn metrics(&self, client: &Client, traffic: &Traffic) -> Result<String, Fault> {

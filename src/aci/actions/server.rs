@@ -31,6 +31,8 @@ pub struct Facts {
     pub since: Instant,
     /// How many requests are answered at a time.
     pub threads: usize,
+    /// How often the store was opened again after it had failed.
+    pub n_reopened: u64,
 }
 
 impl Facts {
@@ -44,6 +46,7 @@ impl Facts {
             started: Timestamp::now(),
             since: Instant::now(),
             threads,
+            n_reopened: 0,
         }
     }
 }

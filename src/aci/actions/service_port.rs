@@ -211,7 +211,7 @@ fn get_status_info<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parame
         answer.value("serviceport", facts.service.map_or(0, |address| address.port()))?;
         let state = match actions.wellness() {
             Health::Well => "ok".to_owned(),
-            Health::Unwell(line) => line,
+            Health::Alarmed(line) | Health::Unwell(line) => line,
             Health::NotAuthorised => unreachable!("wellness asks for no role"),
         };
         answer.text("state", &state)?;

@@ -136,10 +136,10 @@ pub(super) fn ports(config: &Config, is_running: bool) -> Vec<Finding> {
     addresses.into_iter().filter_map(one).collect()
 }
 
-/// Whether the clock can be right: times of jobs are shown, and kept jobs go by age.
+/// Whether the clock can be right: the times of jobs that are shown are its.
 pub(super) fn clock(data: &Path) -> Finding {
     const CHECK: &str = "clock";
-    const ADVICE: &str = "set the clock (timedatectl): ended jobs are kept for a time by it";
+    const ADVICE: &str = "set the clock (timedatectl): the times of jobs that are shown are its";
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     if !(NOT_BEFORE..NOT_AFTER).contains(&now) {
         return Finding::warn(CHECK, format!("{} seconds since 1970 cannot be right", now.as_secs()), ADVICE);

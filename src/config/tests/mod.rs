@@ -179,6 +179,7 @@ fn the_defaults_are_those_of_the_rooms_that_use_them() {
     let config = toml("").unwrap().config;
     let mut http = http::Settings::default();
     http.limits.spool_directory = "data/spool".into();
+    http.limits.spool_room = Settings::new("data").room();
     assert_eq!(format!("{:?}", config.http), format!("{http:?}"));
     assert_eq!(format!("{:?}", config.engine), format!("{:?}", Settings::new("data")));
     assert_eq!(

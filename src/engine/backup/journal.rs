@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::super::error::{EngineError, ErrorKind};
 use super::part::Part;
-use crate::store::{Batch, Scan, Store, StoreError, Tidied};
+use crate::store::{Batch, Failure, Scan, Store, StoreError, Tidied};
 
 /// The store of an engine.
 pub(in super::super) struct Journal {
@@ -78,6 +78,10 @@ impl Store for Journal {
 
     fn sync(&self) -> Result<(), StoreError> {
         self.store.sync()
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        self.store.failure()
     }
 
     fn bytes(&self) -> Result<u64, StoreError> {

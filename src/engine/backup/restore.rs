@@ -11,7 +11,6 @@ use std::path::{Component, Path};
 use super::super::error::{EngineError, ErrorKind};
 use super::super::faces::ROWS_PER_BATCH;
 use super::super::files::{folder_of, sync};
-use super::super::jobs::put;
 use super::super::records::JobRecord;
 use super::super::{Clock as _, SystemClock};
 use super::{FILES, FORMAT, MANIFEST, Manifest, PARTS, Sum, copy, failed, part, sum, sync_folders};
@@ -132,7 +131,9 @@ fn write_records(from: &Path, work: &Path) -> Result<(), EngineError> {
         let released = record.life.after(Run::Running, Event::Release, SystemClock.now());
         if let (true, Ok((life, _))) = (record.life.was_at_work(), released) {
             record.life = life;
-            disk.write(put(keys::token(&key)?, &record))?;
+            let mut batch = Batch::new();
+            batch.record(&key, &record);
+            disk.write(batch)?;
         }
     }
     Ok(disk.sync()?)

@@ -9,7 +9,7 @@ use super::super::tally::Count;
 use super::rows::Rows;
 use super::{Report, kind};
 use crate::face::ImageStatus;
-use crate::job::Token;
+use crate::job::{Lived, Noted, Token};
 use crate::store::{Batch, Salvage, StoreError, decode, keys, verify};
 
 pub(super) const GIVEN_UP: &str = "it is put aside";
@@ -59,6 +59,8 @@ pub(super) fn shown(key: &[u8]) -> String {
         },
         Some(b'j') => format!("job {}", token()),
         Some(b'r') => format!("the result of job {}", token()),
+        Some(b't') => format!("the time at which job {} ended", token()),
+        Some(b'l') => "the time the store has lived".to_owned(),
         Some(b's' | b'm') => format!("a row of import {}", token()),
         _ => format!("record {}", keys::printable(key)),
     }
@@ -136,6 +138,11 @@ impl<'a> Check<'a> {
             Some(b'e') => {
                 keys::token(key)?;
                 decode::<ExportMark>(key, value)?;
+            }
+            Some(b'l') if key.len() == 1 => drop(decode::<Noted>(key, value)?),
+            Some(b't') => {
+                keys::token(key)?;
+                decode::<Lived>(key, value)?;
             }
             Some(b'g') => drop(keys::database_number(key)?),
             Some(b'x') => drop(keys::token(key)?),

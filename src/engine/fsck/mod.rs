@@ -206,6 +206,7 @@ fn kind(key: &[u8]) -> &'static str {
         Some(b'j') => "jobs",
         Some(b'r') => "results",
         Some(b's' | b'm') => "staged rows",
+        Some(b't' | b'l') => "times",
         Some(b'#') => "counts",
         Some(b'q') => "paused queues",
         Some(b'a' | b'g' | b'x' | b'p' | b'e') => "markers",

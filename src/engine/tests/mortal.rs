@@ -161,6 +161,11 @@ impl Store for Mortal {
         Ok(())
     }
 
+    fn failure(&self) -> Option<crate::store::Failure> {
+        let has_failed = self.end == End::Failure && self.left.load(Ordering::Relaxed) == 0;
+        has_failed.then(|| crate::store::Failure { is_full: false, why: "it fails".to_owned() })
+    }
+
     fn bytes(&self) -> Result<u64, StoreError> {
         Ok(0)
     }

@@ -118,7 +118,8 @@ fn swept(engine: &Engine, map: &Map, folder: &TempDir, order: Order) {
     let numbers: BTreeSet<u64> = engine.databases().unwrap().into_iter().map(|(_, record)| record.number).collect();
     for key in map.keys() {
         let is_needed = match key[0] {
-            b'v' | b'd' | b'j' | b'q' => true,
+            b'v' | b'd' | b'j' | b'q' | b'l' => true,
+            b't' => kept.contains(&keys::token(key).unwrap()) && !open.contains(&keys::token(key).unwrap()),
             b'#' if order == Order::Lost => true,
             b'f' | b'i' | b'#' => numbers.contains(&keys::database_number(key).unwrap()),
             b'r' => kept.contains(&keys::token(key).unwrap()),

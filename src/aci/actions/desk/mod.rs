@@ -1,0 +1,212 @@
+//! The desk: what somebody who looks through databases, jobs and results is told, as values and not as a document.
+//!
+//! **Promises.** It only reads. A [`Desk`] is given to nobody without the role Query, and shows pictures to nobody
+//! without Admin, as the actions do (contract R160).
+//!
+//! **Not here.** How it looks (`http`). Changes: whoever makes one asks for the action, like every other client.
+
+mod compare;
+mod sheet;
+
+pub use compare::{Change, Difference, Fate};
+pub use sheet::{Cluster, Fit, Order, Sheet, Show};
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Actions, address, fault};
+use crate::aci::access::Roles;
+use crate::aci::{Client, Code, Fault, Role};
+pub use crate::engine::DatabaseFigures;
+use crate::engine::{ClusterTask, Engine, EngineError, ErrorKind, JobResult, JobView, Task};
+use crate::face::FaceId;
+use crate::job::{Queue, Timestamp, Token};
+
+/// So many results are held, those asked for last.
+const HELD: usize = 2;
+
+/// The results that were looked at last.
+#[derive(Debug, Default)]
+pub(super) struct Sheets(Mutex<Vec<Arc<Sheet>>>);
+
+impl Sheets {
+    fn held(&self) -> MutexGuard<'_, Vec<Arc<Sheet>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is shown to one client.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    actions: &'a Actions,
+    roles: Roles,
+}
+
+/// A clustering job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Its token.
+    pub token: String,
+    /// The status word (contract R71).
+    pub status: &'static str,
+    /// Whether nothing can happen to it any more.
+    pub has_ended: bool,
+    /// The database; none means all.
+    pub database: Option<String>,
+    /// In hundredths.
+    pub cluster_threshold: u16,
+    /// In hundredths.
+    pub output_threshold: u16,
+    /// The most matches that are kept of each image, if there is a limit.
+    pub max_results: Option<u64>,
+    /// What the client asked for, names in lower case.
+    pub parameters: Vec<(String, String)>,
+    /// When it was accepted, started and ended, as printed.
+    pub times: [Option<String>; 3],
+    /// Seconds it has been, or was, at work.
+    pub seconds: Option<u64>,
+    /// How far it is.
+    pub percent: f64,
+    /// What it is doing.
+    pub stage: Option<&'static str>,
+    /// Seconds it is expected to need.
+    pub remaining: Option<u64>,
+    /// Images and clusters of its result.
+    pub outcome: Option<(u64, u64)>,
+    /// Why it ended in Error.
+    pub error: Option<String>,
+}
+
+/// Why a picture is not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotShown {
+    /// There is none, or none that can be shown.
+    None,
+    /// The client may not see it.
+    NotAuthorised,
+}
+
+impl Actions {
+    /// What is shown to this client; error 30 if it may not look.
+    pub(super) fn desk_for(&self, client: &Client) -> Result<Desk<'_>, Fault> {
+        let roles = self.roles(client);
+        if roles.contains(Role::Query) {
+            return Ok(Desk { actions: self, roles });
+        }
+        let text =
+            format!("the review page needs the role {}, which the address {} lacks", Role::Query, address(client));
+        Err(Fault::new(Code::NotAuthorised, text))
+    }
+}
+
+impl Desk<'_> {
+    /// Whether the client may change anything.
+    pub fn may_change(&self) -> bool {
+        self.roles.contains(Role::Admin)
+    }
+
+    /// The databases, in name order.
+    pub fn databases(&self) -> Result<Vec<DatabaseFigures>, Fault> {
+        self.actions.engine.database_figures().map_err(|error| fault(&error))
+    }
+
+    /// The clustering jobs that are kept, the last accepted first.
+    pub fn jobs(&self) -> Vec<Job> {
+        self.actions.engine.jobs(Queue::FaceClustering).iter().rev().map(|job| self.job_of(job)).collect()
+    }
+
+    /// One of them.
+    pub fn job(&self, token: &str) -> Result<Job, Fault> {
+        self.view(token).map(|job| self.job_of(&job))
+    }
+
+    fn view(&self, token: &str) -> Result<JobView, Fault> {
+        let found = Token::parse(token).and_then(|token| self.actions.engine.job(Queue::FaceClustering, token));
+        found.ok_or_else(|| Fault::token_not_known(token, Queue::FaceClustering.name()))
+    }
+
+    fn job_of(&self, job: &JobView) -> Job {
+        let date = |at: Timestamp| self.actions.date(at);
+        let task = match job.task() {
+            Task::Cluster(task) => task.clone(),
+            _ => ClusterTask::default(),
+        };
+        let end = job.ended.unwrap_or(job.now);
+        Job {
+            token: job.token.to_string(),
+            status: job.state.word(),
+            has_ended: job.state.is_ended(),
+            database: task.database,
+            cluster_threshold: task.cluster_threshold,
+            output_threshold: task.output_threshold,
+            max_results: task.max_results,
+            parameters: job.parameters().to_vec(),
+            times: [Some(date(job.queued)), job.started.map(date), job.ended.map(date)],
+            seconds: job.started.map(|started| (end.seconds() - started.seconds()).max(0).unsigned_abs()),
+            percent: job.progress.percent,
+            stage: job.progress.stage.map(|(stage, _)| stage.name()),
+            remaining: job.progress.remaining.map(|left| left.as_secs_f64().ceil() as u64),
+            outcome: match job.result() {
+                Some(JobResult::Clustering(outcome)) => Some((outcome.n_faces, outcome.n_clusters)),
+                _ => None,
+            },
+            error: match job.result() {
+                Some(JobResult::Fault { text, .. }) => Some(text.clone()),
+                _ => None,
+            },
+        }
+    }
+
+    /// The result of a finished job. It is held for a while, so that looking through it is fast.
+    pub fn sheet(&self, token: &str) -> Result<Arc<Sheet>, Fault> {
+        let job = self.view(token)?;
+        let mut held = self.actions.sheets.held();
+        if let Some(at) = held.iter().position(|sheet| sheet.token == job.token) {
+            let sheet = held.remove(at);
+            held.push(Arc::clone(&sheet));
+            return Ok(sheet);
+        }
+        let (Some(JobResult::Clustering(outcome)), Task::Cluster(task)) = (job.result(), job.task()) else {
+            let text = format!("the job {token} has no result: it is {}", job.state.word());
+            return Err(Fault::new(Code::StateNotPossible, text));
+        };
+        let sheet = Sheet::read(&self.actions.engine, job.token, task, outcome).map_err(|error| fault(&error))?;
+        let sheet = Arc::new(sheet);
+        let n_over = (held.len() + 1).saturating_sub(HELD);
+        held.drain(..n_over);
+        held.push(Arc::clone(&sheet));
+        Ok(sheet)
+    }
+
+    /// The finished job before this one over the same database.
+    pub fn job_before(&self, token: &str) -> Option<Job> {
+        let jobs = self.jobs();
+        let at = jobs.iter().position(|job| job.token == token)?;
+        let database = &jobs[at].database;
+        jobs[at + 1..].iter().find(|job| &job.database == database && job.outcome.is_some()).cloned()
+    }
+
+    /// A JPEG of an image's face: cut out if that is known where it is, else the whole picture, small.
+    pub fn picture(&self, face: &FaceId) -> Result<Vec<u8>, NotShown> {
+        if !self.may_change() {
+            return Err(NotShown::NotAuthorised);
+        }
+        small(&self.actions.engine, face).map_err(|error| {
+            if !matches!(error.kind(), ErrorKind::NoPicture | ErrorKind::ImageNotFound | ErrorKind::FaceNotFound) {
+                tracing::debug!(%error, "a picture is not shown");
+            }
+            NotShown::None
+        })
+    }
+}
+
+#[cfg(feature = "vision")]
+fn small(engine: &Engine, FaceId { database, identifier, label }: &FaceId) -> Result<Vec<u8>, EngineError> {
+    let cut = engine.face_crop(database, identifier, label);
+    cut.or_else(|_| engine.thumbnail(database, identifier, label))
+}
+
+#[cfg(not(feature = "vision"))]
+fn small(_: &Engine, face: &FaceId) -> Result<Vec<u8>, EngineError> {
+    let text = format!("the picture of {face} is not shown by a program without the feature vision");
+    Err(EngineError::new(ErrorKind::NoPicture, text))
+}
