@@ -10,7 +10,7 @@ use super::ruler::Ruler;
 use crate::confidence::Confidence;
 
 /// A finding with a lower score is not made.
-const LEAST: f64 = 0.05;
+const LEAST: f64 = 1e-9;
 
 /// e to the power of x, by the four operations alone, which round the same everywhere; for |x| up to some hundred.
 fn exp(x: f64) -> f64 {
