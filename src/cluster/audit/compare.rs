@@ -103,17 +103,6 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    /// Those of the face at `row` of the left list.
-    pub(super) fn row(&self, row: usize) -> &[Confidence] {
-        let width = self.right.len();
-        &self.confidences[row * width..(row + 1) * width]
-    }
-
-    /// Those of the face at `column` of the right list.
-    pub(super) fn column(&self, column: usize) -> impl Iterator<Item = Confidence> + '_ {
-        self.confidences.iter().skip(column).step_by(self.right.len().max(1)).copied()
-    }
-
     /// All of them, counted.
     pub(super) fn tally(&self, ruler: Ruler) -> Tally {
         Tally::of(&self.confidences, ruler)

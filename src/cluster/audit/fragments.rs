@@ -74,7 +74,7 @@ pub(super) fn find(
         join(compare, clusters, &mut groups, &mut group_of, (a, b), verdicts);
     }
     let groups = groups.into_iter().filter(|group| group.clusters.len() > 1);
-    Ok(groups.map(|group| finding(compare, clusters, group)).collect())
+    Ok(groups.filter_map(|group| finding(compare, clusters, group)).collect())
 }
 
 /// Clusters put together.
@@ -84,8 +84,6 @@ struct Group {
     faces: Vec<u32>,
     /// The pairs of images in different clusters.
     between: Tally,
-    /// The lowest mean with which two groups became this one.
-    weakest: Option<Confidence>,
 }
 
 fn join(
@@ -108,8 +106,7 @@ fn join(
         return;
     }
     let tally = between(compare, &groups[to].faces, &groups[from].faces);
-    let mean = tally.cross().mean;
-    if !compare.ruler.reaches(mean) {
+    if !compare.ruler.reaches(tally.cross().mean) {
         return;
     }
     let moved = std::mem::take(&mut groups[from]);
@@ -119,14 +116,13 @@ fn join(
     group.faces.extend(moved.faces);
     group.faces.sort_unstable();
     group.between = group.between.and(moved.between).and(tally);
-    group.weakest = [group.weakest, moved.weakest, Some(mean)].into_iter().flatten().min();
 }
 
 fn between(compare: &Compare<'_>, left: &[u32], right: &[u32]) -> Tally {
     compare.matrix(left, right).tally(compare.ruler)
 }
 
-fn finding(compare: &Compare<'_>, clusters: &[Vec<u32>], mut group: Group) -> Finding {
+fn finding(compare: &Compare<'_>, clusters: &[Vec<u32>], mut group: Group) -> Option<Finding> {
     group.clusters.sort_unstable();
     let mut evidence: Vec<Evidence> = Vec::new();
     for (at, &a) in group.clusters.iter().enumerate() {
@@ -136,7 +132,7 @@ fn finding(compare: &Compare<'_>, clusters: &[Vec<u32>], mut group: Group) -> Fi
         }
     }
     let between: Cross = group.between.cross();
-    let score = score::fragments(compare.ruler, &between, group.weakest.unwrap_or(between.mean));
+    let score = score::fragments(compare.ruler, &between, group.faces.len())?;
     let images = group.faces.len() as u32;
-    Finding { score, case: Case::Fragments { clusters: group.clusters, images, between }, evidence }
+    Some(Finding { score, case: Case::Fragments { clusters: group.clusters, images, between }, evidence })
 }

@@ -7,6 +7,7 @@ use super::super::{ClusterError, workers};
 use super::compare::Compare;
 use super::decided::Verdicts;
 use super::finding::{Case, Finding, Fit, Score};
+use super::identities::Identities;
 use super::near::Near;
 use super::own::Own;
 use super::score;
@@ -99,6 +100,26 @@ fn nobody(compare: &Compare<'_>, own: Fit, near: &Near, face: u32) -> Option<Fin
     let (_, evidence) = compare.fit(face, own.identity)?;
     let score = score::nobody(compare.ruler, &own)?;
     Some(Finding { score, case: Case::Nobody { face, own }, evidence })
+}
+
+/// Of an identity of two images that do not fit each other, one is wrong: what fits another identity better is, and the
+/// other is not held against. Both stay if both fit the same one, or neither does it better.
+pub(super) fn settle_pairs(findings: &mut Vec<Finding>, identities: &Identities) {
+    let misfiled = |finding: &Finding| match finding.case {
+        Case::Misfiled { own, suggested, .. } if own.images == 1 => Some((own.identity, suggested.identity)),
+        _ => None,
+    };
+    let mut best: Vec<Option<(Score, u32)>> = vec![None; identities.len()];
+    for finding in findings.iter() {
+        if let Some((own, suggested)) = misfiled(finding) {
+            let best = &mut best[own as usize];
+            *best = (*best).max(Some((finding.score, suggested)));
+        }
+    }
+    findings.retain(|finding| {
+        let Some((own, suggested)) = misfiled(finding) else { return true };
+        best[own as usize].is_none_or(|(score, best)| finding.score == score || suggested == best)
+    });
 }
 
 /// Gives the unsupported the score that images which can be checked have on average: their labels are as likely wrong.

@@ -117,10 +117,14 @@ pub fn audit(
     let near = near::find(&run, &identities, clustering.method(), shelf)?;
     let own = own::look(&compare, &cluster_of)?;
     let mut findings = labels::find(&compare, &own, &near, &verdicts)?;
+    labels::settle_pairs(&mut findings, &identities);
     labels::score_unsupported(&mut findings, own.fits.iter().flatten().count());
     let several = people::several(&compare, &own, &verdicts)?;
-    findings.extend(people::unless_misfiled(several, &findings));
-    findings.extend(people::same(&compare, &near, &verdicts)?);
+    let several = people::several_unless_misfiled(several, &findings);
+    let same = people::same(&compare, &near, &verdicts)?;
+    let same = people::same_unless_misfiled(same, &findings, &identities);
+    findings.extend(several);
+    findings.extend(same);
     findings.extend(pictures::duplicates(&compare, &own, &near, &verdicts)?);
     findings.extend(fragments::find(&compare, clusters, (&own, &near), &cluster_of, &verdicts)?);
     rank(&mut findings);

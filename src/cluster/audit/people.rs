@@ -4,13 +4,13 @@ use std::sync::Mutex;
 
 use super::super::watch::Stage;
 use super::super::{ClusterError, workers};
-use super::compare::{Compare, Matrix, mean, typical};
+use super::compare::Compare;
 use super::decided::Verdicts;
 use super::finding::{Case, Finding, Score};
+use super::identities::Identities;
 use super::near::Near;
 use super::own::Own;
 use super::score;
-use crate::confidence::Confidence;
 
 /// How many pairs of identities, or how many identities, make a unit of work.
 const UNIT: usize = 16;
@@ -64,9 +64,8 @@ pub(super) fn same(compare: &Compare<'_>, near: &Near, verdicts: &Verdicts) -> R
                 }
                 let matrix = compare.matrix(&left, &right);
                 let cross = compare.cross(&matrix);
-                let weakest = weakest(&matrix);
-                if let Some(score) = score::same_person(compare.ruler, &cross, weakest, [left.len(), right.len()]) {
-                    let case = Case::SamePerson { first, second, cross, weakest };
+                if let Some(score) = score::same_person(compare.ruler, &cross, [left.len(), right.len()]) {
+                    let case = Case::SamePerson { first, second, cross };
                     let finding = Finding { score, case, evidence: matrix.strongest() };
                     found.lock().expect("appending does not panic").push(finding);
                 }
@@ -75,17 +74,6 @@ pub(super) fn same(compare: &Compare<'_>, near: &Near, verdicts: &Verdicts) -> R
         },
     )?;
     Ok(found.into_inner().expect("appending does not panic"))
-}
-
-/// How the half of the images that fits the other side least fits it, on the worse side.
-fn weakest(matrix: &Matrix) -> Confidence {
-    let lower_half = |mut fits: Vec<Confidence>| {
-        fits.sort_unstable();
-        mean(&fits[..fits.len().div_ceil(2)])
-    };
-    let rows = (0..matrix.left.len()).map(|row| typical(&mut matrix.row(row).to_vec()));
-    let columns = (0..matrix.right.len()).map(|column| typical(&mut matrix.column(column).collect::<Vec<_>>()));
-    lower_half(rows.collect()).min(lower_half(columns.collect()))
 }
 
 /// Identities that are probably several people, in no order. Parts of one image count only where there are two images:
@@ -104,7 +92,7 @@ pub(super) fn several(compare: &Compare<'_>, own: &Own, verdicts: &Verdicts) -> 
         }
         let matrix = compare.matrix(first, second);
         let between = compare.cross(&matrix);
-        if let Some(score) = score::several_persons(compare.ruler, &between, [first.len(), second.len()]) {
+        if let Some(score) = score::several_persons(compare.ruler, &between) {
             let case = Case::SeveralPersons { identity: *identity, parts: parts.clone(), between };
             findings.push(Finding { score, case, evidence: matrix.strongest() });
         }
@@ -112,14 +100,35 @@ pub(super) fn several(compare: &Compare<'_>, own: &Own, verdicts: &Verdicts) -> 
     Ok(findings)
 }
 
+/// Those of `same` that are not explained by images found under a wrong identifier: a pair of which some images of one,
+/// but not all, belong to the other.
+pub(super) fn same_unless_misfiled(same: Vec<Finding>, labels: &[Finding], identities: &Identities) -> Vec<Finding> {
+    let mut moves: Vec<(u32, u32)> = likely_misfiled(labels).map(|(_, own, suggested)| (own, suggested)).collect();
+    moves.sort_unstable();
+    let is_explained = |own: u32, other: u32| {
+        let start = moves.partition_point(|&pair| pair < (own, other));
+        let n = moves[start..].iter().take_while(|&&pair| pair == (own, other)).count();
+        n > 0 && n < identities.size(own) as usize
+    };
+    same.into_iter()
+        .filter(|finding| match finding.case {
+            Case::SamePerson { first, second, .. } => !is_explained(first, second) && !is_explained(second, first),
+            _ => true,
+        })
+        .collect()
+}
+
+/// The images that are more likely under a wrong identifier than not, with their identity and the suggested one.
+fn likely_misfiled(labels: &[Finding]) -> impl Iterator<Item = (u32, u32, u32)> + '_ {
+    labels.iter().filter(|finding| finding.score >= Score::LIKELY).filter_map(|finding| match finding.case {
+        Case::Misfiled { face, own, suggested } => Some((face, own.identity, suggested.identity)),
+        _ => None,
+    })
+}
+
 /// Those of `several` that are not explained by images found under a wrong identifier: a part that is all of such images.
-pub(super) fn unless_misfiled(several: Vec<Finding>, labels: &[Finding]) -> Vec<Finding> {
-    let misfiled =
-        labels.iter().filter(|finding| finding.score >= Score::LIKELY).filter_map(|finding| match finding.case {
-            Case::Misfiled { face, .. } => Some(face),
-            _ => None,
-        });
-    let mut misfiled: Vec<u32> = misfiled.collect();
+pub(super) fn several_unless_misfiled(several: Vec<Finding>, labels: &[Finding]) -> Vec<Finding> {
+    let mut misfiled: Vec<u32> = likely_misfiled(labels).map(|(face, ..)| face).collect();
     misfiled.sort_unstable();
     let is_explained = |part: &Vec<u32>| part.iter().all(|face| misfiled.binary_search(face).is_ok());
     several

@@ -10,7 +10,7 @@ use super::ruler::Ruler;
 use crate::confidence::Confidence;
 
 /// A finding with a lower score is not made.
-const LEAST: f64 = 1e-9;
+const LEAST: f64 = 0.05;
 
 /// e to the power of x, by the four operations alone, which round the same everywhere; for |x| up to some hundred.
 fn exp(x: f64) -> f64 {
@@ -49,26 +49,32 @@ fn few(images: usize) -> f64 {
     1.0 / images.max(1) as f64
 }
 
+/// A better fit says more, but beyond a third of the way to equal embeddings hardly.
+fn bent(fit: f64) -> f64 {
+    fit.min(0.3) + 0.1 * (fit - 0.3).max(0.0)
+}
+
 /// That an image belongs to `suggested` and not where it is.
 pub(super) fn misfiled(ruler: Ruler, own: &Fit, suggested: &Fit) -> Option<Score> {
-    let (own, other) = (ruler.of(own.typical), ruler.of(suggested.typical));
+    let other = ruler.of(suggested.typical);
     if other < 0.0 {
         return None;
     }
-    score(8.5 * other - 6.5 * (own + 0.12) - 2.0 * few(suggested.images as usize))
+    let few = [own, suggested].map(|fit| few(fit.images as usize));
+    score(25.0 * bent(other) - 3.6 * ruler.of(own.typical) - 0.8 * few[0] - 2.2 * few[1] - 5.7)
 }
 
 /// That two identities are one person.
-pub(super) fn same_person(ruler: Ruler, cross: &Cross, weakest: Confidence, images: [usize; 2]) -> Option<Score> {
+pub(super) fn same_person(ruler: Ruler, cross: &Cross, images: [usize; 2]) -> Option<Score> {
     if cross.reaching * 2 < cross.compared {
         return None;
     }
-    score(8.0 * ruler.of(weakest) - 2.0 * few(images[0].min(images[1])))
+    score(19.7 * bent(ruler.of(cross.mean)) - 2.5 * few(images[0].min(images[1])) - 0.5)
 }
 
 /// That an identity is several people.
-pub(super) fn several_persons(ruler: Ruler, between: &Cross, images: [usize; 2]) -> Option<Score> {
-    score(-8.0 * (ruler.of(between.mean) + 0.6) - 2.0 * few(images[1]))
+pub(super) fn several_persons(ruler: Ruler, between: &Cross) -> Option<Score> {
+    score(-10.2 * ruler.of(between.mean) - 5.6)
 }
 
 /// That pictures are copies.
@@ -77,14 +83,13 @@ pub(super) fn duplicates(ruler: Ruler, mean: Confidence) -> Score {
 }
 
 /// That clusters are one person.
-pub(super) fn fragments(ruler: Ruler, between: &Cross, weakest: Confidence) -> Score {
-    let share = between.reaching as f64 / between.compared.max(1) as f64;
-    Score::of(logistic(2.0 + 8.0 * ruler.of(weakest) + share))
+pub(super) fn fragments(ruler: Ruler, between: &Cross, images: usize) -> Option<Score> {
+    score(27.4 * ruler.of(between.mean) - 2.7 * few(images) - 1.5)
 }
 
 /// That an image shows neither its own identity nor anybody else.
 pub(super) fn nobody(ruler: Ruler, own: &Fit) -> Option<Score> {
-    score(-6.0 * (ruler.of(own.typical) + 0.8))
+    score(-6.2 * ruler.of(own.typical) + 3.1 * few(own.images as usize) - 5.7)
 }
 
 #[cfg(test)]
