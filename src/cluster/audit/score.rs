@@ -69,7 +69,7 @@ pub(super) fn same_person(ruler: Ruler, cross: &Cross, images: [usize; 2]) -> Op
     if cross.reaching * 2 < cross.compared {
         return None;
     }
-    score(19.7 * bent(ruler.of(cross.mean)) - 2.5 * few(images[0].min(images[1])) - 0.5)
+    score(21.5 * ruler.of(cross.mean) - 3.5 * few(images[0].min(images[1])) - 3.3)
 }
 
 /// That an identity is several people.
