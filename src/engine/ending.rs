@@ -147,6 +147,7 @@ impl Engine {
         let mut batch = Batch::new();
         for &token in &tokens {
             batch.remove(keys::job(token));
+            batch.remove(keys::respect(token));
             batch.remove(keys::end(token));
             batch.put(keys::forgotten_job(token), Vec::new());
         }

@@ -2,24 +2,15 @@
 
 use std::ops::Range;
 
-use super::identities::Identities;
-
-/// One image, or a whole identity by its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Named {
-    /// An image.
-    Face(u32),
-    /// An identity.
-    Identity(u32),
-}
+use super::super::Who;
 
 /// Decisions about the faces of a run. A finding that one of them contradicts is not made.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decided {
     /// These two do not show one person.
-    pub not_same: Vec<(Named, Named)>,
+    pub not_same: Vec<(Who, Who)>,
     /// These two do.
-    pub same: Vec<(Named, Named)>,
+    pub same: Vec<(Who, Who)>,
     /// The label of this image is right.
     pub right: Vec<u32>,
 }
@@ -35,13 +26,13 @@ pub(super) struct Verdicts {
 }
 
 impl Verdicts {
-    pub(super) fn new(decided: &Decided, identities: &Identities) -> Self {
-        let range = |named: Named| match named {
-            Named::Face(face) => face..face + 1,
-            Named::Identity(identity) => identities.faces(identity),
+    pub(super) fn new(decided: &Decided) -> Self {
+        let range = |who: &Who| match *who {
+            Who::Face(face) => face..face + 1,
+            Who::Identity(first, end) => first..end,
         };
-        let ranges = |pairs: &[(Named, Named)]| {
-            let both = pairs.iter().flat_map(|&(a, b)| [(range(a), range(b)), (range(b), range(a))]);
+        let ranges = |pairs: &[(Who, Who)]| {
+            let both = pairs.iter().flat_map(|(a, b)| [(range(a), range(b)), (range(b), range(a))]);
             let mut ranges: Ranges = both.collect();
             ranges.sort_unstable_by_key(|(a, b)| (a.start, a.end, b.start, b.end));
             ranges
@@ -84,19 +75,16 @@ fn speaks_of(ranges: &Ranges, left: &[u32], right: &[u32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::face::{FaceId, face_id};
 
     #[test]
     fn a_decision_speaks_of_a_finding_only_if_it_is_about_what_the_finding_is_about() {
-        let names = [("x", "1"), ("x", "2"), ("y", "1"), ("y", "2"), ("z", "1")];
-        let ids: Vec<FaceId> = names.iter().map(|(i, l)| face_id("d", i, l).unwrap()).collect();
-        let identities = Identities::new(&ids);
+        let (x, y, z) = (Who::Identity(0, 2), Who::Identity(2, 4), Who::Identity(4, 5));
         let decided = Decided {
-            not_same: vec![(Named::Identity(1), Named::Face(0)), (Named::Identity(2), Named::Identity(0))],
-            same: vec![(Named::Face(1), Named::Face(2))],
+            not_same: vec![(y, Who::Face(0)), (z, x)],
+            same: vec![(Who::Face(1), Who::Face(2))],
             right: vec![4],
         };
-        let verdicts = Verdicts::new(&decided, &identities);
+        let verdicts = Verdicts::new(&decided);
         assert!(verdicts.parts(&[0], &[2, 3]) && verdicts.parts(&[2, 3], &[0, 1]));
         assert!(!verdicts.parts(&[0], &[2]), "not the whole identity");
         assert!(verdicts.parts(&[0, 1], &[4]) && !verdicts.parts(&[0], &[4]));

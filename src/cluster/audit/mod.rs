@@ -42,7 +42,7 @@ mod score;
 
 use std::cmp::Reverse;
 
-pub use decided::{Decided, Named};
+pub use decided::Decided;
 pub use finding::{Audit, Case, Chance, Cross, Evidence, Finding, Fit, Kind, Score, share};
 pub use identities::Identities;
 
@@ -102,12 +102,13 @@ pub fn audit(
         max_matches: Some(near::MOST_NEAR),
         scope: MatchScope::All,
         search: Search::Exact,
+        ..Parameters::default()
     };
     let watch = OneStage(watch);
     let run = Run { faces, scale, parameters: &parameters, resources, watch: &watch, ledger: &Forgetful };
     let identities = Identities::new(faces.ids());
     let compare = Compare { run: &run, identities: &identities, ruler: Ruler::new(scale, threshold) };
-    let verdicts = Verdicts::new(subject.decided, &identities);
+    let verdicts = Verdicts::new(subject.decided);
     let clusters = clustering.clusters();
     let mut cluster_of = vec![0; faces.len()];
     for (cluster, members) in clusters.iter().enumerate() {

@@ -11,9 +11,11 @@
 
 mod act;
 mod assets;
+mod audit;
 mod cluster;
 mod compare;
 mod export;
+mod finding;
 mod frame;
 mod guard;
 mod home;
