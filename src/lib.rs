@@ -30,6 +30,7 @@
 //! | `aci` | the language: requests, answers, errors, actions | `engine` |
 //! | `http` | sockets, limits, the review page | `aci`, names and confidences |
 //! | `callback` | tells others over HTTP that a job has ended | `engine`, secrets and networks of `aci` |
+//! | `demo` | drawn faces with planted errors | `face`, `exchange`, `vision` |
 //! | `config`, `cli` | settings and the command line | everything |
 //!
 //! The first five are the pure core and build with `--no-default-features`; `vision` needs the feature of its name, the
@@ -116,6 +117,8 @@ pub mod cluster;
 pub mod confidence;
 #[cfg(feature = "server")]
 pub mod config;
+#[cfg(all(feature = "server", feature = "vision"))]
+pub mod demo;
 #[doc = include_str!("design.md")]
 pub mod design {}
 #[cfg(feature = "server")]

@@ -12,7 +12,7 @@ use std::path::Path;
 use sources::rust_files;
 
 /// Every room of `src` with the rooms it may import.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     // the pure core, which builds alone
     ("face", &[]),
     ("confidence", &[]),
@@ -33,11 +33,26 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("http", &["face", "confidence", "aci"]),
     // the other way round: the end of a job goes out
     ("callback", &["engine", "aci"]),
+    // something to try it on
+    ("demo", &["face", "exchange", "vision"]),
     // the program
     ("config", &["face", "confidence", "job", "engine", "aci", "http", "callback"]),
     (
         "cli",
-        &["face", "confidence", "cluster", "calibrate", "vision", "job", "exchange", "engine", "aci", "http", "config"],
+        &[
+            "face",
+            "confidence",
+            "cluster",
+            "calibrate",
+            "vision",
+            "job",
+            "exchange",
+            "engine",
+            "aci",
+            "http",
+            "demo",
+            "config",
+        ],
     ),
     ("lib", &[]),
 ];

@@ -104,6 +104,10 @@ impl Messenger for Callbacks {
         if authority.host().is_empty() {
             return Err("names no host".to_owned());
         }
+        let has_port = !authority.as_str()[authority.host().len()..].is_empty();
+        if has_port && authority.port_u16().is_none_or(|port| port == 0) {
+            return Err("has a port that is not from 1 to 65535".to_owned());
+        }
         self.places.check_host(authority.host()).map_err(|error| error.to_string())
     }
 

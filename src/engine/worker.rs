@@ -15,7 +15,7 @@ use tracing::{error, info, info_span, warn};
 
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
-use super::jobs::Started;
+use super::start::Started;
 use super::orders::Order;
 use super::outbox;
 use super::records::{JobResult, Task};

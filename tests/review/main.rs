@@ -158,7 +158,7 @@ fn every_page_forbids_what_it_does_not_need() {
         &format!("/review/image/{token}/999999"),
     ] {
         let (head, text) = world.get(target);
-        for header in [CSP, "x-content-type-options: nosniff", "referrer-policy: no-referrer", "x-frame-options: DENY"]
+        for header in [CSP, "x-content-type-options: nosniff", "referrer-policy: same-origin", "x-frame-options: DENY"]
         {
             assert!(head.contains(header), "{target}: {head}");
         }

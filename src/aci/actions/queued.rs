@@ -50,6 +50,12 @@ impl Wanted {
         Ok(Self { ticket, answered: if is_synchronous { Answered::Result } else { Answered::Token } })
     }
 
+    /// The same of a clustering that obeys what was decided of its images.
+    pub(super) fn respecting_decisions(mut self) -> Self {
+        self.ticket.respects_decisions = true;
+        self
+    }
+
     /// Whether the request is one that was answered already, so that nothing more needs to be there for it.
     pub(super) fn is_repeated(&self, actions: &Actions, queue: Queue) -> Result<bool, Fault> {
         let earlier = actions.engine.repeated(queue, &self.ticket).map_err(|error| fault(&error))?;
