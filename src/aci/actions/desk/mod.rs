@@ -6,6 +6,7 @@
 //! **Not here.** How it looks (`http`). Changes: whoever makes one asks for the action, like every other client.
 
 mod compare;
+mod read;
 mod sheet;
 
 pub use compare::{Change, Difference, Fate};
