@@ -224,9 +224,29 @@ impl Arguments {
     }
 }
 
+/// A log that loses lines where it cannot be written, on a full disk or into a pipe that nobody reads.
+///
+/// **Why.** Whoever writes a line panics otherwise, for that it could not is said on standard error too; and a thread of the
+/// database that panics over the line about its failure leaves all others waiting for it for ever.
+struct Lossy(io::Stderr);
+
+impl io::Write for Lossy {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        Ok(self.0.write(line).unwrap_or(line.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
 fn start_log(form: LogForm, filter: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("--log {filter}: {error}"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| Lossy(io::stderr()))
+        .log_internal_errors(false);
     match form {
         LogForm::Text => log.with_ansi(io::stderr().is_terminal()).init(),
         LogForm::Json => log.json().init(),

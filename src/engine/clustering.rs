@@ -158,7 +158,7 @@ impl Engine {
         let set =
             set.map_err(|error| EngineError::caused(ErrorKind::Internal, "the images do not fit together", error))?;
         let names = || databases.iter().map(|(name, record)| (record.number, name.clone())).collect();
-        let constraints = respects_decisions.then(|| faces.book.of_faces(&names(), &set).constraints(&set));
+        let constraints = respects_decisions.then(|| faces.book.of_faces(&names(), set.ids()).constraints(&set));
         Ok(Snapshot { faces: set, scale, bytes: self.settings.memory - left, database: number, synced, constraints })
     }
 

@@ -140,6 +140,28 @@ impl Disk {
         }
     }
 
+    /// Reading failed by the disk: perhaps because sled, which writes in threads of its own, had failed to write before, and
+    /// tells whoever comes first. Another sync finds out; a place that cannot be read is no reason to give up the others.
+    fn suspect(&self, error: &StoreError) {
+        if error.failure().is_some() && self.lost.get().is_none() {
+            let _ = guarded(|| Ok(self.generation().tree.flush()?)).inspect_err(|error| self.lose(error));
+        }
+    }
+
+    /// Entries that keep the store they are read from.
+    fn entries(
+        &self,
+        generation: Arc<Generation>,
+        iter: sled::Iter,
+    ) -> impl Iterator<Item = Result<Entry, StoreError>> {
+        all(iter).inspect(move |entry| {
+            let _kept = &generation;
+            if let Err(error) = entry {
+                self.suspect(error);
+            }
+        })
+    }
+
     pub(super) fn check(&self) -> Result<(), StoreError> {
         self.lost.get().map_or(Ok(()), |failure| Err(StoreError::Lost(failure.clone())))
     }
@@ -257,13 +279,6 @@ fn owned(entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<Entry, StoreEr
     Ok((key.to_vec(), value.to_vec()))
 }
 
-/// Entries that keep the store they are read from.
-fn entries(generation: Arc<Generation>, iter: sled::Iter) -> impl Iterator<Item = Result<Entry, StoreError>> {
-    all(iter).inspect(move |_| {
-        let _kept = &generation;
-    })
-}
-
 /// The entries of sled's iterator; where that panics or fails they end with an error.
 pub(super) fn all(
     mut inner: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
@@ -304,13 +319,14 @@ fn write_all(tree: &sled::Db, batch: Batch) -> sled::Result<()> {
 
 impl Store for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        guarded(|| Ok(self.generation().tree.get(key)?.map(|value| value.to_vec())))
+        let get = || Ok(self.generation().tree.get(key)?.map(|value| value.to_vec()));
+        guarded(get).inspect_err(|error| self.suspect(error))
     }
 
     fn scan(&self, prefix: &[u8]) -> Scan<'_> {
         let generation = self.generation();
         let iter = generation.tree.scan_prefix(prefix);
-        Box::new(entries(generation, iter))
+        Box::new(self.entries(generation, iter))
     }
 
     fn scan_behind(&self, prefix: &[u8], after: &[u8]) -> Scan<'_> {
@@ -319,7 +335,7 @@ impl Store for Disk {
             move |entry: &Result<Entry, StoreError>| entry.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix));
         let generation = self.generation();
         let iter = generation.tree.range::<Vec<u8>, _>((Bound::Excluded(after.to_vec()), Bound::Unbounded));
-        Box::new(entries(generation, iter).take_while(is_inside))
+        Box::new(self.entries(generation, iter).take_while(is_inside))
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {

@@ -28,7 +28,7 @@ const FAULTS: [(&str, &str); 4] =
 const SCENES: [(Act, &str, u32); 11] = [
     (Act::Submit, "-", 0),
     (Act::Pictures, "/pictures/", 0),
-    (Act::Upload, "/uploads", 0),
+    (Act::Upload, "/spool/upload-", 0),
     (Act::Import, "/db/", 4),
     (Act::Build, "/db/", 6),
     (Act::Cluster, "/db/", 3),
@@ -68,7 +68,10 @@ fn faces(n: u32) -> Vec<u8> {
 impl Act {
     /// Does it, and says what came of it.
     fn run(self, world: &mut World, nth: u32) -> String {
-        let picture = encoded(portrait(1), ImageFormat::Png);
+        let mut picture = encoded(portrait(1), ImageFormat::Png);
+        if self == Self::Spool {
+            picture.resize(600_000, 0); // too large for memory
+        }
         let add = |world: &World, label: u32| {
             let target = format!("/action=AddFaceImages&database=a&identifier=first&imagelabels=l{label}");
             world.server().post(&target, &[("imagedata", "image/png", &picture)])
@@ -78,8 +81,8 @@ impl Act {
                 world.get("/action=FaceClustering&database=people&clusterthreshold=60")
             }
             Self::Retention => world.get("/action=FaceClustering&database=a&clusterthreshold=60"),
-            Self::Pictures => return outcome(&add(world, nth)),
-            Self::Upload | Self::Import | Self::Spool => {
+            Self::Pictures | Self::Spool => return outcome(&add(world, nth)),
+            Self::Upload | Self::Import => {
                 let target = format!("/action=ImportFaceDatabase&database=imported{nth}");
                 let n = if self == Self::Import { 3_000 } else { 20 };
                 world.server().post(&target, &[("dbdata", "", &faces(n))])
@@ -158,13 +161,12 @@ fn scene(fault: (&str, &str), (act, part, skip): (Act, &str, u32)) -> Option<Str
 }
 
 fn play(scenes: impl Iterator<Item = ((&'static str, &'static str), (Act, &'static str, u32))>) {
-    let mut table = format!("{:<13} {:<10} {:<75} health reopened\n", "disk", "at", "answer");
+    let say = |row: String| std::io::stdout().write_all(format!("{row}\n").as_bytes()).unwrap(); // past the harness
+    say(format!("{:<13} {:<10} {:<75} health reopened", "disk", "at", "answer"));
     for (fault, what) in scenes {
         let Some(row) = scene(fault, what) else { return };
-        table += &row;
-        table.push('\n');
+        say(row);
     }
-    std::io::stdout().write_all(table.as_bytes()).unwrap(); // past the harness, which would keep it for a failure
 }
 
 #[test]
