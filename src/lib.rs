@@ -29,6 +29,7 @@
 //! | `engine` | faces, jobs, clusters and the store together; what an appliance embeds | all of these |
 //! | `aci` | the language: requests, answers, errors, actions | `engine` |
 //! | `http` | sockets, limits, the review page | `aci`, names and confidences |
+//! | `demo` | drawn faces with planted errors | `face`, `exchange`, `vision` |
 //! | `config`, `cli` | settings and the command line | everything |
 //!
 //! The first five are the pure core and build with `--no-default-features`; `vision` needs the feature of its name, the
@@ -113,6 +114,8 @@ pub mod cluster;
 pub mod confidence;
 #[cfg(feature = "server")]
 pub mod config;
+#[cfg(all(feature = "server", feature = "vision"))]
+pub mod demo;
 #[doc = include_str!("design.md")]
 pub mod design {}
 #[cfg(feature = "server")]

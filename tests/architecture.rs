@@ -12,7 +12,7 @@ use std::path::Path;
 use sources::rust_files;
 
 /// Every room of `src` with the rooms it may import.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     // the pure core, which builds alone
     ("face", &[]),
     ("confidence", &[]),
@@ -31,11 +31,26 @@ const ROOMS: [(&str, &[&str]); 15] = [
     // the edge: the language does not know sockets, the sockets do not know the engine
     ("aci", &["face", "confidence", "cluster", "job", "exchange", "engine"]),
     ("http", &["face", "confidence", "aci"]),
+    // something to try it on
+    ("demo", &["face", "exchange", "vision"]),
     // the program
     ("config", &["face", "confidence", "job", "engine", "aci", "http"]),
     (
         "cli",
-        &["face", "confidence", "cluster", "calibrate", "vision", "job", "exchange", "engine", "aci", "http", "config"],
+        &[
+            "face",
+            "confidence",
+            "cluster",
+            "calibrate",
+            "vision",
+            "job",
+            "exchange",
+            "engine",
+            "aci",
+            "http",
+            "demo",
+            "config",
+        ],
     ),
     ("lib", &[]),
 ];

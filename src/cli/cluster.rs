@@ -127,6 +127,7 @@ impl Cluster {
             max_matches: self.max_results,
             scope: self.match_scope,
             search: self.search,
+            ..Parameters::default()
         };
         let defaults = Settings::new("");
         let resources = Resources {

@@ -68,7 +68,7 @@ impl Import {
         }
         let (files, photos) = if self.all_faces { (Vec::new(), Photos::new()) } else { self.files()? };
         let pack = self.pack.iter().map(|pack| Flag { setting: "vision.pack", flag: "--pack", value: pack.clone() });
-        let config = super::begin(self.data.read(log, pack.collect())?, super::QUIET)?;
+        let config = super::begun(self.data.read(log, pack.collect())?, super::QUIET)?;
         // jobs that wait in the data directory are worked too, trainings among them
         let settings = Settings { trainer: config.trainer()?, ..config.engine };
         if (self.all_faces || !photos.is_empty()) && settings.trainer.is_none() {

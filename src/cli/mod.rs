@@ -9,12 +9,16 @@ mod cluster;
 mod colour;
 mod completions;
 mod config;
+#[cfg(feature = "vision")]
+mod demo;
 mod doctor;
 mod everyone;
 mod exit;
 mod export;
 mod fsck;
 mod help;
+#[cfg(feature = "vision")]
+mod here;
 mod import;
 mod labelled;
 mod man;
@@ -86,6 +90,9 @@ pub enum LogFormat {
 pub enum Command {
     /// Serve the ACI over HTTP and work the queues.
     Serve(serve::Serve),
+    /// Make a database of drawn faces with planted errors, cluster it, and serve the page to look at it.
+    #[cfg(feature = "vision")]
+    Demo(demo::Demo),
     /// Take files of faces, or a folder of pictures, into a database, without a server.
     Import(import::Import),
     /// Write a database into a file, without a server.
@@ -177,7 +184,7 @@ impl DataArguments {
 
     /// The same for a command that works beside the server, with the log started.
     fn config(&self, log: &LogArguments) -> Result<crate::config::Config, Failure> {
-        begin(self.read(log, Vec::new())?, QUIET)
+        begun(self.read(log, Vec::new())?, QUIET)
     }
 }
 
@@ -185,13 +192,19 @@ impl DataArguments {
 const QUIET: &str = "warn";
 
 /// Starts the log as the configuration says and tells what is worth saying about it.
-fn begin(reading: Reading, by_default: &str) -> Result<crate::config::Config, Failure> {
+fn begin(reading: &Reading, by_default: &str) -> Result<(), Failure> {
     let Reading { config, warnings, .. } = reading;
     start_log(config.log.form, config.log.level.as_deref().unwrap_or(by_default))?;
     for warning in warnings {
         tracing::warn!("configuration: {warning}");
     }
-    Ok(config)
+    Ok(())
+}
+
+/// The same, for those who need only the configuration.
+fn begun(reading: Reading, by_default: &str) -> Result<crate::config::Config, Failure> {
+    begin(&reading, by_default)?;
+    Ok(reading.config)
 }
 
 impl Arguments {
@@ -208,6 +221,8 @@ impl Arguments {
         let log = self.log;
         match self.command {
             Command::Serve(serve) => serve.run(&log),
+            #[cfg(feature = "vision")]
+            Command::Demo(demo) => demo.run(&log),
             Command::Import(import) => import.run(&log),
             Command::Export(export) => export.run(&log),
             Command::Backup(backup) => backup.run(&log),
@@ -283,6 +298,17 @@ fn percent_bar(what: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix} [{bar:40}] {percent_precise}% {msg} {eta_precise} left");
     bar.set_style(style.expect("the template is right").progress_chars("=> "));
     bar.set_prefix(what.to_owned());
+    bar
+}
+
+/// A progress bar that counts things, with how many a second and the time left.
+fn count_bar(what: &str, total: u64, things: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    let style =
+        ProgressStyle::with_template("{prefix} [{bar:40}] {human_pos} of {human_len} {msg}, {per_sec}, {eta} left");
+    bar.set_style(style.expect("the template is right").progress_chars("=> "));
+    bar.set_prefix(what.to_owned());
+    bar.set_message(things.to_owned());
     bar
 }
 

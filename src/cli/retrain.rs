@@ -47,7 +47,7 @@ impl Retrain {
     pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
         let database = DatabaseName::new(&self.database).map_err(|error| format!("--database: {error}"))?;
         let pack = Flag { setting: "vision.pack", flag: "--pack", value: self.pack.clone() };
-        let config = super::begin(self.data.read(log, vec![pack])?, super::QUIET)?;
+        let config = super::begun(self.data.read(log, vec![pack])?, super::QUIET)?;
         let max_num_parallel = self.threads.unwrap_or(config.engine.max_num_parallel);
         let settings = Settings { trainer: config.trainer()?, max_num_parallel, ..config.engine };
         let engine = Engine::open(settings).map_err(|error| {

@@ -230,7 +230,8 @@ fn prove_many(
         let product = out[row * columns.len() + column];
         let candidate = order.candidate(a, b);
         let may_match = product >= screen.cut(gather.match_floor(order.face(a as usize), order.face(b as usize)));
-        match sure(candidate, product, line).filter(|_| !may_match) {
+        let is_free = candidate.bond(&run.parameters.constraints).is_none();
+        match sure(candidate, product, line).filter(|_| !may_match && is_free) {
             Some(pair) => {
                 census.count_sure(pair);
                 many.push(pair);

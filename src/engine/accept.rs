@@ -9,12 +9,13 @@ use tracing::field::display;
 use tracing::{Span, info};
 
 use super::Engine;
+use super::decisions::RespectRecord;
 use super::error::{EngineError, ErrorKind};
 use super::files::sync;
 use super::jobs::{Jobs, put};
 use super::records::{JobRecord, Task};
 use crate::job::{Life, Priority, Queue, Token};
-use crate::store::StoreError;
+use crate::store::{StoreError, keys};
 
 /// What goes with a job besides what it is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +27,19 @@ pub struct Ticket {
     pub parameters: Vec<(String, String)>,
     /// How soon it is started.
     pub priority: Priority,
+    /// Whether a clustering obeys what was decided of its images.
+    pub respects_decisions: bool,
 }
 
 impl Default for Ticket {
     /// A new token, no parameters, the usual priority.
     fn default() -> Self {
-        Self { token: Token::generate(), parameters: Vec::new(), priority: Priority::default() }
+        Self {
+            token: Token::generate(),
+            parameters: Vec::new(),
+            priority: Priority::default(),
+            respects_decisions: false,
+        }
     }
 }
 
@@ -60,7 +68,7 @@ impl Engine {
     }
 
     fn accept(&self, mut jobs: MutexGuard<'_, Jobs>, ticket: Ticket, task: Task) -> Result<Token, EngineError> {
-        let Ticket { token, parameters, priority } = ticket;
+        let Ticket { token, parameters, priority, respects_decisions } = ticket;
         let queue = task.queue();
         self.check_capacity_of(&jobs, queue)?;
         if jobs.is_taken(token) {
@@ -80,7 +88,11 @@ impl Engine {
         };
         // Written under the lock, so that what was checked still holds; synced outside, together with others that come
         // at the same time. Until then nobody sees it, for what the table says is on the disk.
-        self.store.write(put(token, &record, self.lived()))?;
+        let mut batch = put(token, &record, self.lived());
+        if respects_decisions {
+            batch.record(&keys::respect(token), &RespectRecord::default());
+        }
+        self.store.write(batch)?;
         jobs.arrives(token, queue);
         drop(jobs);
         let synced = self.store.sync();
@@ -103,7 +115,8 @@ impl Engine {
             self.check_capacity_of(&jobs, queue)?;
             open_job(&jobs, queue, token)?
         };
-        let ticket = Ticket { parameters, priority, ..Ticket::default() };
+        let respects_decisions = self.respect(token)?.is_some();
+        let ticket = Ticket { parameters, priority, respects_decisions, ..Ticket::default() };
         let copy = ticket.token;
         // Outside the lock, for a file may be large; so the job may end meanwhile, and its files go.
         if let Task::Train(task) = &mut task {

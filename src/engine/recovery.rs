@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use tracing::{error, info, warn};
 
 use super::Engine;
+use super::changes::ChangeRecord;
 use super::databases::Pictures;
 use super::error::{EngineError, ErrorKind};
 use super::files::clear_folder;
@@ -28,6 +29,7 @@ impl Engine {
             info!(%token, "an import that was committed is applied again");
             self.apply(&mut self.write_faces(), token, number)?;
         }
+        self.load_review()?;
         self.write_faces().views.clear(); // the start is a synchronisation, and this was before it (contract R103)
         if self.n_damaged() == 0 {
             // else there may be rows among them that a decision was made for which cannot be read
@@ -73,6 +75,29 @@ impl Engine {
 
     fn collect(&self, prefix: &[u8]) -> Result<Vec<store::Entry>, EngineError> {
         Ok(self.store.scan(prefix).collect::<Result<_, _>>()?)
+    }
+
+    /// Reads what was decided and changed.
+    fn load_review(&self) -> Result<(), EngineError> {
+        let mut faces = self.write_faces();
+        let last = keys::last_number();
+        let given = self.store.get(&last)?.map(|value| decode(&last, &value)).transpose();
+        if let Some(Some(given)) = self.unless_damaged(given)? {
+            faces.book.given(given);
+        }
+        for (key, value) in self.collect(&keys::decisions())? {
+            let read = || Ok((keys::database_number(&key)?, decode(&key, &value)?));
+            let Some((id, record)) = self.unless_damaged(read())? else { continue };
+            faces.book.set(id, Some(record));
+        }
+        for (key, value) in self.collect(&keys::changes())? {
+            let read = || Ok((keys::database_number(&key)?, decode::<ChangeRecord>(&key, &value)?));
+            let Some((id, record)) = self.unless_damaged(read())? else { continue };
+            let n_aside = self.store.scan(&keys::aside_images(id)).filter(Result::is_ok).count() as u64;
+            faces.log.set(id, Some(record.kept(n_aside)));
+            faces.book.given(id);
+        }
+        Ok(())
     }
 
     /// Reads all jobs; one that was at work is queued again, or ended if that happened too often (contract R75, R77).

@@ -89,6 +89,8 @@ pub struct Settings {
     pub max_picture: u64,
     /// Pictures of one request (contract R156, MaxParts).
     pub max_pictures: usize,
+    /// Changes that can be undone at most; beyond it the oldest are forgotten.
+    pub max_changes: usize,
     /// Limits on imported files.
     pub exchange: exchange::Limits,
 }
@@ -124,6 +126,7 @@ impl Settings {
             allowed_output: Vec::new(),
             max_picture: 10_000_000,
             max_pictures: 10_000,
+            max_changes: 1_000,
             exchange: exchange::Limits::default(),
         }
     }

@@ -22,6 +22,11 @@
 //! | `l` | nothing | `Noted`: the time the store has lived, and what the clock said then |
 //! | `t` | token | `Lived`: when a job that has ended did so, in that time |
 //! | `e` | token | `ExportMark`: the file of an export is whole and about to appear |
+//! | `n` | nothing | the number given last to a decision or a change |
+//! | `b` | number | `DecisionRecord`: what somebody has decided of faces or images |
+//! | `u` | number | `ChangeRecord`: a change that can be undone |
+//! | `h` | number of a change, identifier, 0, label | an image that the change has set aside |
+//! | `y` | token | `RespectRecord`: a clustering respects decisions, and how many it did |
 //!
 //! Numbers are big-endian, names are as they are: they hold no byte 0 (contract R13), so that the separator sorts
 //! before every continuation and the order is that of (identifier, label), each byte by byte.
@@ -96,7 +101,7 @@ pub fn image(database: u64, identifier: &Identifier, label: &ImageLabel) -> Vec<
     key(b'i', &[&database.to_be_bytes(), identifier.as_str().as_bytes(), b"\0", label.as_str().as_bytes()])
 }
 
-/// The identifier and label in the key of an image.
+/// The identifier and label in the key of an image, be it set aside.
 pub fn image_names(key: &[u8]) -> Result<(Identifier, ImageLabel), StoreError> {
     key.get(9..).and_then(names).ok_or_else(|| damaged(key))
 }
@@ -293,6 +298,46 @@ pub fn export(token: Token) -> Vec<u8> {
     key(b'e', &[&token.to_bytes()])
 }
 
+/// The number given last to a decision or a change.
+pub fn last_number() -> Vec<u8> {
+    key(b'n', &[])
+}
+
+/// All decisions.
+pub fn decisions() -> Vec<u8> {
+    key(b'b', &[])
+}
+
+/// One decision.
+pub fn decision(number: u64) -> Vec<u8> {
+    key(b'b', &[&number.to_be_bytes()])
+}
+
+/// All changes that can be undone.
+pub fn changes() -> Vec<u8> {
+    key(b'u', &[])
+}
+
+/// One of them.
+pub fn change(number: u64) -> Vec<u8> {
+    key(b'u', &[&number.to_be_bytes()])
+}
+
+/// An image that a change has set aside.
+pub fn aside_image(change: u64, identifier: &Identifier, label: &ImageLabel) -> Vec<u8> {
+    key(b'h', &[&change.to_be_bytes(), identifier.as_str().as_bytes(), b"\0", label.as_str().as_bytes()])
+}
+
+/// All images that a change has set aside.
+pub fn aside_images(change: u64) -> Vec<u8> {
+    key(b'h', &[&change.to_be_bytes()])
+}
+
+/// That a clustering respects decisions.
+pub fn respect(token: Token) -> Vec<u8> {
+    key(b'y', &[&token.to_bytes()])
+}
+
 /// The time the store has lived.
 pub fn lived() -> Vec<u8> {
     key(b'l', &[])
@@ -314,7 +359,7 @@ pub fn token(key: &[u8]) -> Result<Token, StoreError> {
     bytes.map(Token::from_bytes).ok_or_else(|| damaged(key))
 }
 
-/// The number in the key of a database's row, counts or clearance.
+/// The number in the key of a database's row, counts or clearance, of a decision or of a change.
 pub fn database_number(key: &[u8]) -> Result<u64, StoreError> {
     let bytes = key.get(1..9).and_then(|bytes| bytes.try_into().ok());
     bytes.map(u64::from_be_bytes).ok_or_else(|| damaged(key))

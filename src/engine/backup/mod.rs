@@ -89,7 +89,7 @@ struct Named {
 impl Named {
     fn take(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
         match key.first() {
-            Some(b'i' | b's') => {
+            Some(b'i' | b's' | b'h') => {
                 self.pictures.remove(key);
                 let record = value.map(|value| decode::<ImageRecord>(key, value)).transpose()?;
                 if let Some(picture) = record.and_then(|record| record.picture) {

@@ -4,14 +4,14 @@
 //! again), and only by a form of this process (`guard`).
 
 use hyper::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Asked;
-use super::made::{JSON, Made, Oops};
+use super::made::{JSON, Made, Oops, find};
 use crate::aci::{Outcome, ResponseFormat, Service};
 
 /// The actions of the page.
-const ACTIONS: [&str; 11] = [
+const ACTIONS: [&str; 10] = [
     "FaceClustering",
     "QueueInfo",
     "AddDecision",
@@ -19,10 +19,9 @@ const ACTIONS: [&str; 11] = [
     "MoveFaceImage",
     "MergeFaces",
     "SplitFace",
-    "RemoveFaceImages",
+    "SetAsideFace",
+    "SetAsideFaceImages",
     "UndoChange",
-    "ListDecisions",
-    "ListChanges",
 ];
 
 /// Does what a form asks for.
@@ -49,13 +48,13 @@ pub(super) fn act(asked: Asked, service: &dyn Service, may_change: bool) -> Resu
     let data = &told["autnresponse"]["responsedata"];
     match outcome {
         Ok(Outcome::Success) if is_script => {
-            Ok(Made::new(JSON, serde_json::json!({ "ok": true, "data": data }).to_string()))
+            Ok(Made::new(JSON, json!({ "ok": true, "undo": undo(name, data) }).to_string()))
         }
         Ok(Outcome::Success) => {
             let job = data["token"].as_str().filter(|_| name == "FaceClustering");
             Ok(Made::elsewhere(&job.map_or(back, |token| format!("/review/job/{token}"))))
         }
-        Ok(Outcome::Error(code)) => Err(Oops::new(StatusCode::BAD_REQUEST, code.errorstring(), description(data))),
+        Ok(Outcome::Error(code)) => Err(Oops::refused(code, data)),
         Err(error) => {
             tracing::error!(%error, "an action asked for by the page has failed");
             Err(Oops::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong", "The action has failed."))
@@ -63,20 +62,15 @@ pub(super) fn act(asked: Asked, service: &dyn Service, may_change: bool) -> Resu
     }
 }
 
-/// What an answer ERROR says.
-fn description(data: &Value) -> String {
-    let told = ["errordescription", "errorstring"].into_iter().find_map(|name| find(data, name));
-    told.unwrap_or("The action was refused.").to_owned()
-}
-
-fn find<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
-    match value {
-        Value::Object(members) => {
-            members.get(name).and_then(Value::as_str).or_else(|| members.values().find_map(|value| find(value, name)))
-        }
-        Value::Array(values) => values.iter().find_map(|value| find(value, name)),
-        _ => None,
-    }
+/// What takes an action back, if it can be taken back.
+fn undo(action: &str, data: &Value) -> Option<Value> {
+    let undoes = match action {
+        "AddDecision" => "RemoveDecision",
+        "MoveFaceImage" | "MergeFaces" | "SplitFace" | "SetAsideFace" | "SetAsideFaceImages" => "UndoChange",
+        _ => return None,
+    };
+    let id = find(data, "id")?;
+    Some(json!({ "action": undoes, "id": id }))
 }
 
 /// Whether a place to go back to is on this page, and nothing that a browser takes for elsewhere.

@@ -22,6 +22,7 @@ pub(super) fn page(view: &View<'_>) -> Paged {
         }
         @if view.desk.may_change() && !databases.is_empty() { (form(view, &databases)) }
         section aria-labelledby="jobs" {
+            @if view.desk.may_change() { p.aside { a href="/review/decisions" { "Decisions and changes" } } }
             h2 #jobs { "Clusterings" @if !jobs.is_empty() { span.n { (thousands(jobs.len() as u64)) } } }
             @if jobs.is_empty() {
                 p.empty { "No clustering yet." @if view.desk.may_change() && !databases.is_empty() { " Start one above." } }
@@ -38,7 +39,7 @@ fn no_database() -> Markup {
         div.empty {
             p { strong { "There is no face database yet." } }
             p { "Make one by importing a file of embeddings, or by training pictures:" }
-            pre { code { "faceclique import people.jsonl --database people" } }
+            pre { code { "faceclique import people.jsonl \\\n  --database people" } }
             p { "or ask for the action " code { "CreateFaceDatabase" } ", then " code { "TrainFace" } "." }
         }
     }

@@ -2,9 +2,7 @@
 
 use std::io;
 
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, ETAG, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE,
-};
+use hyper::header::{CACHE_CONTROL, CONTENT_DISPOSITION, ETAG, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
 use hyper::{Response, StatusCode};
 use maud::{Markup, html};
 
@@ -85,7 +83,6 @@ impl Head {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         for (name, value) in guard::HEADERS {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
@@ -127,6 +124,17 @@ impl Oops {
         Self::new(status, title, fault.description.clone())
     }
 
+    /// That an action was refused, with what its answer says.
+    pub(super) fn refused(code: Code, data: &serde_json::Value) -> Self {
+        let told = ["errordescription", "errorstring"].into_iter().find_map(|name| find(data, name));
+        let oops = Self::of(&Fault::new(code, told.unwrap_or("the action was refused")));
+        Self { title: code.errorstring(), ..oops }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The page that says so; without a view when the client may not see one.
     pub(super) fn page(&self, view: Option<&View<'_>>) -> Made {
         let content: Markup = html! {
@@ -153,5 +161,17 @@ impl Oops {
 impl From<Fault> for Oops {
     fn from(fault: Fault) -> Self {
         Self::of(&fault)
+    }
+}
+
+/// The text of the first member of this name.
+pub(super) fn find<'v>(value: &'v serde_json::Value, name: &str) -> Option<&'v str> {
+    use serde_json::Value;
+    match value {
+        Value::Object(members) => {
+            members.get(name).and_then(Value::as_str).or_else(|| members.values().find_map(|value| find(value, name)))
+        }
+        Value::Array(values) => values.iter().find_map(|value| find(value, name)),
+        _ => None,
     }
 }

@@ -11,9 +11,12 @@
 
 mod act;
 mod assets;
+mod audit;
 mod cluster;
 mod compare;
+mod done;
 mod export;
+mod finding;
 mod frame;
 mod guard;
 mod home;

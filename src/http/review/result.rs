@@ -20,6 +20,7 @@ const IMAGES: usize = 8;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
     Clusters,
+    Audit,
     Threshold,
     Changes,
 }
@@ -29,6 +30,7 @@ pub(super) fn heading(view: &View<'_>, job: &Job, sheet: &Sheet, tab: Tab) -> Ma
     let base = format!("/review/result/{}", job.token);
     let tabs = [
         (Tab::Clusters, "", "Clusters"),
+        (Tab::Audit, "/audit", "Audit"),
         (Tab::Threshold, "/threshold", "Threshold"),
         (Tab::Changes, "/changes", "Changes"),
     ];
@@ -132,8 +134,8 @@ fn nothing(show: Show, is_searched: bool) -> &'static str {
 /// The query of what is shown now, without the page, ready for more.
 pub(super) fn query(view: &View<'_>, show: &str, order: &str) -> String {
     let find = view.asked.text("find").map_or_else(String::new, |find| {
-        let encoded: String = find.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        format!("find={encoded}&")
+        let encoded: Vec<String> = find.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        format!("find={}&", encoded.concat())
     });
     format!("show={show}&order={order}&{find}")
 }
@@ -171,7 +173,7 @@ pub(super) fn card(token: &str, sheet: &Sheet, cluster: &Cluster) -> Markup {
                 @if cluster.n_identities > 1 { strong.badge { (count(cluster.n_identities as usize, "identity", "identities")) } }
                 @if let Some(lowest) = cluster.lowest { span.muted { "weakest pair " (confidence(lowest)) } }
             }
-            @for &(first, n) in parts.iter().take(IDENTITIES) { (part(token, sheet, cluster, first, n)) }
+            div.parts { @for &(first, n) in parts.iter().take(IDENTITIES) { (part(token, sheet, cluster, first, n)) } }
             @if n_more > 0 { p { a href=(address) { "and " (count(n_more, "more identity", "more identities")) } } }
         }
     }

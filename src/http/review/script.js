@@ -90,6 +90,87 @@
     });
   }
 
+  // The audit: answers are sent without leaving the page, remembered while the window is open, and taken back.
+  const findings = one("[data-findings]");
+  const memory = findings ? "faceclique-" + findings.dataset.findings : "";
+  const remembered = () => JSON.parse(sessionStorage.getItem(memory) || "[]");
+  const remember = (list) => sessionStorage.setItem(memory, JSON.stringify(list));
+  const forget = (id) => remember(remembered().filter((entry) => entry.id !== id));
+  const mark = (card, words) => {
+    card.classList.toggle("decided", words !== null);
+    one("[data-verdict]", card).textContent = words === null ? "" : words;
+    const undo = one("button[data-key=u]", card);
+    if (undo) undo.hidden = words === null || one("form[data-key=u]", card) !== null;
+  };
+  const cardOf = (id) => all("[data-finding]").find((card) => card.dataset.finding === id);
+  const answer = async (card, form) => {
+    if (!card || !form || card.classList.contains("decided") || card.dataset.busy) return;
+    card.dataset.busy = "1";
+    const words = one("button", form).firstChild.textContent.trim();
+    try {
+      const told = await ask(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      mark(card, words);
+      remember([...remembered(), { id: card.dataset.finding, words, undo: told.undo }]);
+      say(words + ". u takes it back.");
+      advance();
+    } catch (error) { say(error.message); }
+    delete card.dataset.busy;
+  };
+  const skip = (card) => {
+    if (!card || card.classList.contains("decided")) return;
+    mark(card, "Skipped");
+    remember([...remembered(), { id: card.dataset.finding, words: "Skipped" }]);
+    advance();
+  };
+  const takeBack = async (id) => {
+    const list = remembered();
+    const place = id ? list.findLastIndex((entry) => entry.id === id) : list.length - 1;
+    if (place < 0) { say("There is nothing to take back."); return; }
+    const entry = list[place], card = cardOf(entry.id);
+    try {
+      if (entry.words !== "Skipped") {
+        if (!entry.undo) throw new Error("This cannot be taken back from here.");
+        const visit = one("input[name=visit]", findings).value;
+        await ask("/review/act", { method: "POST", body: new URLSearchParams({ ...entry.undo, visit, back: "/review" }) });
+      }
+      list.splice(place, 1);
+      remember(list);
+      const form = card && one("form[data-key=u]", card);
+      if (form) form.remove();
+      if (card) { mark(card, null); go(cards().indexOf(card)); }
+      say("Taken back: " + entry.words + ".");
+    } catch (error) { say(error.message); }
+  };
+  const advance = () => {
+    const list = cards();
+    const next = list.findIndex((card, place) => place > at && !card.classList.contains("decided"));
+    if (next >= 0) go(next);
+    else say("That was the last on this page.");
+  };
+  if (findings) {
+    for (const { id, words } of remembered()) { const card = cardOf(id); if (card) mark(card, words); }
+    findings.addEventListener("submit", async (event) => {
+      const form = event.target, card = form.closest("[data-finding]");
+      event.preventDefault();
+      at = cards().indexOf(card);
+      if (form.dataset.key !== "u") { answer(card, form); return; }
+      try {
+        await ask(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
+        form.remove();
+        forget(card.dataset.finding);
+        mark(card, null);
+        say("Taken back.");
+      } catch (error) { say(error.message); }
+    });
+    findings.addEventListener("click", (event) => {
+      const button = event.target.closest("button[type=button][data-key]");
+      if (!button) return;
+      const card = button.closest("[data-finding]");
+      at = cards().indexOf(card);
+      if (button.dataset.key === "s") skip(card); else takeBack(card.dataset.finding);
+    });
+  }
+
   // Keys.
   const help = one("#help");
   const openHelp = () => { if (help && !help.open) help.showModal(); };
@@ -97,17 +178,29 @@
   for (const link of all("[data-close]")) link.addEventListener("click", (event) => { event.preventDefault(); help.close(); });
   const cards = () => all("[data-card]");
   let at = -1;
-  const step = (by) => {
+  const go = (place) => {
     const list = cards();
     if (list.length === 0) return;
-    if (list[at]) list[at].classList.remove("current");
-    at = Math.min(Math.max(at + by, 0), list.length - 1);
-    list[at].classList.add("current");
-    list[at].scrollIntoView({ block: "center" });
-    const focus = list[at].matches("a") ? list[at] : one("a", list[at]);
+    for (const card of list) card.classList.remove("current");
+    at = Math.min(Math.max(place, 0), list.length - 1);
+    const card = list[at];
+    card.classList.add("current");
+    card.scrollIntoView({ block: card.offsetHeight < innerHeight ? "center" : "start" });
+    const focus = card.matches("a, [tabindex]") ? card : one("a", card);
     if (focus) focus.focus({ preventScroll: true });
   };
+  const step = (by) => go(at + by);
+  if (findings && cards().length > 0) {
+    const first = cards().findIndex((card) => !card.classList.contains("decided"));
+    if (!location.hash) { at = Math.max(first, 0); cards()[at].classList.add("current"); }
+  }
   const follow = (selector) => { const link = one(selector); if (link) link.click(); };
+  const decide = (key) => {
+    const card = findings && cards()[at];
+    if (!card) return;
+    const form = one("form[data-key=" + key + "]", card);
+    if (form) answer(card, form); else say("This has no such answer here; s skips it.");
+  };
   const keys = {
     "?": openHelp,
     h: () => location.assign("/review"),
@@ -115,6 +208,10 @@
     k: () => step(-1),
     "]": () => follow("a[rel=next]"),
     "[": () => follow("a[rel=prev]"),
+    y: () => decide("y"),
+    n: () => decide("n"),
+    s: () => { if (findings) skip(cards()[at]); },
+    u: () => { if (findings) takeBack(); },
     "/": () => { const find = one("[data-find]"); if (find) find.focus(); },
   };
   document.addEventListener("keydown", (event) => {

@@ -21,7 +21,11 @@ const IMAGES: usize = 8;
 
 /// Points of the plot; fewer where each takes its time.
 const POINTS: usize = 21;
-const MANY_MATCHES: usize = 2_000_000;
+const FEW_POINTS: usize = 9;
+
+/// Matches of a result that are many, and too many for it.
+const MANY: usize = 500_000;
+const TOO_MANY: usize = 2_000_000;
 
 /// What there is at a threshold.
 struct Figures {
@@ -45,15 +49,15 @@ impl Figures {
 fn asked(view: &View<'_>, sheet: &Sheet) -> Confidence {
     let text = view.asked.text("at").and_then(|at| at.trim().parse::<f64>().ok());
     let wanted = text.filter(|at| (0.0..=100.0).contains(at)).map(|at| (at * 100.0).round() as u16);
-    let least = sheet.output_threshold;
-    Confidence::from_hundredths(wanted.unwrap_or(sheet.cluster_threshold).max(least)).unwrap_or(Confidence::MAX)
+    let wanted = Confidence::from_hundredths(wanted.unwrap_or(sheet.cluster_threshold)).unwrap_or(Confidence::MAX);
+    wanted.max(sheet.answers_from())
 }
 
 pub(super) fn page(view: &View<'_>, token: &str) -> Paged {
     let job = view.desk.job(token)?;
     let sheet = view.desk.sheet(token)?;
     let figures = Figures::at(&sheet, asked(view, &sheet));
-    let least = Confidence::from_hundredths(sheet.output_threshold).unwrap_or(Confidence::MAX);
+    let least = sheet.answers_from();
     let content = html! {
         (heading(view, &job, &sheet, Tab::Threshold))
         form.panel.slider method="get" action={ "/review/result/" (job.token) "/threshold" } data-threshold={ "/review/result/" (job.token) "/threshold.json" } {
@@ -122,7 +126,7 @@ fn basis(sheet: &Sheet) -> Markup {
             }
             @match sheet.complete_from {
                 Some(from) if from.hundredths() > sheet.output_threshold => p {
-                    "Below " (from) " the result has only some pairs, so that clusters come out smaller than in a run."
+                    "From " (from) " on every pair is at hand; those below were too many to be held here."
                 },
                 Some(_) => p { "From " (hundredths(sheet.output_threshold)) " on the result has every pair; below, it can say nothing." },
                 None => p {
@@ -134,22 +138,32 @@ fn basis(sheet: &Sheet) -> Markup {
     }
 }
 
+/// A line of the plot: its class, its words, its values.
+type Line = (&'static str, &'static str, fn(&Figures) -> usize);
+
 /// Clusters over thresholds.
 fn plot(sheet: &Sheet, now: Confidence) -> Markup {
-    let n_points = if sheet.n_matches() > MANY_MATCHES { 5 } else { POINTS };
-    let from = sheet.output_threshold;
+    let n_points = match sheet.n_matches() {
+        0..MANY => POINTS,
+        MANY..TOO_MANY => FEW_POINTS,
+        _ => {
+            return html! { p.note { "The result has too many matches to draw clusters over all thresholds at once." } };
+        }
+    };
+    let from = sheet.answers_from().hundredths();
     let step = |i: usize| from + ((10_000 - usize::from(from)) * i / (n_points - 1)) as u16;
     let points: Vec<Figures> =
         (0..n_points).filter_map(|i| Confidence::from_hundredths(step(i))).map(|at| Figures::at(sheet, at)).collect();
     let most = points.iter().map(|point| point.clusters.len()).max().unwrap_or(0).max(1);
     let x = |at: Confidence| f64::from(at.hundredths() - from) / f64::from((10_000 - from).max(1)) * 300.0 + 4.0;
     let line = |value: fn(&Figures) -> usize| -> String {
-        points
+        let places: Vec<String> = points
             .iter()
             .map(|p| format!("{:.1},{:.1} ", x(p.threshold), 104.0 - value(p) as f64 / most as f64 * 100.0))
-            .collect()
+            .collect();
+        places.concat()
     };
-    let lines: [(&str, &str, fn(&Figures) -> usize); 3] = [
+    let lines: [Line; 3] = [
         ("clusters", "clusters", |p| p.clusters.len()),
         ("single", "single images", |p| p.n_single),
         ("mixed", "with several identities", |p| p.n_mixed),

@@ -108,26 +108,12 @@ impl Sheet {
         task: &ClusterTask,
         outcome: &ClusteringOutcome,
     ) -> Result<Self, EngineError> {
-        let mut reader = engine.read_result(token, outcome)?;
-        let names = reader.take_names();
-        let (mut members, mut cluster_of) = (Vec::with_capacity(names.len()), vec![0; names.len()]);
-        let mut lists = vec![Vec::new(); names.len()];
-        let (mut n_matches, mut are_all_held) = (0, true);
-        while let Some(face) = reader.next_face()? {
-            let place = face.face as usize;
-            cluster_of[place] = face.cluster as u32;
-            members.push(face.face);
-            are_all_held &= n_matches + face.matches.len() <= MAX_MATCHES;
-            if are_all_held {
-                n_matches += face.matches.len();
-                lists[place] = face.matches;
-            }
-        }
+        let Read { names, members, cluster_of, lists, kept_from } = Read::all(engine, token, outcome)?;
         let mut sheet = Self {
             token,
             cluster_threshold: task.cluster_threshold,
             output_threshold: task.output_threshold,
-            complete_from: complete_from(task, outcome).filter(|_| are_all_held),
+            complete_from: complete_from(task, outcome).map(|from| Some(from).max(kept_from).unwrap_or(from)),
             identities: numbered(&names),
             names,
             clusters: Vec::new(),
@@ -179,6 +165,12 @@ impl Sheet {
     /// The matches of an image, best first.
     pub fn matches_of(&self, face: u32) -> &[(u32, Confidence)] {
         &self.matches[self.firsts[face as usize]..self.firsts[face as usize + 1]]
+    }
+
+    /// The lowest threshold that can be answered: from it on all pairs are held that the result has.
+    pub fn answers_from(&self) -> Confidence {
+        let output = Confidence::from_hundredths(self.output_threshold).unwrap_or(Confidence::MAX);
+        self.complete_from.map_or(output, |from| from.max(output))
     }
 
     /// How many matches are held.
@@ -292,6 +284,63 @@ impl Sheet {
     pub fn mixed_and_split(&self, clusters: &Partition) -> (usize, usize) {
         let n_mixed = clusters.iter().filter(|members| self.n_identities(members) > 1).count();
         (n_mixed, n_split(&self.identities, clusters.iter().map(Vec::as_slice)))
+    }
+}
+
+/// A result as it is read.
+#[derive(Default)]
+struct Read {
+    names: Vec<FaceId>,
+    members: Vec<u32>,
+    cluster_of: Vec<u32>,
+    /// The matches of each image.
+    lists: Vec<Vec<(u32, Confidence)>>,
+    /// Matches below this were left out, because there are too many.
+    kept_from: Option<Confidence>,
+}
+
+impl Read {
+    /// Reads to the end. Where the matches become too many the lowest are left out, so that what is there is still all
+    /// there is from some confidence on.
+    fn all(engine: &Engine, token: Token, outcome: &ClusteringOutcome) -> Result<Self, EngineError> {
+        let mut reader = engine.read_result(token, outcome)?;
+        let names = reader.take_names();
+        let n = names.len();
+        let mut read = Self { names, cluster_of: vec![0; n], lists: vec![Vec::new(); n], ..Self::default() };
+        let mut n_held = 0;
+        while let Some(face) = reader.next_face()? {
+            let place = face.face as usize;
+            read.cluster_of[place] = face.cluster as u32;
+            read.members.push(face.face);
+            let mut list = face.matches;
+            list.truncate(list.partition_point(|&(_, confidence)| Some(confidence) >= read.kept_from));
+            n_held += list.len();
+            read.lists[place] = list;
+            if n_held > MAX_MATCHES {
+                n_held = read.leave_out();
+            }
+        }
+        Ok(read)
+    }
+
+    /// Leaves the lower half of the matches out; how many are left.
+    fn leave_out(&mut self) -> usize {
+        let mut counts = vec![0usize; usize::from(Confidence::MAX.hundredths()) + 2];
+        for &(_, confidence) in self.lists.iter().flatten() {
+            counts[usize::from(confidence.hundredths())] += 1;
+        }
+        let (mut n, mut from) = (0, Confidence::MAX.hundredths());
+        while from > 0 && n + counts[usize::from(from)] <= MAX_MATCHES / 2 {
+            n += counts[usize::from(from)];
+            from -= 1;
+        }
+        self.kept_from = Confidence::from_hundredths(from + 1).or(Some(Confidence::MAX));
+        let kept_from = self.kept_from;
+        for list in &mut self.lists {
+            list.truncate(list.partition_point(|&(_, confidence)| Some(confidence) >= kept_from));
+            list.shrink_to_fit();
+        }
+        self.lists.iter().map(Vec::len).sum()
     }
 }
 

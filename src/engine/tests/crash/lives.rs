@@ -2,6 +2,7 @@
 
 use super::super::training::{Fake, build, build_all, request, train, trained_by, untrained};
 use super::*;
+use crate::engine::{NewDecision, Subject, Verdict};
 use crate::job::Priority;
 
 /// What is done; it panics if the engine refuses it.
@@ -29,9 +30,10 @@ pub(super) struct Life {
     pub(super) steps: &'static [Step],
 }
 
-pub(super) const LIVES: [Life; 7] = [
+pub(super) const LIVES: [Life; 8] = [
     Life { name: "queues", settings, steps: &QUEUES },
     Life { name: "faces", settings, steps: &FACES },
+    Life { name: "review", settings: reviewing, steps: &REVIEW },
     Life { name: "imports", settings, steps: &IMPORTS },
     Life { name: "exports", settings: exporting, steps: &EXPORTS },
     Life { name: "training", settings: training, steps: &TRAINING },
@@ -126,6 +128,52 @@ const FACES: [Step; 16] = [
     Request(|engine, _| engine.remove_images(&name("b"), &identifier("eve"), &labels(&["4"])).unwrap()),
     Request(|engine, _| engine.rename_database(&name("b"), &name("c")).unwrap()),
     Request(|engine, _| engine.remove_database(&name("c")).unwrap()),
+];
+
+/// Few changes are kept, so that one is forgotten with its pictures.
+fn reviewing(folder: &TempDir) -> Settings {
+    Settings { max_changes: 3, ..settings(folder) }
+}
+
+fn decided(engine: &Engine, verdict: Verdict, first: &str, second: Option<&str>) {
+    let subject = |text: &str| {
+        let (face, label) = text.split_once('/').map_or((text, None), |(face, label)| (face, Some(label)));
+        Subject { database: name("people"), identifier: identifier(face), label: label.map(self::label) }
+    };
+    let (first, second) = (subject(first), second.map(subject));
+    engine.decide(NewDecision { verdict, first, second, comment: String::new() }).unwrap();
+}
+
+/// Undoes the last change.
+fn undone(engine: &Engine) {
+    let last = engine.list_changes(None, u64::MAX, 1).unwrap()[0].id;
+    engine.undo_change(last).unwrap();
+}
+
+const REVIEW: [Step; 19] = [
+    Request(|engine, told| imported(engine, told, "people", THREE)),
+    WORK,
+    Request(|engine, _| add_pictures(engine, "people", "ann", &[("3", "three"), ("4", "four")]).unwrap()),
+    Request(|engine, _| decided(engine, Verdict::NotSame, "ann/1", Some("bob"))),
+    Request(|engine, _| decided(engine, Verdict::Same, "ann", Some("bob"))),
+    Request(|engine, _| decided(engine, Verdict::LabelRight, "ann/3", None)),
+    Request(|engine, _| drop(engine.set_aside_images(&name("people"), &identifier("ann"), &labels(&["3"])).unwrap())),
+    Request(|engine, _| undone(engine)),
+    Request(|engine, _| {
+        engine.refile_image(&name("people"), (&identifier("ann"), &label("1")), &identifier("bob")).unwrap();
+    }),
+    Request(|engine, _| {
+        engine.split_face(&name("people"), &identifier("ann"), &labels(&["3"]), &identifier("eve")).unwrap();
+    }),
+    Request(|engine, _| drop(engine.merge_faces(&name("people"), &identifier("bob"), &identifier("ann")).unwrap())),
+    Request(|engine, _| undone(engine)),
+    Request(|engine, _| drop(engine.set_aside_face(&name("people"), &identifier("ann")).unwrap())),
+    Request(|engine, _| engine.remove_decision(1).unwrap()),
+    Request(|engine, _| drop(engine.merge_faces(&name("people"), &identifier("bob"), &identifier("eve")).unwrap())),
+    Request(|engine, _| undone(engine)),
+    Request(|engine, _| undone(engine)), // and ann is forgotten with her picture
+    Request(|engine, _| drop(engine.set_aside_images(&name("people"), &identifier("eve"), &labels(&["3"])).unwrap())),
+    Request(|engine, _| engine.remove_database(&name("people")).unwrap()),
 ];
 
 /// Rows with pictures: one that is there by then, one that is new, and a face without images.

@@ -90,6 +90,11 @@ fn everything(engine: &Engine, folder: &TempDir) -> String {
             writeln!(text, "{queue} {} {:?} {says}", job.state, job.priority).unwrap();
         }
     }
+    text += &review::decisions(engine);
+    for change in engine.list_changes(None, u64::MAX, usize::MAX).unwrap() {
+        let timeless = ChangeInfo { at: Timestamp(0), ..change };
+        writeln!(text, "{timeless:?}").unwrap();
+    }
     for name in file_names(&folder.path().join("out")) {
         let content = std::fs::read_to_string(folder.path().join("out").join(&name)).unwrap();
         writeln!(text, "{name}: {content}").unwrap();
@@ -116,13 +121,19 @@ fn swept(engine: &Engine, map: &Map, folder: &TempDir, order: Order) {
     let open: BTreeSet<Token> = jobs.iter().filter(|job| !job.state.is_ended()).map(|job| job.token).collect();
     let kept: BTreeSet<Token> = jobs.iter().map(|job| job.token).collect();
     let numbers: BTreeSet<u64> = engine.databases().unwrap().into_iter().map(|(_, record)| record.number).collect();
+    let changes = engine.list_changes(None, u64::MAX, usize::MAX).unwrap().into_iter().map(|change| change.id);
+    let changes: BTreeSet<u64> = changes.collect();
+    let decided = engine.list_decisions(None, 0, usize::MAX).unwrap().into_iter().map(|decision| decision.id);
+    let reviewed: BTreeSet<u64> = decided.chain(changes.iter().copied()).collect();
     for key in map.keys() {
         let is_needed = match key[0] {
-            b'v' | b'd' | b'j' | b'q' | b'l' => true,
+            b'b' | b'u' => reviewed.contains(&keys::database_number(key).unwrap()),
+            b'h' => changes.contains(&keys::database_number(key).unwrap()),
+            b'v' | b'd' | b'j' | b'q' | b'l' | b'n' => true,
             b't' => kept.contains(&keys::token(key).unwrap()) && !open.contains(&keys::token(key).unwrap()),
             b'#' if order == Order::Lost => true,
             b'f' | b'i' | b'#' => numbers.contains(&keys::database_number(key).unwrap()),
-            b'r' => kept.contains(&keys::token(key).unwrap()),
+            b'r' | b'y' => kept.contains(&keys::token(key).unwrap()),
             b'e' => open.contains(&keys::token(key).unwrap()),
             _ => false,
         };
@@ -357,6 +368,11 @@ fn a_death_at_any_write_of_a_life_of_queues_loses_nothing() {
 #[test]
 fn a_death_at_any_write_of_a_life_of_faces_loses_nothing() {
     live("faces");
+}
+
+#[test]
+fn a_death_at_any_write_of_a_life_of_review_loses_nothing() {
+    live("review");
 }
 
 #[test]
