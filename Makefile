@@ -7,7 +7,7 @@ VENV := .venv
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-page check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
 	bench-hard bench-load bench-submit bench-idle bench-photos appliance photos photos-http photos-reference \
-	soak soak-train soak-damage soak-crash crash-table soak-years fuzz fixtures clean
+	soak soak-train soak-damage soak-full soak-crash crash-table soak-years fuzz fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ DAMAGES ?= 400
 
 soak-damage: ## harm the files of a data directory DAMAGES=400 times and ask everything: a table of what came of it; SEED=n, IMAGES=n
 	DAMAGES=$(DAMAGES) REPAIRS=$(DAMAGES) $(CARGO) test --test damage -- --nocapture --test-threads=1
+
+soak-full: ## full, broken and slow disks under everything that writes: a table of what is answered (minutes); SCENES=3,14
+	FULL_DISK=$(or $(SCENES),all) $(CARGO) test --test full_disk -- --nocapture --test-threads=1
 
 JOBS ?= 1000000
 CYCLES ?= 100

@@ -12,7 +12,7 @@ use super::watchdog::Vigil;
 use crate::cluster;
 
 /// A part of a job's work. Kept with ended jobs by its number: new ones go to the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Stage {
     /// Loading the images of a clustering.
     Load,

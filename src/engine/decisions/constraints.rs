@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::super::Engine;
 use super::super::error::EngineError;
 use super::{Book, DecisionRecord, Place, Verdict};
-use crate::cluster::audit::{Decided, Identities, Named};
+use crate::cluster::audit::Decided;
 use crate::cluster::{Bond, Constraints, Who};
 use crate::face::{DatabaseName, FaceId, FaceSet};
 use crate::job::Token;
@@ -60,14 +60,10 @@ impl Book {
 
 impl OfFaces {
     /// What the audit makes of it.
-    fn decided(&self, identities: &Identities) -> Decided {
-        let named = |who: &Who| match *who {
-            Who::Face(face) => Named::Face(face),
-            Who::Identity(first, _) => Named::Identity(identities.of(first)),
-        };
+    pub(in crate::engine) fn decided(&self) -> Decided {
         let pairs = |wanted: Bond| {
             let such = self.pairs.iter().filter(move |(bond, ..)| *bond == wanted);
-            such.map(|(_, a, b)| (named(a), named(b))).collect()
+            such.map(|(_, a, b)| (a.clone(), b.clone())).collect()
         };
         Decided { not_same: pairs(Bond::Apart), same: pairs(Bond::Together), right: self.right.clone() }
     }
@@ -114,7 +110,7 @@ impl Engine {
     pub fn decided(&self, ids: &[FaceId]) -> Result<Decided, EngineError> {
         let faces = self.read_faces();
         let names = self.databases()?.into_iter().map(|(name, record)| (record.number, name)).collect();
-        Ok(faces.book.of_faces(&names, ids).decided(&Identities::new(ids)))
+        Ok(faces.book.of_faces(&names, ids).decided())
     }
 
     /// How many decisions a finished clustering has respected; none if it was not asked to.

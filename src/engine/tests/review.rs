@@ -317,7 +317,7 @@ fn a_database_that_is_trained_anew_keeps_what_was_decided_and_its_log() {
 
 #[test]
 fn the_audit_is_told_what_was_decided() {
-    use crate::cluster::audit::{Decided, Named};
+    use crate::cluster::{Who, audit::Decided};
     use crate::face::face_id;
     let folder = tempfile::tempdir().unwrap();
     let engine = open_review(&folder);
@@ -327,8 +327,8 @@ fn the_audit_is_told_what_was_decided() {
     let ids = [("ann", "1"), ("ann", "2"), ("bob", "1"), ("cat", "1")]
         .map(|(face, label)| face_id("a", face, label).unwrap());
     let expected = Decided {
-        not_same: vec![(Named::Face(1), Named::Identity(2))],
-        same: vec![(Named::Identity(0), Named::Identity(1))],
+        not_same: vec![(Who::Identity(3, 4), Who::Face(1))],
+        same: vec![(Who::Identity(0, 2), Who::Identity(2, 3))],
         right: vec![2],
     };
     assert_eq!(engine.decided(&ids).unwrap(), expected);
