@@ -186,8 +186,7 @@ fn image_of(who: &Who) -> Vec<(&'static str, String)> {
 fn moved(image: &Who, to: &Who) -> Answer {
     let mut parameters = image_of(image);
     parameters.push(("newidentifier", to.identifier.clone()));
-    if to.database == image.database {
-        parameters.push(if to.database == image.database {
+    parameters.push(if to.database == image.database {
         ("undoable", "true".to_owned())
     } else {
         ("newdatabase", to.database.clone())
