@@ -63,6 +63,12 @@ pub enum ErrorKind {
     TooLarge,
     /// No image of a new face could be trained.
     NothingTrained,
+    /// An idempotency key that was given with another request.
+    KeyTaken,
+    /// What this server is not set up for.
+    NotOffered,
+    /// A URL that may not be told of the end of a job.
+    Receiver,
 }
 
 /// A failure: its kind, the sentence for the client, and the cause for the log.

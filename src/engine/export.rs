@@ -63,6 +63,9 @@ const DBPATH: &str = "dbpath";
 impl Engine {
     /// Accepts an export. Its path is judged at once, and again when the job runs.
     pub fn submit_export(&self, ticket: Ticket, request: ExportRequest) -> Result<Token, EngineError> {
+        if let Some(token) = self.repeated(Queue::ExportFaceDatabase, &ticket)? {
+            return Ok(token); // its file may be there by now
+        }
         let place = self.allowed_output(DBPATH, &request.path)?;
         for file in files(&place.file(), request.format) {
             place.check_free(DBPATH, &request.path, &file)?;
