@@ -7,6 +7,7 @@ mod calibrate;
 mod client;
 mod cluster;
 mod config;
+mod decide;
 mod doctor;
 mod everyone;
 mod export;
@@ -99,6 +100,10 @@ pub enum Command {
     Models(models::Models),
     /// List, look at and steer the jobs of a running server.
     Queue(queue::Queue),
+    /// Keep what was decided of faces, on a running server.
+    Decide(decide::Decide),
+    /// Undo a change of faces, on a running server.
+    Undo(decide::Undo),
     /// Show how a running server is.
     Status(status::Status),
     /// Check a configuration, or print what holds and where it was said.
@@ -202,6 +207,8 @@ impl Arguments {
             #[cfg(feature = "vision")]
             Command::Models(models) => models.run(&log),
             Command::Queue(queue) => queue.run(),
+            Command::Decide(decide) => decide.run(),
+            Command::Undo(undo) => undo.run(),
             Command::Status(status) => status.run(),
             Command::Doctor(doctor) => doctor.run(&log),
             Command::Help(help) => help.run(),
