@@ -9,6 +9,7 @@ mod cluster;
 mod colour;
 mod completions;
 mod config;
+mod decide;
 #[cfg(feature = "vision")]
 mod demo;
 mod doctor;
@@ -114,6 +115,10 @@ pub enum Command {
     Models(models::Models),
     /// List, look at and steer the jobs of a running server.
     Queue(queue::Queue),
+    /// Keep what was decided of faces, on a running server.
+    Decide(decide::Decide),
+    /// Undo a change of faces, on a running server.
+    Undo(decide::Undo),
     /// Show how a running server is.
     Status(status::Status),
     /// Check a configuration, or print what holds and where it was said.
@@ -237,6 +242,8 @@ impl Arguments {
             #[cfg(feature = "vision")]
             Command::Models(models) => models.run(&log),
             Command::Queue(queue) => queue.run(),
+            Command::Decide(decide) => decide.run(),
+            Command::Undo(undo) => undo.run(),
             Command::Status(status) => status.run(),
             Command::Doctor(doctor) => doctor.run(&log),
             Command::Completions(completions) => completions.run(),
