@@ -99,7 +99,7 @@ pub use outbox::{Delivery, Messenger};
 pub use pack::PackTrainer;
 pub use pictures::{Picture, StagedPictures};
 pub use probe::{Probe, probe};
-pub use progress::{Progress, Stage};
+pub use progress::{Done, Progress, Stage};
 pub use records::{
     BuildAllTask, BuildOutcome, BuildTask, ClusterTask, ClusteringOutcome, ExportOutcome, ExportTask, ImportOutcome,
     ImportTask, JobResult, OnError, SkippedRow, Task, TrainOutcome, TrainTask, Upload,

@@ -78,6 +78,15 @@ impl Stage {
     }
 }
 
+/// How much of something without a job is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done {
+    /// So much.
+    pub n: u64,
+    /// Of so much, if that is known yet.
+    pub total: Option<u64>,
+}
+
 /// Before this time there is no estimate.
 const FIRST_ESTIMATE: Duration = Duration::from_secs(1);
 
