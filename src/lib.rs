@@ -29,6 +29,8 @@
 //! | `engine` | faces, jobs, clusters and the store together; what an appliance embeds | all of these |
 //! | `aci` | the language: requests, answers, errors, actions | `engine` |
 //! | `http` | sockets, limits, the review page | `aci`, names and confidences |
+//! | `callback` | tells others over HTTP that a job has ended | `engine`, secrets and networks of `aci` |
+//! | `demo` | drawn faces with planted errors | `face`, `exchange`, `vision` |
 //! | `config`, `cli` | settings and the command line | everything |
 //!
 //! The first five are the pure core and build with `--no-default-features`; `vision` needs the feature of its name, the
@@ -108,11 +110,15 @@
 pub mod aci;
 pub mod calibrate;
 #[cfg(feature = "server")]
+pub mod callback;
+#[cfg(feature = "server")]
 pub mod cli;
 pub mod cluster;
 pub mod confidence;
 #[cfg(feature = "server")]
 pub mod config;
+#[cfg(all(feature = "server", feature = "vision"))]
+pub mod demo;
 #[doc = include_str!("design.md")]
 pub mod design {}
 #[cfg(feature = "server")]

@@ -50,6 +50,7 @@ fn parameters(search: Search) -> impl Strategy<Value = Parameters> {
             max_matches,
             scope,
             search,
+            ..Parameters::default()
         },
     )
 }

@@ -163,17 +163,7 @@ impl Client {
         if status != 200 {
             return Err(self.unreachable(format!("it answers with the HTTP status {status}")));
         }
-        let strange =
-            || self.unreachable("what answers there is no FaceClique server: its answer is not ACI".to_owned());
-        let mut document: Value = serde_json::from_str(&text).map_err(|_| strange())?;
-        let root = document.get_mut("autnresponse").ok_or_else(strange)?;
-        let response = root.get("response").and_then(Value::as_str).ok_or_else(strange)?.to_owned();
-        let data = root.get_mut("responsedata").map(Value::take).ok_or_else(strange)?;
-        match response.as_str() {
-            "SUCCESS" => Ok(data),
-            "ERROR" => Err(refusal(&data)),
-            _ => Err(strange()),
-        }
+        answered(&text, &self.server)
     }
 
     /// HTTP status and text of `/health`.
@@ -193,6 +183,23 @@ impl Client {
 
     fn unreachable(&self, reason: String) -> Trouble {
         Trouble::Unreachable { server: self.server.clone(), reason }
+    }
+}
+
+/// What stands in `responsedata` of an answer as simplejson.
+pub(super) fn answered(text: &str, server: &str) -> Result<Value, Trouble> {
+    let strange = || Trouble::Unreachable {
+        server: server.to_owned(),
+        reason: "what answers there is no FaceClique server: its answer is not ACI".to_owned(),
+    };
+    let mut document: Value = serde_json::from_str(text).map_err(|_| strange())?;
+    let root = document.get_mut("autnresponse").ok_or_else(strange)?;
+    let response = root.get("response").and_then(Value::as_str).ok_or_else(strange)?.to_owned();
+    let data = root.get_mut("responsedata").map(Value::take).ok_or_else(strange)?;
+    match response.as_str() {
+        "SUCCESS" => Ok(data),
+        "ERROR" => Err(refusal(&data)),
+        _ => Err(strange()),
     }
 }
 

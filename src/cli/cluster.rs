@@ -4,24 +4,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, ProgressBar};
+use indicatif::HumanBytes;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
+use super::Failure;
 use super::labelled::Rows;
-use super::{Failure, percent_bar};
+use super::progress::Stages;
 use crate::aci::actions::{Page, write_clusters};
 use crate::aci::{Answer, ResponseFormat};
-use crate::cluster::{self, Clustering, Estimate, MatchScope, Parameters, Resources, Search, Stage, Watch};
+use crate::cluster::{self, Clustering, MatchScope, Parameters, Resources, Search};
 use crate::confidence::{ConfidenceScale, Threshold};
 use crate::engine::{ResultFace, Settings};
 use crate::face::FaceSet;
 
 /// Cluster a file of faces, without a server or a database.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  faceclique cluster faces.npz
+  faceclique cluster faces.npz --threshold 71.5 --verify --out clusters.csv
+  faceclique cluster faces.csv --knots -1:0,0.43:50,1:100 --max-results 5 --out matches.xml
+  faceclique cluster faces.npy --ids names.csv --search hnsw --memory 2GiB")]
 pub struct Cluster {
     /// The file of faces.
     #[arg(value_name = "FILE")]
@@ -121,6 +127,7 @@ impl Cluster {
             max_matches: self.max_results,
             scope: self.match_scope,
             search: self.search,
+            ..Parameters::default()
         };
         let defaults = Settings::new("");
         let resources = Resources {
@@ -130,10 +137,9 @@ impl Cluster {
             ..Resources::default()
         };
         let begun = Instant::now();
-        let bar = Bar { bar: percent_bar("clustering"), begun: Mutex::default() };
+        let bar = Stages::new("clustering", faces.len());
         let clustering = cluster::cluster(&faces, &scale, &parameters, &resources, &bar)?;
-        let stages = bar.stages();
-        bar.bar.finish_and_clear();
+        let stages = bar.end();
         let clustered_in = begun.elapsed();
         if self.verify {
             clustering.verify(&faces, &scale, &parameters).map_err(|violation| {
@@ -152,42 +158,6 @@ impl Cluster {
             writeln!(out, "written      {}", path.display())?;
         }
         Ok(())
-    }
-}
-
-/// Shows the stage and how much of it is done, and notes when each begins.
-struct Bar {
-    bar: ProgressBar,
-    begun: Mutex<Vec<(Stage, Instant)>>,
-}
-
-impl Bar {
-    /// The stages so far, with the time that each took; they have ended now.
-    fn stages(&self) -> Vec<(Stage, Duration)> {
-        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let ends = begun.iter().skip(1).map(|&(_, next)| next).chain([Instant::now()]);
-        begun.iter().zip(ends).map(|(&(stage, begun), ended)| (stage, ended - begun)).collect()
-    }
-}
-
-impl Watch for Bar {
-    fn should_stop(&self) -> bool {
-        false
-    }
-
-    fn report(&self, stage: Stage, done: u64, total: u64) {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        if begun.last().is_none_or(|&(last, _)| last != stage) {
-            begun.push((stage, Instant::now()));
-            self.bar.set_message(stage.name());
-        }
-        self.bar.set_position(done * 100_000 / total.max(1));
-    }
-
-    fn expect(&self, estimate: &Estimate) {
-        let Estimate { pairs, edges, bytes, limit, .. } = estimate;
-        let (bytes, limit) = (HumanBytes(*bytes), HumanBytes(*limit));
-        self.bar.println(format!("expecting    {edges} of {pairs} pairs to match, {bytes} for them of {limit}"));
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::everyone::{self, Pictures};
 use super::photos::{self, Photos};
+use super::progress::BYTES;
 use super::serve::with_cause;
 use super::{DataArguments, Failure, LogArguments, finished};
 use crate::config::Flag;
@@ -21,6 +22,14 @@ use crate::job::Queue;
 
 /// Take files of faces, or a folder of pictures, into a database, without a server.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A running server takes files by the action ImportFaceDatabase.
+
+Examples:
+  faceclique import --database people --data /var/lib/faceclique faces.npz
+  faceclique import --database people --skip-bad-rows exports/
+  faceclique import --database people --pack face-reid-retail-0095 photos/
+  faceclique import --database unsorted --pack face-reid-retail-0095 --all-faces holiday/")]
 pub struct Import {
     #[command(flatten)]
     data: DataArguments,
@@ -60,7 +69,7 @@ impl Import {
         }
         let (files, photos) = if self.all_faces { (Vec::new(), Photos::new()) } else { self.files()? };
         let pack = self.pack.iter().map(|pack| Flag { setting: "vision.pack", flag: "--pack", value: pack.clone() });
-        let config = super::begin(self.data.read(log, pack.collect())?, super::QUIET)?;
+        let config = super::begun(self.data.read(log, pack.collect())?, super::QUIET)?;
         // jobs that wait in the data directory are worked too, trainings among them
         let settings = Settings { trainer: config.trainer()?, ..config.engine };
         if (self.all_faces || !photos.is_empty()) && settings.trainer.is_none() {
@@ -149,7 +158,9 @@ impl Import {
             JobResult::Import(outcome) => Some(outcome.clone()),
             _ => None,
         };
-        match finished(engine, (Queue::ImportFaceDatabase, token), ("importing", None), imported).await {
+        let size = fs::metadata(path).map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX));
+        let shown = ("importing", Some((size, BYTES)));
+        match finished(engine, (Queue::ImportFaceDatabase, token), shown, imported).await {
             Ok(outcome) => Ok(report(database, path, &outcome, begun.elapsed())?),
             Err(text) => Err(format!("{}: {text}; nothing was imported", path.display()).into()),
         }

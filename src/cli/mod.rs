@@ -6,19 +6,28 @@ mod backup;
 mod calibrate;
 mod client;
 mod cluster;
+mod colour;
+mod completions;
 mod config;
+#[cfg(feature = "vision")]
+mod demo;
 mod doctor;
 mod everyone;
+mod exit;
 mod export;
 mod fsck;
 mod help;
+#[cfg(feature = "vision")]
+mod here;
 mod import;
 mod labelled;
+mod man;
 #[cfg(feature = "vision")]
 mod models;
 mod notify;
 mod photos;
 mod plot;
+mod progress;
 mod queue;
 mod reopen;
 mod retrain;
@@ -27,24 +36,27 @@ mod status;
 mod sweep;
 mod terminal;
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
-use clap::{Parser, Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+pub use self::exit::{code as exit_code, tell};
+use self::progress::{finished, percent_bar};
+
 use crate::config::{Flag, LogForm, Reading, Sources};
-use crate::engine::{Engine, JobResult};
-use crate::job::{Queue, Token};
 
 /// Face clustering: every pair compared, every cluster proven.
 #[derive(Debug, Parser)]
 #[command(name = "faceclique", version, about, long_about = None, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = format!("{EXAMPLES}\n{}", exit::help()))]
 pub struct Arguments {
     #[command(flatten)]
     log: LogArguments,
+    /// When help, tables and messages are coloured: on a terminal, unless `NO_COLOR` is set; always; or never.
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true, global = true)]
+    color: colour::When,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -76,6 +88,9 @@ pub enum LogFormat {
 pub enum Command {
     /// Serve the ACI over HTTP and work the queues.
     Serve(serve::Serve),
+    /// Make a database of drawn faces with planted errors, cluster it, and serve the page to look at it.
+    #[cfg(feature = "vision")]
+    Demo(demo::Demo),
     /// Take files of faces, or a folder of pictures, into a database, without a server.
     Import(import::Import),
     /// Write a database into a file, without a server.
@@ -105,6 +120,11 @@ pub enum Command {
     Config(config::Config),
     /// Check configuration, data directory, disk and machine, and say what to do.
     Doctor(doctor::Doctor),
+    /// Print the script by which a shell completes command lines.
+    Completions(completions::Completions),
+    /// Print the manual page, or write those of all commands into a folder.
+    #[command(name = "man")]
+    Manual(man::Manual),
     /// Explain an action of the server, or list them all.
     Help(help::Help),
 }
@@ -123,16 +143,15 @@ pub struct DataArguments {
 /// Why a command failed; its text is for the person who typed it.
 pub type Failure = Box<dyn std::error::Error>;
 
-/// The exit code of a command that failed: 2 if a server could not be reached or a store not be looked at, 75 if a server has
-/// to be started again because its store has failed, else 1.
-pub fn exit_code(failure: &Failure) -> u8 {
-    match failure.downcast_ref() {
-        Some(client::Trouble::Unreachable { .. }) => 2,
-        _ if failure.is::<fsck::NotLookedAt>() => 2,
-        _ if failure.is::<reopen::StillHeld>() => 75, // EX_TEMPFAIL
-        _ => 1,
-    }
-}
+/// What the help of the program shows first.
+const EXAMPLES: &str = "\
+Examples:
+  faceclique cluster faces.npz --threshold 71.5 --out clusters.csv
+  faceclique serve --data data
+  faceclique import --database people --data data faces.npz
+  faceclique queue list --watch
+  faceclique help FaceClustering
+";
 
 impl LogArguments {
     /// Starts the log of a command that has no configuration.
@@ -163,7 +182,7 @@ impl DataArguments {
 
     /// The same for a command that works beside the server, with the log started.
     fn config(&self, log: &LogArguments) -> Result<crate::config::Config, Failure> {
-        begin(self.read(log, Vec::new())?, QUIET)
+        begun(self.read(log, Vec::new())?, QUIET)
     }
 }
 
@@ -171,21 +190,37 @@ impl DataArguments {
 const QUIET: &str = "warn";
 
 /// Starts the log as the configuration says and tells what is worth saying about it.
-fn begin(reading: Reading, by_default: &str) -> Result<crate::config::Config, Failure> {
+fn begin(reading: &Reading, by_default: &str) -> Result<(), Failure> {
     let Reading { config, warnings, .. } = reading;
     start_log(config.log.form, config.log.level.as_deref().unwrap_or(by_default))?;
     for warning in warnings {
         tracing::warn!("configuration: {warning}");
     }
-    Ok(config)
+    Ok(())
+}
+
+/// The same, for those who need only the configuration.
+fn begun(reading: Reading, by_default: &str) -> Result<crate::config::Config, Failure> {
+    begin(&reading, by_default)?;
+    Ok(reading.config)
 }
 
 impl Arguments {
+    /// Those of this process; ends it if they ask for help or are wrong.
+    pub fn of_process() -> Self {
+        let choice = colour::When::of(std::env::args_os()).choice();
+        let matches = Self::command().color(choice).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut Self::command()).exit())
+    }
+
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
+        self.color.hold();
         let log = self.log;
         match self.command {
             Command::Serve(serve) => serve.run(&log),
+            #[cfg(feature = "vision")]
+            Command::Demo(demo) => demo.run(&log),
             Command::Import(import) => import.run(&log),
             Command::Export(export) => export.run(&log),
             Command::Backup(backup) => backup.run(&log),
@@ -204,62 +239,46 @@ impl Arguments {
             Command::Queue(queue) => queue.run(),
             Command::Status(status) => status.run(),
             Command::Doctor(doctor) => doctor.run(&log),
+            Command::Completions(completions) => completions.run(),
+            Command::Manual(manual) => manual.run(),
             Command::Help(help) => help.run(),
         }
     }
 }
 
+/// A log that loses lines where it cannot be written, on a full disk or into a pipe that nobody reads.
+///
+/// **Why.** Whoever writes a line panics otherwise, for that it could not is said on standard error too; and a thread of the
+/// database that panics over the line about its failure leaves all others waiting for it for ever.
+struct Lossy(io::Stderr);
+
+impl io::Write for Lossy {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        Ok(self.0.write(line).unwrap_or(line.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
 fn start_log(form: LogForm, filter: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("--log {filter}: {error}"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| Lossy(io::stderr()))
+        .log_internal_errors(false);
     match form {
-        LogForm::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        LogForm::Text => log.with_ansi(colour::on_err()).init(),
         LogForm::Json => log.json().init(),
     }
     Ok(())
 }
 
-/// Waits for a job of an engine in this process to end, showing how far it is; what it Finished with, as `outcome`
-/// takes it, or why there is none. `total` is how many things of which name there are, to say how many a second.
-async fn finished<T>(
-    engine: &Engine,
-    (queue, token): (Queue, Token),
-    (what, total): (&str, Option<(usize, &str)>),
-    outcome: impl Fn(&JobResult) -> Option<T>,
-) -> Result<T, String> {
-    let bar = percent_bar(what);
-    let mut first = None;
-    loop {
-        let job = engine.job(queue, token).ok_or("the job is gone")?;
-        bar.set_position((job.progress.percent * 1000.0) as u64);
-        let (since, before) = *first.get_or_insert_with(|| (Instant::now(), job.progress.percent));
-        if let Some((total, things)) = total {
-            let done = (job.progress.percent - before) / 100.0 * total as f64;
-            bar.set_message(format!("{:.1} {things}/s,", done / since.elapsed().as_secs_f64().max(1e-3)));
-        }
-        if job.state.is_ended() {
-            bar.finish_and_clear();
-            return match job.result() {
-                Some(JobResult::Fault { text, .. }) => Err(text.clone()),
-                result => result.and_then(outcome).ok_or_else(|| format!("the job ended as {}", job.state)),
-            };
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// So many of something, as one says it.
 fn counted(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
-}
-
-/// A progress bar in percent, on the standard error if that is a terminal.
-fn percent_bar(what: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(100_000), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{prefix} [{bar:40}] {percent_precise}% {msg} {eta_precise} left");
-    bar.set_style(style.expect("the template is right").progress_chars("=> "));
-    bar.set_prefix(what.to_owned());
-    bar
 }
 
 /// A number of bytes, such as 4096, 512MiB or 6GiB.

@@ -29,9 +29,15 @@ use crate::job::Queue;
 /// How long behind the deadline of requests jobs have to be put back, and threads to end.
 pub(super) const LATE: Duration = Duration::from_secs(5);
 
+const EXAMPLES: &str = "\
+Examples:
+  faceclique serve --data data
+  faceclique serve --config faceclique.toml --listen 0.0.0.0:14000
+  faceclique serve --data data --pack face-reid-retail-0095 --memory 6GiB --log-format json";
+
 /// Serve the ACI over HTTP and work the queues.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = crate::config::settings_page())]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", crate::config::settings_page()))]
 pub struct Serve {
     #[command(flatten)]
     server: ServerArguments,
@@ -80,17 +86,27 @@ impl Serve {
     pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
         // The index crate tells of every build and file in twenty lines.
         let reading = self.server.read(log)?;
-        let shown = |[section, name, value, source]: [String; 4]| Setting { section, name, value, source };
-        let settings = reading.settings().map(shown).collect();
-        let config = super::begin(reading, "info,hnsw_rs=warn")?;
-        let file = self.server.data.config.map(|path| path.display().to_string());
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads(&config)).build()?;
-        let outcome = runtime.block_on(serve(config, file, settings));
-        // A request that was cut off may have a thread still, and a job that nobody waits for has one.
-        runtime.shutdown_timeout(if outcome.is_ok() { LATE } else { Duration::ZERO });
-        outcome
+        super::begin(&reading, "info,hnsw_rs=warn")?;
+        until_told(reading, self.server.data.config.map(|path| path.display().to_string()), |_| {})
     }
+}
+
+/// Serves until a signal comes or a client says so; `ready` is told where, once the ports are bound: who comes
+/// early waits in the queue of the port.
+pub(super) fn until_told(
+    reading: Reading,
+    file: Option<String>,
+    ready: impl FnOnce(SocketAddr) + Send,
+) -> Result<(), Failure> {
+    let shown = |[section, name, value, source]: [String; 4]| Setting { section, name, value, source };
+    let settings = reading.settings().map(shown).collect();
+    let config = reading.config;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads(&config)).build()?;
+    let outcome = runtime.block_on(serve(config, file, settings, ready));
+    // A request that was cut off may have a thread still, and a job that nobody waits for has one.
+    runtime.shutdown_timeout(if outcome.is_ok() { LATE } else { Duration::ZERO });
+    outcome
 }
 
 /// Threads that may block, made as they are needed: of the requests on both ports, of the jobs, and for housekeeping.
@@ -150,7 +166,12 @@ struct Server {
     notify: Notify,
 }
 
-async fn serve(config: Config, file: Option<String>, settings: Vec<Setting>) -> Result<(), Failure> {
+async fn serve(
+    config: Config,
+    file: Option<String>,
+    settings: Vec<Setting>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let notify = Notify::of_environment();
     let tls = config.tls.as_ref().map(TlsFiles::read).transpose()?;
@@ -166,6 +187,7 @@ async fn serve(config: Config, file: Option<String>, settings: Vec<Setting>) -> 
     let zone = if config.utc { TimeZone::UTC } else { TimeZone::system() };
     let facts = Facts { service: service_address, settings, ..Facts::now(address, file, http.request_threads) };
     let mut server = Server { config, http, facts, zone, listener, service, notify };
+    ready(address);
     loop {
         if server.run(Arc::clone(&engine), &mut pauses, &mut signals).await? == Ended::Told {
             reopen::close(engine).await;

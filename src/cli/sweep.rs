@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::cluster::{scale, write_whole};
 use super::labelled::{Labelled, LabelledFaces};
 use super::plot::{self, Axis, Curve, Look, Panel, Scale};
+use super::progress::Stages;
 use super::{Failure, LogArguments};
-use crate::cluster::{self, Agreement, Resources, Unwatched};
+use crate::cluster::{self, Agreement, Resources};
 use crate::confidence::{Confidence, ConfidenceScale, Threshold};
 use crate::engine::Settings;
 use crate::face::FaceSet;
@@ -84,7 +85,9 @@ impl Sweep {
                 .saturating_sub(size_of_val(faces.values()) as u64),
             ..Resources::default()
         };
-        let partitions = cluster::sweep(&faces, &scale, &thresholds, &resources, &Unwatched)?;
+        let bar = Stages::new("sweeping", faces.len());
+        let partitions = cluster::sweep(&faces, &scale, &thresholds, &resources, &bar)?;
+        bar.end();
         let rows = partitions.into_iter().map(|(threshold, clusters)| Row {
             threshold,
             cosine: scale.lowest_cosine(threshold),

@@ -41,6 +41,11 @@ impl Order {
         Self { n_fresh: fresh.len(), faces: Some([fresh, old].concat()) }
     }
 
+    /// All of `n` faces, each at its own place.
+    pub(super) fn every(n: usize) -> Self {
+        Self { faces: None, n_fresh: n }
+    }
+
     /// These faces, in this order.
     pub(super) fn of(faces: Vec<u32>) -> Self {
         Self { n_fresh: faces.len(), faces: Some(faces) }
@@ -230,7 +235,8 @@ fn prove_many(
         let product = out[row * columns.len() + column];
         let candidate = order.candidate(a, b);
         let may_match = product >= screen.cut(gather.match_floor(order.face(a as usize), order.face(b as usize)));
-        match sure(candidate, product, line).filter(|_| !may_match) {
+        let is_free = candidate.bond(&run.parameters.constraints).is_none();
+        match sure(candidate, product, line).filter(|_| !may_match && is_free) {
             Some(pair) => {
                 census.count_sure(pair);
                 many.push(pair);

@@ -145,7 +145,8 @@ impl<'a> Gather<'a> {
             }
             self.budget.charge(matches, MATCH_BYTES)?;
         }
-        edges.retain(|e| e.cosine() >= self.cluster_floor);
+        let constraints = &self.run.parameters.constraints; // whose pairs come by themselves, or never
+        edges.retain(|e| e.cosine() >= self.cluster_floor && e.is_free(constraints));
         self.hold(edges)?;
         edges.clear();
         Ok(())
@@ -153,7 +154,7 @@ impl<'a> Gather<'a> {
 
     /// Holds these edges, or from the first that do not fit counts them and all others. Those of an index, which would not
     /// be found again, are held or an error.
-    fn hold(&self, edges: &mut Vec<Edge>) -> Result<(), ClusterError> {
+    pub(super) fn hold(&self, edges: &mut Vec<Edge>) -> Result<(), ClusterError> {
         if let Some(census) = self.census.get() {
             for edge in &*edges {
                 census.count(edge);

@@ -20,9 +20,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use super::exhaustive::{MOST_ROWS, Order, Scratch, Tiles, heads, survivors};
 use super::gather::EDGE_BYTES;
 use super::link::{Merge, members, merge_all};
-use super::verify::{Candidate, keep};
+use super::verify::Candidate;
 use super::watch::Stage;
-use super::{ClusterError, Run, copies, workers};
+use super::{ClusterError, Run, constraints, copies, workers};
 use crate::kernel::{Heads, dot};
 
 /// How many pairs are computed between two looks at whether to stop.
@@ -80,9 +80,18 @@ pub(super) fn merge(run: &Run<'_>, among: &[u32], most: usize, parents: &mut [u3
     }
 }
 
-/// Copies of one picture together, everything else alone.
+/// Copies of one picture together, if nothing is decided of them; everything else alone.
 fn beginning(run: &Run<'_>, among: &[u32], floor: f64) -> Result<Vec<Cluster>, ClusterError> {
     let groups = copies::groups(run.faces, among, run.watch)?;
+    let decided = |&face: &u32| run.parameters.constraints.concern(face);
+    let mut groups: Vec<Vec<u32>> = groups
+        .into_iter()
+        .flat_map(|members| {
+            let (alone, copies): (Vec<u32>, Vec<u32>) = members.into_iter().partition(decided);
+            std::iter::once(copies).filter(|copies| !copies.is_empty()).chain(alone.into_iter().map(|face| vec![face]))
+        })
+        .collect();
+    groups.sort_unstable_by_key(|members| members[0]);
     let clusters = groups.into_iter().map(|members| {
         let row = run.faces.row(members[0] as usize);
         let tight = if members.len() > 1 { dot(row, row) } else { f64::INFINITY };
@@ -116,18 +125,30 @@ fn find(run: &Run<'_>, clusters: &[Cluster], highest: &Highest) -> Result<(), Cl
     let tight = clusters.iter().map(|cluster| cluster.tight).fold(f64::INFINITY, f64::min);
     let heads = heads(run, &order, highest.level().min(tight));
     let scratch = || (Scratch::default(), Vec::new());
+    let constraints = &run.parameters.constraints;
+    let first = |cluster: usize| clusters[cluster].members[0];
     workers::for_each(run, Stage::Link, tiles.len(), scratch, |(scratch, found), tile| {
         let floor = highest.level().min(tight);
         let mut stopped = Ok(());
         survivors(run, heads.as_ref(), &order, tiles.of(tile), &floor, scratch, |a, b| {
-            if stopped.is_ok() {
+            // those of which the first faces were decided upon come below
+            if stopped.is_ok() && Candidate::new(first(a), first(b)).bond(constraints).is_none() {
                 stopped = link(run, &clusters[a], &clusters[b], highest.level()).map(|link| found.extend(link));
             }
         });
         stopped?;
         highest.take(found);
         Ok(())
-    })
+    })?;
+    let mut found = Vec::new();
+    for a in (0..clusters.len()).filter(|&a| constraints.concern(first(a))) {
+        for face in constraints.linked_behind(first(a)) {
+            let Ok(b) = clusters.binary_search_by_key(&face, |cluster| cluster.members[0]) else { continue };
+            found.extend(link(run, &clusters[a], &clusters[b], highest.level())?);
+        }
+        highest.take(&mut found);
+    }
+    Ok(())
 }
 
 /// The link of two clusters, if it reaches the level.
@@ -139,17 +160,14 @@ fn link(run: &Run<'_>, a: &Cluster, b: &Cluster, level: f64) -> Result<Option<Me
             cluster.is_too_near.store(true, Relaxed);
         }
     }
-    if nearest < level {
-        return Ok(None);
-    }
-    let mut cosine = nearest;
+    let Some(mut cosine) = constraints::link(run, Candidate::new(first, second), level) else { return Ok(None) };
     if !(a.is_uniform() && b.is_uniform()) {
         for (at, (&x, &y)) in a.members.iter().flat_map(|x| b.members.iter().map(move |y| (x, y))).enumerate() {
             if at % LOOK == LOOK - 1 && run.watch.should_stop() {
                 return Err(ClusterError::Stopped);
             }
-            match keep(run.faces, Candidate::new(x, y), level) {
-                Some(edge) => cosine = cosine.min(edge.cosine()),
+            match constraints::link(run, Candidate::new(x, y), level) {
+                Some(link) => cosine = cosine.min(link),
                 None => return Ok(None),
             }
         }

@@ -32,9 +32,9 @@ use super::components::{Component, components};
 use super::gather::{EDGE_BYTES, Edges};
 use super::lists::Lists;
 use super::roots::Roots;
-use super::verify::{Candidate, Edge, keep};
+use super::verify::{Candidate, Edge};
 use super::watch::{Stage, Watch};
-use super::{ClusterError, Method, Run, levels, rounds, workers};
+use super::{ClusterError, Method, Run, constraints, levels, rounds, workers};
 
 /// How many merges are sorted at once, between two looks at whether to stop.
 const SORTED_RUN: usize = 1 << 18;
@@ -375,8 +375,8 @@ impl<'a> Forest<'a> {
         for (&x, &y) in ours.iter().flat_map(|x| theirs.iter().map(move |y| (x, y))) {
             self.step(1)?;
             let candidate = Candidate::new(self.faces[x as usize], self.faces[y as usize]);
-            match keep(self.run.faces, candidate, self.floor) {
-                Some(edge) => lowest = lowest.min(edge.cosine()),
+            match constraints::link(self.run, candidate, self.floor) {
+                Some(cosine) => lowest = lowest.min(cosine),
                 None => return Ok(None),
             }
         }
@@ -414,6 +414,7 @@ impl Iterator for Zipped<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::verify::keep;
     use super::super::{Forgetful, Parameters, Resources, Unwatched};
     use super::*;
     use crate::confidence::ConfidenceScale;

@@ -16,12 +16,14 @@
 //! image order.
 //!
 //! **Why complete linkage.** Linking whatever is similar enough chains people together through a few look-alikes. Here
-//! every pair inside a cluster reaches the threshold (contract R110), and the highest link is merged first (R111).
+//! every pair inside a cluster reaches the threshold (contract R110), and the highest link is merged first (R111). What
+//! people have decided of faces comes before that, if the parameters say so (`constraints`).
 
 pub mod audit;
 mod census;
 mod clustering;
 mod components;
+mod constraints;
 mod copies;
 mod estimate;
 mod exhaustive;
@@ -51,6 +53,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use clustering::Clustering;
+pub use constraints::{Bond, Constraints, Who};
 pub use estimate::Estimate;
 pub use graph::{Graph, GraphError, NoShelf, Shelf};
 pub use ledger::{Forgetful, Known, Ledger, Pair, Plan, RECIPE};
@@ -103,6 +106,8 @@ pub struct Parameters {
     pub scope: MatchScope,
     /// How pairs are found.
     pub search: Search,
+    /// What was decided of faces, which the clusters obey; by default nothing.
+    pub constraints: Constraints,
 }
 
 /// What a run may use. None of it changes a result, except that `auto_exact` may change the method.
@@ -216,6 +221,7 @@ pub fn cluster_with(
             Some(recall::recall(&run, gather.floor(), &index, &candidates)?)
         }
     };
+    constraints::gather_linked(&run, &gather)?;
     let (edges, best) = gather.finish();
     let clusters = link::cliques(&run, edges, choice.method)?;
     let matches = matches::rank(&run, best, &clusters)?;

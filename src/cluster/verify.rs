@@ -1,8 +1,9 @@
 //! From proposed to proven: the one place where a pair becomes an edge.
 //!
-//! **Promises.** An [`Edge`] is a pair of different faces whose exact cosine reached the floor. It has no other
-//! constructor than [`keep`]. A [`Sure`] pair reached the cluster threshold by more than float32 rounds off.
+//! **Promises.** An [`Edge`] is a pair of different faces whose exact cosine reached the floor, or of which somebody has
+//! decided that it is one person; it has no other constructors than [`keep`] and [`decided`]. A [`Sure`] pair reached the cluster threshold by more than float32 rounds off.
 
+use super::constraints::{Bond, Constraints};
 use super::gather::Gather;
 use super::index::Proposals;
 use super::watch::Stage;
@@ -23,6 +24,16 @@ impl Candidate {
         debug_assert_ne!(a, b, "a face is no pair");
         Self { first: a.min(b), second: a.max(b) }
     }
+
+    /// Its faces, the smaller first.
+    pub(super) fn faces(self) -> (u32, u32) {
+        (self.first, self.second)
+    }
+
+    /// What is decided of it.
+    pub(super) fn bond(self, constraints: &Constraints) -> Option<Bond> {
+        if constraints.is_empty() { None } else { constraints.bond(self.first, self.second) }
+    }
 }
 
 /// A proven pair: two faces, the smaller index first, with their exact cosine.
@@ -42,9 +53,25 @@ impl Edge {
         self.second
     }
 
+    /// For the linkage; of a pair that was decided upon higher than any cosine is.
     pub(super) fn cosine(&self) -> f64 {
         self.cosine
     }
+
+    /// Whether nothing is decided of it.
+    pub(super) fn is_free(&self, constraints: &Constraints) -> bool {
+        constraints.is_empty() || constraints.bond(self.first, self.second).is_none()
+    }
+}
+
+/// What is added to the cosine of a pair that was decided to be one person: with it, it is higher than any cosine.
+const DECIDED: f64 = 4.0;
+
+/// The candidate as an edge because it was decided to be one person.
+pub(super) fn decided(faces: &FaceSet, candidate: Candidate) -> Edge {
+    let Candidate { first, second } = candidate;
+    let cosine = DECIDED + kernel::dot(faces.row(first as usize), faces.row(second as usize));
+    Edge { cosine, first, second }
 }
 
 /// The candidate as an edge, if its exact cosine reaches `floor`.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use super::matches::Match;
-use super::{Clustering, MatchScope, Method, Parameters};
+use super::{Bond, Clustering, MatchScope, Method, Parameters};
 use crate::confidence::{Confidence, ConfidenceScale};
 use crate::face::FaceSet;
 use crate::kernel;
@@ -63,7 +63,17 @@ pub enum Violation {
         /// Their confidence.
         confidence: Confidence,
     },
-    /// Two clusters whose pairs all reach the threshold.
+    /// A pair in a cluster that was decided not to be one person.
+    #[error("faces {first} and {second} of cluster {cluster} were decided not to be one person")]
+    KeptApart {
+        /// The cluster.
+        cluster: usize,
+        /// A face.
+        first: u32,
+        /// Another.
+        second: u32,
+    },
+    /// Two clusters whose pairs all reach the threshold, or are decided to be one person.
     #[error("clusters {first} and {second} could be merged")]
     Mergeable {
         /// A cluster.
@@ -223,8 +233,12 @@ impl Proof<'_> {
         for (cluster, members) in self.result.clusters().iter().enumerate() {
             for (at, &second) in members.iter().enumerate() {
                 for &first in &members[..at] {
+                    let bond = self.parameters.constraints.bond(first, second);
+                    if bond == Some(Bond::Apart) {
+                        return Err(Violation::KeptApart { cluster, first, second });
+                    }
                     let confidence = self.confidence(first, second);
-                    if !self.parameters.cluster_threshold.is_reached_by(confidence) {
+                    if bond.is_none() && !self.parameters.cluster_threshold.is_reached_by(confidence) {
                         return Err(Violation::BelowClusterThreshold { cluster, first, second, confidence });
                     }
                 }
@@ -282,7 +296,11 @@ impl Proof<'_> {
             for first in 0..second {
                 let cosine = kernel::dot(self.faces.row(first as usize), self.faces.row(second as usize));
                 let together = self.share_a_cluster(first, second);
-                if cosine >= cluster_floor && !together {
+                let is_link = match self.parameters.constraints.bond(first, second) {
+                    None => cosine >= cluster_floor,
+                    Some(bond) => bond == Bond::Together,
+                };
+                if is_link && !together {
                     let (a, b) = (self.cluster_of[first as usize], self.cluster_of[second as usize]);
                     *reaching.entry((a.min(b), a.max(b))).or_default() += 1;
                 }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::RwLockWriteGuard;
 
 use super::Engine;
+use super::changes::{Kept, Log};
+use super::decisions::{Book, DecisionRecord, Moves};
 use super::error::EngineError;
 use super::pictures::PictureId;
 use super::records::JobResult;
@@ -26,6 +28,10 @@ pub(super) struct Faces {
     pub(super) opened: Timestamp,
     /// How often a database of a number was removed since then.
     removals: BTreeMap<u64, u64>,
+    /// The decisions.
+    pub(super) book: Book,
+    /// The changes that can be undone.
+    pub(super) log: Log,
 }
 
 /// Which database is meant: one that is made when it has gone may have its name, and even its number.
@@ -38,7 +44,14 @@ pub(super) struct Which {
 impl Faces {
     /// Nothing has changed yet.
     pub(super) fn new(opened: Timestamp) -> Self {
-        Self { views: BTreeMap::new(), snapshots: Snapshots::default(), opened, removals: BTreeMap::new() }
+        Self {
+            views: BTreeMap::new(),
+            snapshots: Snapshots::default(),
+            opened,
+            removals: BTreeMap::new(),
+            book: Book::default(),
+            log: Log::default(),
+        }
     }
 
     /// The database that has this number now.
@@ -75,6 +88,10 @@ pub(super) struct Change {
     /// What else is written in the same step.
     pub(super) also: Batch,
     dropped: Vec<PictureId>,
+    /// What becomes of decisions.
+    decisions: Vec<(u64, Option<DecisionRecord>)>,
+    /// What becomes of the log of changes.
+    logged: Vec<(u64, Option<Kept>)>,
 }
 
 #[derive(Debug)]
@@ -95,6 +112,35 @@ impl Change {
     /// The row goes.
     pub(super) fn remove(&mut self, number: u64, key: Vec<u8>, old: Vec<u8>) {
         self.rows.push(Row { number, key, old: Some(old), new: None });
+    }
+
+    /// A decision is made, is about something else now, or goes.
+    pub(super) fn decide(&mut self, id: u64, record: Option<DecisionRecord>) {
+        let key = keys::decision(id);
+        match &record {
+            Some(record) => self.also.record(&key, record),
+            None => self.also.remove(key),
+        }
+        self.decisions.push((id, record));
+    }
+
+    /// A number for a decision or a change, never given before.
+    pub(super) fn take_number(&mut self, book: &mut Book) -> u64 {
+        let number = book.take_number();
+        self.also.record(&keys::last_number(), &number);
+        number
+    }
+
+    /// Decisions follow what they are about.
+    pub(super) fn follow(&mut self, book: &Book, moves: &Moves) {
+        for (id, record) in book.follow(moves) {
+            self.decide(id, record);
+        }
+    }
+
+    /// What is kept of a change; its record is in `also`.
+    pub(super) fn log(&mut self, id: u64, kept: Option<Kept>) {
+        self.logged.push((id, kept));
     }
 
     /// All of it.
@@ -119,9 +165,20 @@ impl Change {
 impl Engine {
     /// Makes the change durable, then tells whoever sees the past of it.
     pub(super) fn change(&self, faces: RwLockWriteGuard<'_, Faces>, change: Change) -> Result<(), EngineError> {
+        self.change_and(faces, change, |_| {})
+    }
+
+    /// The same; what else is known of the databases is noted before anyone else looks.
+    pub(super) fn change_and(
+        &self,
+        mut faces: RwLockWriteGuard<'_, Faces>,
+        change: Change,
+        also: impl FnOnce(&mut Faces),
+    ) -> Result<(), EngineError> {
         let batch = change.batch();
         if !batch.is_empty() {
             self.store.commit(batch)?;
+            also(&mut faces);
             self.note_changed(faces, change);
         }
         Ok(())
@@ -143,7 +200,14 @@ impl Engine {
         Ok(state)
     }
 
-    fn note_changed(&self, mut faces: RwLockWriteGuard<'_, Faces>, Change { rows, dropped, .. }: Change) {
+    fn note_changed(&self, mut faces: RwLockWriteGuard<'_, Faces>, change: Change) {
+        let Change { rows, dropped, decisions, logged, .. } = change;
+        for (id, record) in decisions {
+            faces.book.set(id, record);
+        }
+        for (id, kept) in logged {
+            faces.log.set(id, kept);
+        }
         for Row { number, key, old, new } in &rows {
             faces.note(*number, key, old.as_deref(), new.as_deref());
         }

@@ -3,6 +3,7 @@
 use tracing::info;
 
 use super::change::Faces;
+use super::decisions::RespectRecord;
 use super::error::{EngineError, ErrorKind};
 use super::images::embedding;
 use super::ledger::{Earlier, JobLedger};
@@ -10,7 +11,7 @@ use super::progress::Control;
 use super::records::{ClusterTask, ClusteringOutcome, DatabaseRecord, ImageRecord, JobResult, ModelRecord};
 use super::worker::Unfinished;
 use super::{COSINE, Engine};
-use crate::cluster::{self, Choice, ClusterError, Clustering, NoShelf, Parameters, Resources, Shelf};
+use crate::cluster::{self, Choice, ClusterError, Clustering, Constraints, NoShelf, Parameters, Resources, Shelf};
 use crate::confidence::ConfidenceScale;
 use crate::face::{DatabaseName, Embedding, FaceId, FaceSet, ImageStatus};
 use crate::job::{Event, State, Timestamp, Token};
@@ -27,6 +28,8 @@ struct Snapshot {
     database: Option<u64>,
     /// The oldest synchronisation seen.
     synced: Timestamp,
+    /// What is decided of the faces.
+    constraints: Option<Constraints>,
 }
 
 impl Engine {
@@ -38,7 +41,8 @@ impl Engine {
         control: &Control,
     ) -> Result<State, Unfinished> {
         control.loading();
-        let snapshot = self.snapshot(task, control)?;
+        let respects_decisions = self.respect(token)?.is_some();
+        let snapshot = self.snapshot(task, respects_decisions, control)?;
         let (clustering, ledger) = self.clustered(token, task, &snapshot, control)?;
         let (units, took) = control.compared();
         self.pace.note(ledger.n_compared(units), took);
@@ -53,7 +57,11 @@ impl Engine {
         };
         let Choice { method, reason } = outcome.choice;
         info!(%token, faces = outcome.n_faces, clusters = outcome.n_clusters, method = method.name(), %reason, "clustering done");
-        let state = self.end(token, Event::Finish, Some(JobResult::Clustering(outcome)), Batch::new())?;
+        let mut with = Batch::new();
+        if let Some(constraints) = &snapshot.constraints {
+            with.record(&keys::respect(token), &RespectRecord { respected: Some(constraints.len() as u64) });
+        }
+        let state = self.end(token, Event::Finish, Some(JobResult::Clustering(outcome)), with)?;
         if state == State::Finished {
             ledger.keep();
         }
@@ -68,13 +76,14 @@ impl Engine {
         snapshot: &'a Snapshot,
         control: &'a Control,
     ) -> Result<(Clustering, JobLedger<'a>), Unfinished> {
-        let Snapshot { faces, scale, database, .. } = snapshot;
+        let Snapshot { faces, scale, database, constraints, .. } = snapshot;
         let parameters = Parameters {
             cluster_threshold: task.cluster_threshold(),
             output_threshold: task.output_threshold(),
             max_matches: task.max_results.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             scope: task.scope,
             search: task.search.unwrap_or_default(),
+            constraints: constraints.clone().unwrap_or_default(),
         };
         let resources = Resources {
             threads: self.settings.threads,
@@ -105,7 +114,12 @@ impl Engine {
     }
 
     /// The trained images that take part, under one lock.
-    fn snapshot(&self, task: &ClusterTask, control: &Control) -> Result<Snapshot, Unfinished> {
+    fn snapshot(
+        &self,
+        task: &ClusterTask,
+        respects_decisions: bool,
+        control: &Control,
+    ) -> Result<Snapshot, Unfinished> {
         let mut faces = self.write_faces();
         let (databases, number) = match &task.database {
             Some(name) => {
@@ -144,7 +158,9 @@ impl Engine {
         }
         let set =
             set.map_err(|error| EngineError::caused(ErrorKind::Internal, "the images do not fit together", error))?;
-        Ok(Snapshot { faces: set, scale, bytes: self.settings.memory - left, database: number, synced })
+        let names = || databases.iter().map(|(name, record)| (record.number, name.clone())).collect();
+        let constraints = respects_decisions.then(|| faces.book.of_faces(&names(), set.ids()).constraints(&set));
+        Ok(Snapshot { faces: set, scale, bytes: self.settings.memory - left, database: number, synced, constraints })
     }
 
     /// Counts an image against the memory of a job.

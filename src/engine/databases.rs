@@ -5,7 +5,7 @@
 use tracing::warn;
 
 use super::Engine;
-use super::change::Faces;
+use super::change::{Change, Faces};
 use super::error::EngineError;
 use super::faces::ROWS_PER_BATCH;
 use super::records::{DatabaseRecord, ModelRecord};
@@ -116,14 +116,14 @@ impl Engine {
 
     /// Removes a database with everything in it.
     pub fn remove_database(&self, name: &DatabaseName) -> Result<(), EngineError> {
-        let mut faces = self.write_faces();
+        let faces = self.write_faces();
         let record = self.database(name)?;
-        let mut batch = Batch::new();
-        batch.remove(keys::database(name));
-        batch.put(keys::clearance(record.number), Pictures::Go.marker());
-        self.store.commit(batch)?;
-        faces.forget(record.number);
-        drop(faces); // decided: nobody finds the rows any more, and nobody is given their number
+        let mut change = Change::default();
+        change.also.remove(keys::database(name));
+        change.also.put(keys::clearance(record.number), Pictures::Go.marker());
+        self.forget_review(&faces, &mut change, record.number)?;
+        self.change_and(faces, change, |faces| faces.forget(record.number))?;
+        // decided: nobody finds the rows any more, and nobody is given their number
         if let Err(error) = self.clear_database(record.number, Pictures::Go) {
             warn!(
                 error = &error as &dyn std::error::Error,

@@ -9,6 +9,9 @@ use crate::face::{DatabaseName, Identifier, ImageLabel};
 use crate::job::{Queue, State};
 use crate::store::{Failure, StoreError, is_full};
 
+/// The system's number of an input or output error.
+const EIO: i32 = 5;
+
 /// The kinds of failure. Part of the record format: new kinds are added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ErrorKind {
@@ -60,6 +63,12 @@ pub enum ErrorKind {
     TooLarge,
     /// No image of a new face could be trained.
     NothingTrained,
+    /// An idempotency key that was given with another request.
+    KeyTaken,
+    /// What this server is not set up for.
+    NotOffered,
+    /// A URL that may not be told of the end of a job.
+    Receiver,
 }
 
 /// A failure: its kind, the sentence for the client, and the cause for the log.
@@ -91,6 +100,7 @@ impl From<StoreError> for EngineError {
                     .to_owned()
             }
             StoreError::File { what, source } if is_full(source) => format!("the disk is full: {what}"),
+            StoreError::File { what, source } if source.raw_os_error() == Some(EIO) => format!("{what}: {source}"),
             StoreError::Disk(failure) => {
                 format!("{failure}; whether the change is stored is known when the store has been opened again")
             }

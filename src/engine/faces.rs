@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Engine;
 use super::change::Change;
+use super::decisions::Moves;
 use super::error::{EngineError, ErrorKind};
 use super::records::{DatabaseRecord, FaceRecord, ImageRecord};
 use super::verdict::{ImageFacts, Verdict};
@@ -135,6 +136,9 @@ impl Engine {
             }
             change.remove(number, key, value);
         }
+        let mut moves = Moves::default();
+        moves.no_face(number, identifier);
+        change.follow(&faces.book, &moves);
         self.change(faces, change)
     }
 
@@ -158,6 +162,9 @@ impl Engine {
             change.remove(number, key, value);
             change.put(number, keys::image(number, new, &label), None, &image);
         }
+        let mut moves = Moves::default();
+        moves.face(number, identifier, (number, new));
+        change.follow(&faces.book, &moves);
         self.change(faces, change)
     }
 
@@ -186,6 +193,9 @@ impl Engine {
             change.remove(from.number, key, value);
             change.put(to.number, keys::image(to.number, identifier, &label), None, &image);
         }
+        let mut moves = Moves::default();
+        moves.face(from.number, identifier, (to.number, identifier));
+        change.follow(&faces.book, &moves);
         if n_trained > 0 {
             bind_to_mover(&mut change.also, new_database, &mut to, &from);
         }

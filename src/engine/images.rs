@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::Engine;
 use super::change::Change;
+use super::decisions::Moves;
 use super::error::EngineError;
 use super::faces::{bind_to_mover, generated, training};
 use super::pictures::{Picture, StagedPictures};
@@ -109,14 +110,16 @@ impl Engine {
         let faces = self.write_faces();
         let number = self.database(database)?.number;
         self.face(database, number, identifier)?;
-        let mut change = Change::default();
+        let (mut change, mut moves) = (Change::default(), Moves::default());
         for label in labels {
+            moves.no_image(number, identifier, label);
             let (key, value) = self.image_row(database, number, identifier, label)?;
             if let Some(picture) = decode::<ImageRecord>(&key, &value)?.picture {
                 change.drop_picture(picture.id);
             }
             change.remove(number, key, value);
         }
+        change.follow(&faces.book, &moves);
         self.change(faces, change)
     }
 
@@ -135,6 +138,9 @@ impl Engine {
         let to = self.no_image(database, record.number, identifier, new)?;
         let mut change = Change::default();
         move_image_row(&mut change, image, &record, to, &record)?;
+        let mut moves = Moves::default();
+        moves.image((record.number, identifier, label), (record.number, identifier, new));
+        change.follow(&faces.book, &moves);
         self.change(faces, change)
     }
 
@@ -157,6 +163,9 @@ impl Engine {
         if move_image_row(&mut change, image, &from, key, &to)? == ImageStatus::Trained {
             bind_to_mover(&mut change.also, new_database, &mut to, &from);
         }
+        let mut moves = Moves::default();
+        moves.image((from.number, identifier, label), (to.number, new_identifier, label));
+        change.follow(&faces.book, &moves);
         self.change(faces, change)
     }
 

@@ -18,9 +18,11 @@ mod build;
 mod built;
 mod bundle;
 mod change;
+mod changes;
 mod chores;
 mod clustering;
 mod databases;
+mod decisions;
 mod ending;
 mod error;
 mod everyone;
@@ -38,6 +40,7 @@ mod lanes;
 mod ledger;
 mod lived;
 mod orders;
+mod outbox;
 #[cfg(feature = "vision")]
 mod pack;
 mod paths;
@@ -52,14 +55,17 @@ mod room;
 mod settings;
 mod snapshot;
 mod staging;
+mod start;
 mod steer;
 mod tally;
+mod terms;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "vision")]
 mod thumbnail;
 mod train;
 mod trainer;
+mod turn;
 mod verdict;
 mod view;
 mod waiting;
@@ -77,7 +83,9 @@ pub use accept::Ticket;
 pub use backup::{Manifest, restore_backup, verify_backup};
 pub use built::{BuiltFace, BuiltReader};
 pub use bundle::Bundle;
+pub use changes::{Applied, ChangeInfo, ChangeKind, MovedImage};
 pub use databases::DatabaseInfo;
+pub use decisions::{Decided, DecisionInfo, NewDecision, Subject, Verdict};
 pub use error::{EngineError, ErrorKind};
 pub use everyone::Everyone;
 pub use export::{Contents, ExportRequest};
@@ -86,11 +94,12 @@ pub use figures::{DatabaseFigures, Figures, Histogram};
 pub use fsck::{Finding, Mending, Report, fsck};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};
+pub use outbox::{Delivery, Messenger};
 #[cfg(feature = "vision")]
 pub use pack::PackTrainer;
 pub use pictures::{Picture, StagedPictures};
 pub use probe::{Probe, probe};
-pub use progress::{Progress, Stage};
+pub use progress::{Done, Progress, Stage};
 pub use records::{
     BuildAllTask, BuildOutcome, BuildTask, ClusterTask, ClusteringOutcome, ExportOutcome, ExportTask, ImportOutcome,
     ImportTask, JobResult, OnError, SkippedRow, Task, TrainOutcome, TrainTask, Upload,
@@ -100,6 +109,7 @@ pub use retrain::{Observe, Retrained, WithoutPicture};
 pub use room::Room;
 pub use settings::{COSINE, Model, Settings};
 pub use steer::Concerned;
+pub use terms::{Key, Sameness, Terms};
 pub use train::TrainRequest;
 pub use trainer::{Fingerprint, Found, Template, Trained, Trainer, Untrainable};
 pub use verdict::ImageFacts;
@@ -152,13 +162,19 @@ pub struct Engine {
     /// When the time lived was written down.
     lived_noted: AtomicI64,
     settings: Settings,
-    /// Taken before `jobs` where both are needed.
+    /// Taken before `turn` and `jobs` where several are needed.
     faces: RwLock<Faces>,
+    /// Had by whoever changes what is stored of jobs; taken before `jobs`.
+    turn: Mutex<()>,
     jobs: Mutex<Jobs>,
     /// Told when there may be a job to start.
     wake: Notify,
     /// Told, with `jobs`, when a job has ended and when the server shuts down.
     ended: Condvar,
+    /// Told, with `jobs`, when a job that was submitted with a key is on the disk, or is not going to be.
+    arrived: Condvar,
+    /// Told when the end of a job is to be told to somebody.
+    posted: Notify,
     /// The graphs that runs have.
     borrowed: index::Borrowed,
     /// The server shuts down: what cannot be done now is left to the next start.
@@ -209,9 +225,12 @@ impl Engine {
         let tally = Arc::new(Tally::open(Arc::<backup::Journal>::clone(&journal))?);
         let engine = Self {
             faces: RwLock::new(Faces::new(clock.now())),
+            turn: Mutex::default(),
             jobs: Mutex::new(Jobs::default()),
             wake: Notify::new(),
             ended: Condvar::new(),
+            arrived: Condvar::new(),
+            posted: Notify::new(),
             borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
             failed,

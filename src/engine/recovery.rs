@@ -10,10 +10,11 @@ use std::sync::atomic::Ordering;
 use tracing::{error, info, warn};
 
 use super::Engine;
+use super::changes::ChangeRecord;
 use super::databases::Pictures;
 use super::error::{EngineError, ErrorKind};
 use super::files::clear_folder;
-use super::jobs::put;
+use super::jobs::{Jobs, put};
 use super::ledger::{kept_name, log_name};
 use super::records::{JobRecord, JobResult, Task};
 use crate::job::{Run, State, Token};
@@ -28,6 +29,7 @@ impl Engine {
             info!(%token, "an import that was committed is applied again");
             self.apply(&mut self.write_faces(), token, number)?;
         }
+        self.load_review()?;
         self.write_faces().views.clear(); // the start is a synchronisation, and this was before it (contract R103)
         if self.n_damaged() == 0 {
             // else there may be rows among them that a decision was made for which cannot be read
@@ -71,8 +73,31 @@ impl Engine {
         self.damaged.load(Ordering::Relaxed)
     }
 
-    fn collect(&self, prefix: &[u8]) -> Result<Vec<store::Entry>, EngineError> {
+    pub(super) fn collect(&self, prefix: &[u8]) -> Result<Vec<store::Entry>, EngineError> {
         Ok(self.store.scan(prefix).collect::<Result<_, _>>()?)
+    }
+
+    /// Reads what was decided and changed.
+    fn load_review(&self) -> Result<(), EngineError> {
+        let mut faces = self.write_faces();
+        let last = keys::last_number();
+        let given = self.store.get(&last)?.map(|value| decode(&last, &value)).transpose();
+        if let Some(Some(given)) = self.unless_damaged(given)? {
+            faces.book.given(given);
+        }
+        for (key, value) in self.collect(&keys::decisions())? {
+            let read = || Ok((keys::database_number(&key)?, decode(&key, &value)?));
+            let Some((id, record)) = self.unless_damaged(read())? else { continue };
+            faces.book.set(id, Some(record));
+        }
+        for (key, value) in self.collect(&keys::changes())? {
+            let read = || Ok((keys::database_number(&key)?, decode::<ChangeRecord>(&key, &value)?));
+            let Some((id, record)) = self.unless_damaged(read())? else { continue };
+            let n_aside = self.store.scan(&keys::aside_images(id)).flatten().count() as u64;
+            faces.log.set(id, Some(record.kept(n_aside)));
+            faces.book.given(id);
+        }
+        Ok(())
     }
 
     /// Reads all jobs; one that was at work is queued again, or ended if that happened too often (contract R75, R77).
@@ -85,10 +110,11 @@ impl Engine {
         let mut ends = self.read_ends()?;
         self.begin_to_live(&read, &ends)?;
         let mut jobs = self.lock_jobs();
+        self.load_terms(&mut jobs)?;
         let mut unknown = Batch::new();
         for (token, mut record) in read {
             if record.life.was_at_work() {
-                self.crashed(token, &mut record)?;
+                self.crashed(&jobs, token, &mut record)?;
                 jobs.ended.note(record.queue, &record.life, None);
             } else if record.life.has_ended() && !ends.contains_key(&token) {
                 let end = self.end_by_the_clock(&record);
@@ -110,6 +136,7 @@ impl Engine {
         if !unknown.is_empty() {
             self.store.commit(unknown)?;
         }
+        self.load_letters(&mut jobs)?;
         for (key, _) in self.collect(&keys::paused_queues())? {
             jobs.paused.insert(keys::queue(&key)?);
         }
@@ -124,7 +151,7 @@ impl Engine {
         Ok(())
     }
 
-    fn crashed(&self, token: Token, record: &mut JobRecord) -> Result<(), EngineError> {
+    fn crashed(&self, jobs: &Jobs, token: Token, record: &mut JobRecord) -> Result<(), EngineError> {
         let attempts = record.life.attempts;
         let event = record.life.event_of_crash(self.settings.max_attempts);
         let (life, run) = record.life.after(Run::Running, event, self.clock.now()).expect("a job at work can crash");
@@ -141,7 +168,9 @@ impl Engine {
             }
         }
         warn!(%token, attempts, state = %record.life.state(run), "a job was at work when the process ended");
-        Ok(self.store.commit(put(token, record, self.lived()))?)
+        let mut batch = put(token, record, self.lived());
+        jobs.post_into(&mut batch, token, record);
+        Ok(self.store.commit(batch)?)
     }
 
     /// Removes uploads that no waiting job needs, and whatever was half received.

@@ -18,6 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use tracing::warn;
 
 use super::Engine;
+use super::change::Change;
 use super::databases::Pictures;
 use super::error::{EngineError, ErrorKind};
 use super::faces::ROWS_PER_BATCH;
@@ -91,7 +92,7 @@ impl Engine {
         observe: Observe<'_>,
     ) -> Result<Retrained, EngineError> {
         let trainer = self.trainer()?;
-        let mut faces = self.write_faces();
+        let faces = self.write_faces();
         let old = self.database(name)?;
         self.no_open_jobs(name)?;
         let pictureless = self.pictureless(old.number)?;
@@ -115,13 +116,13 @@ impl Engine {
             n_dropped: pictureless.n,
         };
         self.store.sync().inspect_err(|_| self.clear_moved(to))?; // the rows, before what stands on them
-        let mut batch = Batch::new();
-        batch.record(&keys::database(name), &DatabaseRecord { number: to, model: Some(model) });
-        batch.remove(keys::clearance(to));
-        batch.put(keys::clearance(old.number), Pictures::Stay.marker());
-        self.store.commit(batch)?; // if it fails, only the next start knows which of the two is the database
-        faces.forget(old.number);
-        drop(faces);
+        let mut change = Change::default();
+        change.also.record(&keys::database(name), &DatabaseRecord { number: to, model: Some(model) });
+        change.also.remove(keys::clearance(to));
+        change.also.put(keys::clearance(old.number), Pictures::Stay.marker());
+        self.renumber_review(&faces, &mut change, (old.number, to))?;
+        // if it fails, only the next start knows which of the two is the database
+        self.change_and(faces, change, |faces| faces.forget(old.number))?;
         self.clear_moved(old.number);
         Ok(outcome)
     }

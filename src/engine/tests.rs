@@ -5,11 +5,14 @@ mod clock;
 mod crash;
 mod model;
 mod mortal;
+mod outbox;
 mod pairs;
 mod paths;
 mod pictures;
 mod retrain;
+mod review;
 mod steering;
+mod terms;
 mod training;
 mod training_crashes;
 mod training_meanwhile;
@@ -114,7 +117,7 @@ fn add_pictures(engine: &Engine, database: &str, face: &str, given: &[(&str, &st
 }
 
 /// Everything there is, as text: a line a database, face and image, with the pixels. That every picture on the disk is
-/// one of an image, and no other is there, is looked at too.
+/// one of an image, be it set aside, and no other is there, is looked at too.
 fn whole(engine: &Engine, folder: &TempDir) -> String {
     use std::io::Read as _;
     let (mut text, mut n_pictures) = (String::new(), 0);
@@ -138,6 +141,11 @@ fn whole(engine: &Engine, folder: &TempDir) -> String {
                 text += "\n";
             }
         }
+    }
+    for entry in engine.store.scan(b"h") {
+        let (key, value) = entry.unwrap();
+        n_pictures +=
+            usize::from(crate::store::decode::<records::ImageRecord>(&key, &value).unwrap().picture.is_some());
     }
     assert_eq!(pictures(folder), n_pictures, "every picture on the disk is of an image\n{text}");
     text

@@ -19,18 +19,30 @@
 //! | `#` | database number | how many faces and images it has |
 //! | `x` | token | a job is forgotten and its result is to be cleared |
 //! | `p` | picture | no row refers to the file of this picture: it is being written, or to be removed |
+//! | `c` | token | `TermsRecord`: what was agreed on with a job besides its task |
+//! | `k` | queue name, 0, idempotency key | `KeyRecord`: the job that was submitted with it |
+//! | `o` | token | `LetterRecord`: the end of a job is still to be told |
 //! | `l` | nothing | `Noted`: the time the store has lived, and what the clock said then |
 //! | `t` | token | `Lived`: when a job that has ended did so, in that time |
 //! | `e` | token | `ExportMark`: the file of an export is whole and about to appear |
+//! | `n` | nothing | the number given last to a decision or a change |
+//! | `b` | number | `DecisionRecord`: what somebody has decided of faces or images |
+//! | `u` | number | `ChangeRecord`: a change that can be undone |
+//! | `h` | number of a change, identifier, 0, label | an image that the change has set aside |
+//! | `y` | token | `RespectRecord`: a clustering respects decisions, and how many it did |
 //!
 //! Numbers are big-endian, names are as they are: they hold no byte 0 (contract R13), so that the separator sorts
 //! before every continuation and the order is that of (identifier, label), each byte by byte.
+
+mod agreed;
 
 use std::fmt::Write as _;
 
 use super::StoreError;
 use crate::face::{DatabaseName, Identifier, ImageLabel};
 use crate::job::{Queue, Token};
+
+pub use agreed::{all_terms, idempotency, idempotency_names, letter, letters, terms};
 
 fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
@@ -96,7 +108,7 @@ pub fn image(database: u64, identifier: &Identifier, label: &ImageLabel) -> Vec<
     key(b'i', &[&database.to_be_bytes(), identifier.as_str().as_bytes(), b"\0", label.as_str().as_bytes()])
 }
 
-/// The identifier and label in the key of an image.
+/// The identifier and label in the key of an image, be it set aside.
 pub fn image_names(key: &[u8]) -> Result<(Identifier, ImageLabel), StoreError> {
     key.get(9..).and_then(names).ok_or_else(|| damaged(key))
 }
@@ -293,6 +305,46 @@ pub fn export(token: Token) -> Vec<u8> {
     key(b'e', &[&token.to_bytes()])
 }
 
+/// The number given last to a decision or a change.
+pub fn last_number() -> Vec<u8> {
+    key(b'n', &[])
+}
+
+/// All decisions.
+pub fn decisions() -> Vec<u8> {
+    key(b'b', &[])
+}
+
+/// One decision.
+pub fn decision(number: u64) -> Vec<u8> {
+    key(b'b', &[&number.to_be_bytes()])
+}
+
+/// All changes that can be undone.
+pub fn changes() -> Vec<u8> {
+    key(b'u', &[])
+}
+
+/// One of them.
+pub fn change(number: u64) -> Vec<u8> {
+    key(b'u', &[&number.to_be_bytes()])
+}
+
+/// An image that a change has set aside.
+pub fn aside_image(change: u64, identifier: &Identifier, label: &ImageLabel) -> Vec<u8> {
+    key(b'h', &[&change.to_be_bytes(), identifier.as_str().as_bytes(), b"\0", label.as_str().as_bytes()])
+}
+
+/// All images that a change has set aside.
+pub fn aside_images(change: u64) -> Vec<u8> {
+    key(b'h', &[&change.to_be_bytes()])
+}
+
+/// That a clustering respects decisions.
+pub fn respect(token: Token) -> Vec<u8> {
+    key(b'y', &[&token.to_bytes()])
+}
+
 /// The time the store has lived.
 pub fn lived() -> Vec<u8> {
     key(b'l', &[])
@@ -314,7 +366,7 @@ pub fn token(key: &[u8]) -> Result<Token, StoreError> {
     bytes.map(Token::from_bytes).ok_or_else(|| damaged(key))
 }
 
-/// The number in the key of a database's row, counts or clearance.
+/// The number in the key of a database's row, counts or clearance, of a decision or of a change.
 pub fn database_number(key: &[u8]) -> Result<u64, StoreError> {
     let bytes = key.get(1..9).and_then(|bytes| bytes.try_into().ok());
     bytes.map(u64::from_be_bytes).ok_or_else(|| damaged(key))
@@ -333,34 +385,4 @@ pub fn printable(key: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn identifier() -> impl Strategy<Value = Identifier> {
-        "[ -~é]{1,4}".prop_map(|text| Identifier::new(&text).unwrap())
-    }
-
-    fn label() -> impl Strategy<Value = ImageLabel> {
-        "[ -~é]{1,4}".prop_map(|text| ImageLabel::new(&text).unwrap())
-    }
-
-    proptest! {
-        #[test]
-        fn the_order_of_keys_is_image_order(a in (identifier(), label()), b in (identifier(), label())) {
-            prop_assert_eq!(image(7, &a.0, &a.1).cmp(&image(7, &b.0, &b.1)), a.cmp(&b));
-            prop_assert_eq!(image_names(&image(7, &a.0, &a.1)).unwrap(), a.clone());
-            let token = Token::generate();
-            prop_assert_eq!(staged_names(&staged_image(token, &a.0, &a.1)).unwrap(), a.clone());
-            prop_assert!(image(7, &a.0, &a.1).starts_with(&images_of(7, &a.0)));
-            if a.0 != b.0 {
-                prop_assert!(!image(7, &b.0, &b.1).starts_with(&images_of(7, &a.0)));
-            }
-        }
-    }
-
-    #[test]
-    fn a_key_in_a_message_is_printable() {
-        assert_eq!(printable(b"ia\0\xffb"), "ia\\x00\\xffb");
-    }
-}
+mod tests;

@@ -3,9 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::super::changes::ChangeRecord;
+use super::super::decisions::{DecisionRecord, RespectRecord};
+use super::super::outbox::LetterRecord;
+use super::super::pictures::PictureRecord;
 use super::super::records::{DatabaseRecord, ExportMark, FaceRecord, ImageRecord, JobRecord, Task};
 use super::super::result;
 use super::super::tally::Count;
+use super::super::terms::{KeyRecord, TermsRecord};
 use super::rows::Rows;
 use super::{Report, kind};
 use crate::face::ImageStatus;
@@ -33,6 +38,8 @@ pub(super) struct Check<'a> {
     jobs: BTreeMap<Token, JobRecord>,
     /// Jobs whose results are to be cleared.
     forgotten: BTreeSet<Token>,
+    /// Changes that may have set images aside.
+    changes: BTreeSet<u64>,
     rows: Rows<'a>,
     /// Counts as they are recorded.
     counts: BTreeMap<u64, Count>,
@@ -59,9 +66,21 @@ pub(super) fn shown(key: &[u8]) -> String {
         },
         Some(b'j') => format!("job {}", token()),
         Some(b'r') => format!("the result of job {}", token()),
+        Some(b'b') => keys::database_number(key).map_or_else(|_| keys::printable(key), |id| format!("decision {id}")),
+        Some(b'u') => keys::database_number(key).map_or_else(|_| keys::printable(key), |id| format!("change {id}")),
+        Some(b'h') => match (keys::database_number(key), keys::image_names(key)) {
+            (Ok(id), Ok((identifier, label))) => {
+                format!("image '{label}' of face '{identifier}' that change {id} has set aside")
+            }
+            _ => keys::printable(key),
+        },
         Some(b't') => format!("the time at which job {} ended", token()),
         Some(b'l') => "the time the store has lived".to_owned(),
         Some(b's' | b'm') => format!("a row of import {}", token()),
+        Some(b'c') => format!("the terms of job {}", token()),
+        Some(b'k') => keys::idempotency_names(key)
+            .map_or_else(|_| keys::printable(key), |(queue, text)| format!("the key '{text}' of {queue}")),
+        Some(b'o') => format!("the callback of job {}", token()),
         _ => format!("record {}", keys::printable(key)),
     }
 }
@@ -78,8 +97,11 @@ impl<'a> Check<'a> {
         });
         let cleared = entries(keys::clearances()).into_iter().filter_map(|(key, _)| keys::database_number(&key).ok());
         let rows = Rows::new(data, named, cleared.collect());
+        let changes = entries(keys::changes()).into_iter();
+        let changes = changes.filter(|(key, value)| decode::<ChangeRecord>(key, value).is_ok());
+        let changes = changes.filter_map(|(key, _)| keys::database_number(&key).ok()).collect();
         let (jobs, forgotten) = (jobs.collect(), forgotten.collect());
-        Self { report, jobs, forgotten, rows, counts: BTreeMap::new(), chunks: BTreeMap::new() }
+        Self { report, jobs, forgotten, changes, rows, counts: BTreeMap::new(), chunks: BTreeMap::new() }
     }
 
     /// Looks at one record.
@@ -131,6 +153,18 @@ impl<'a> Check<'a> {
                 keys::staged_metadata_identifier(key)?;
                 decode::<FaceRecord>(key, value)?;
             }
+            Some(b'b') => return self.decision(key, &decode(key, value)?),
+            Some(b'u') => {
+                let number = decode::<ChangeRecord>(key, value)?.number;
+                keys::database_number(key)?;
+                return Ok(self.of_database(key, number));
+            }
+            Some(b'h') => return self.aside(key, decode(key, value)?),
+            Some(b'n') => drop(decode::<u64>(key, value)?),
+            Some(b'y') => {
+                keys::token(key)?;
+                decode::<RespectRecord>(key, value)?;
+            }
             Some(b'a') => {
                 keys::token(key)?;
                 decode::<u64>(key, value)?;
@@ -148,9 +182,51 @@ impl<'a> Check<'a> {
             Some(b'x') => drop(keys::token(key)?),
             Some(b'p') => drop(keys::picture(key)?),
             Some(b'q') => drop(keys::queue(key)?),
+            Some(b'o') => {
+                keys::token(key)?;
+                decode::<LetterRecord>(key, value)?;
+            }
+            Some(b'c') => {
+                decode::<TermsRecord>(key, value)?;
+                return Ok(self.beside_job(key, keys::token(key)?));
+            }
+            Some(b'k') => {
+                keys::idempotency_names(key)?;
+                let known: KeyRecord = decode(key, value)?;
+                return Ok(self.beside_job(key, Token::from_bytes(known.token)));
+            }
             _ => verify(key, value)?,
         }
         Ok(Fate::Keep)
+    }
+
+    fn decision(&mut self, key: &[u8], record: &DecisionRecord) -> Result<Fate, StoreError> {
+        keys::database_number(key)?;
+        let places = [Some(&record.first), record.second.as_ref()].into_iter().flatten();
+        let lost = places.map(|place| place.number).find(|number| !self.rows.knows(*number));
+        Ok(lost.map_or(Fate::Keep, |number| self.of_database(key, number)))
+    }
+
+    /// What is kept of a database goes with it.
+    fn of_database(&mut self, key: &[u8], number: u64) -> Fate {
+        if self.rows.knows(number) {
+            return Fate::Keep;
+        }
+        let why = "its database is not there".to_owned();
+        self.report.find(shown(key), why.clone(), GIVEN_UP);
+        Fate::Drop(why)
+    }
+
+    fn aside(&mut self, key: &[u8], record: ImageRecord) -> Result<Fate, StoreError> {
+        let change = keys::database_number(key)?;
+        keys::image_names(key)?;
+        if self.changes.contains(&change) {
+            return Ok(self.rows.aside(key, &shown(key), record, self.report));
+        }
+        let why = "the change that set it aside is not there".to_owned();
+        self.report.find(shown(key), why.clone(), GIVEN_UP);
+        self.report.told.extend(record.picture.map(PictureRecord::path));
+        Ok(Fate::Drop(why))
     }
 
     fn job(&mut self, key: &[u8], record: &JobRecord) -> Result<(), StoreError> {
@@ -168,6 +244,16 @@ impl<'a> Check<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What goes with a job goes on with it only.
+    fn beside_job(&mut self, key: &[u8], token: Token) -> Fate {
+        if self.jobs.contains_key(&token) {
+            return Fate::Keep;
+        }
+        let why = format!("its job {token} is not there");
+        self.report.find(shown(key), why.clone(), GIVEN_UP);
+        Fate::Drop(why)
     }
 
     fn result(&mut self, key: &[u8], value: &[u8]) -> Result<Fate, StoreError> {

@@ -16,7 +16,7 @@ pub(super) fn loose(data: &Path, salvage: &Salvage, report: &mut Report) -> Resu
     let mut known = BTreeSet::new();
     salvage.read(|(key, value)| -> Result<(), EngineError> {
         match key.first() {
-            Some(b'i' | b's') => {
+            Some(b'i' | b's' | b'h') => {
                 let picture = decode::<ImageRecord>(&key, &value).ok().and_then(|record| record.picture);
                 known.extend(picture.map(super::super::pictures::PictureRecord::path));
             }

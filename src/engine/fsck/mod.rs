@@ -22,6 +22,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::error::{EngineError, ErrorKind};
 use super::faces::ROWS_PER_BATCH;
 use super::files::sync;
+use super::progress::Done;
 use super::tally::Tally;
 use crate::store::{Batch, Gap, Repair, Salvage, Store, StoreError, keys};
 use check::{Check, Fate};
@@ -73,7 +74,7 @@ struct Mended {
 }
 
 /// Looks at the data directory `data`, which no process has. `observe` is told how many records were read.
-pub fn fsck(data: &Path, mending: Mending, observe: &mut dyn FnMut(u64)) -> Result<Report, EngineError> {
+pub fn fsck(data: &Path, mending: Mending, observe: &mut dyn FnMut(Done)) -> Result<Report, EngineError> {
     if !crate::store::is_there(data) && !data.join("witness").exists() {
         return Err(EngineError::new(
             ErrorKind::Storage,
@@ -97,7 +98,7 @@ pub fn fsck(data: &Path, mending: Mending, observe: &mut dyn FnMut(u64)) -> Resu
     let mut n_read = 0;
     let gaps = salvage.read(|(key, value)| -> Result<(), EngineError> {
         n_read += 1;
-        observe(n_read);
+        observe(Done { n: n_read, total: None });
         let fate = check.take(&key, &value);
         mended.as_mut().map_or(Ok(()), |mended| mended.take(&key, value, fate))
     })?;
@@ -206,10 +207,15 @@ fn kind(key: &[u8]) -> &'static str {
         Some(b'j') => "jobs",
         Some(b'r') => "results",
         Some(b's' | b'm') => "staged rows",
+        Some(b'b') => "decisions",
+        Some(b'u' | b'h') => "changes",
+        Some(b'#' | b'n') => "counts",
         Some(b't' | b'l') => "times",
-        Some(b'#') => "counts",
         Some(b'q') => "paused queues",
-        Some(b'a' | b'g' | b'x' | b'p' | b'e') => "markers",
+        Some(b'c') => "terms of jobs",
+        Some(b'k') => "idempotency keys",
+        Some(b'o') => "callbacks",
+        Some(b'a' | b'g' | b'x' | b'p' | b'e' | b'y') => "markers",
         _ if key == keys::version() || key == keys::last_sync() => "format",
         _ => "others",
     }

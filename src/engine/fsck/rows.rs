@@ -49,9 +49,14 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Whether there is a database of this number, or one that is being cleared.
+    pub(super) fn knows(&self, number: u64) -> bool {
+        self.named.contains_key(&number) || self.cleared.contains(&number)
+    }
+
     /// Whether rows of this number belong to nobody.
     fn is_nameless(&mut self, number: u64) -> bool {
-        let is_nameless = !self.named.contains_key(&number) && !self.cleared.contains(&number);
+        let is_nameless = !self.knows(number);
         if is_nameless {
             *self.nameless.entry(number).or_default() += 1;
         }
@@ -89,23 +94,41 @@ impl<'a> Rows<'a> {
             report.told.extend(path);
             return Ok(Fate::Drop(why));
         }
-        let Some(picture) = record.picture else { return Ok(Fate::Keep) };
+        Ok(self.picture(key, &what, record, report))
+    }
+
+    /// An image that was set aside.
+    pub(super) fn aside(&self, key: &[u8], what: &str, record: ImageRecord, report: &mut Report) -> Fate {
+        match fault(&record, None) {
+            Some(why) => {
+                report.find(what, why.clone(), GIVEN_UP);
+                report.told.extend(record.picture.map(PictureRecord::path));
+                Fate::Drop(why)
+            }
+            None => self.picture(key, what, record, report),
+        }
+    }
+
+    /// What becomes of an image whose row is right, by its picture.
+    fn picture(&self, key: &[u8], what: &str, record: ImageRecord, report: &mut Report) -> Fate {
+        let path = record.picture.map(PictureRecord::path);
+        let Some(picture) = record.picture else { return Fate::Keep };
         let fault = match File::open(self.data.join(picture.path())) {
             Ok(mut file) => {
                 picture.fault(&mut file).unwrap_or_else(|error| Some(format!("it cannot be read: {error}")))
             }
             Err(error) => Some(format!("it cannot be read: {error}")),
         };
-        let Some(why) = fault else { return Ok(Fate::Keep) };
+        let Some(why) = fault else { return Fate::Keep };
         report.told.extend(path);
         let what = format!("{}, the picture of {what}", picture.path());
         if record.status == ImageStatus::Trained {
             report.find(what, why, "the image goes on without its picture, its embedding stays");
             let record = ImageRecord { picture: None, ..record };
-            return Ok(Fate::Replace(encode(key, &record), "its picture is damaged"));
+            return Fate::Replace(encode(key, &record), "its picture is damaged");
         }
         report.find(what, why.clone(), "the image, which has nothing else, is put aside");
-        Ok(Fate::Drop(why))
+        Fate::Drop(why)
     }
 
     /// What is there under each number. Faces that are missing are added to `batch`.

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::jobs::Started;
+use crate::engine::start::Started;
 use crate::engine::orders::Order;
 use crate::job::{Event, Priority};
 

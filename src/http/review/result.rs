@@ -48,7 +48,7 @@ pub(super) fn heading(view: &View<'_>, job: &Job, sheet: &Sheet, tab: Tab) -> Ma
             li { b { (thousands(n_single as u64)) } " single images" }
         }
         nav.tabs aria-label="Views of this result" {
-            @for (own, path, word) in tabs {
+            @for (own, path, word) in tabs.into_iter().filter(|&(own, ..)| own != Tab::Audit || own == tab || view.desk.offers("GetIdentityAudit")) {
                 a href={ (base) (path) } aria-current=[(own == tab).then_some("page")] { (word) }
             }
         }

@@ -1,0 +1,114 @@
+//! A database to try things on: portraits of people who do not exist, drawn from the numbers that make their embeddings,
+//! with errors planted among them.
+//!
+//! **Promises.** One seed gives the same names, embeddings, pictures and errors, byte for byte, in every run: nothing
+//! asks a clock or the platform's mathematics. What was planted is known ([`Planted`]), so that what finds it can be judged.
+//!
+//! **Not here.** Where the database lives and who clusters it (`cli`).
+
+mod canvas;
+mod embed;
+mod names;
+mod path;
+mod person;
+mod plan;
+mod portrait;
+mod random;
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::thread;
+
+pub use embed::DIMENSION;
+pub use plan::{Place, Plan, Planted};
+
+use crate::exchange::{ExchangeError, Format, Record, Writer};
+use crate::face::{Embedding, FailReason, Identifier, ImageLabel, ImageStatus};
+use crate::vision::Picture;
+use embed::Embedder;
+use plan::{Image, Shows};
+
+/// The model that the embeddings are said to be of.
+pub const MODEL: &str = "demo";
+
+/// Cosine and confidence: between what two people show and what one does.
+pub const KNOTS: [(f64, f64); 3] = [(-1.0, 0.0), (0.45, 50.0), (1.0, 100.0)];
+
+/// The seed of the database that `faceclique demo` makes.
+pub const SEED: u64 = 7;
+
+/// Pixels of a side of a portrait.
+const SIDE: usize = 320;
+
+impl Plan {
+    /// Draws all images and writes them as a file of JSON lines, `threads` at once; `observe` is told how many are done.
+    pub fn write(
+        &self,
+        path: &Path,
+        threads: NonZeroUsize,
+        observe: &mut dyn FnMut(usize),
+    ) -> Result<(), ExchangeError> {
+        let embedder = Embedder::new(self.seed, &self.people);
+        let people: Vec<Vec<f32>> = self.people.iter().map(|person| embedder.person(person)).collect();
+        let mut writer = Writer::create(path, Format::Jsonl, None)?;
+        let mut row = 0;
+        for images in self.images.chunks(4 * threads.get()) {
+            let share = images.len().div_ceil(threads.get()).max(1);
+            let drawn: Vec<Vec<Record>> = thread::scope(|scope| {
+                let (embedder, people) = (&embedder, &people);
+                let draw = |images| move || self.drawn(images, embedder, people);
+                let workers: Vec<_> = images.chunks(share).map(|images| scope.spawn(draw(images))).collect();
+                workers.into_iter().map(|worker| worker.join().expect("drawing does not panic")).collect()
+            });
+            for record in drawn.into_iter().flatten() {
+                row += 1;
+                writer.push(&Record { row, ..record })?;
+            }
+            observe(row as usize);
+        }
+        writer.finish().map(|_| ())
+    }
+
+    /// Every image with a face: where it is filed, which person it shows, and its embedding.
+    pub fn embeddings(&self) -> Vec<(&Place, usize, Embedding)> {
+        let embedder = Embedder::new(self.seed, &self.people);
+        let people: Vec<Vec<f32>> = self.people.iter().map(|person| embedder.person(person)).collect();
+        let of = |image: &'_ Image| embedding(image, &embedder, &people);
+        self.images.iter().filter_map(|image| Some((&image.place, image.person, of(image)?))).collect()
+    }
+
+    fn drawn(&self, images: &[Image], embedder: &Embedder, people: &[Vec<f32>]) -> Vec<Record> {
+        images.iter().map(|image| self.record(image, embedder, people)).collect()
+    }
+
+    fn record(&self, image: &Image, embedder: &Embedder, people: &[Vec<f32>]) -> Record {
+        let person = &self.people[image.person];
+        let embedding = embedding(image, embedder, people);
+        let draw = if embedding.is_some() { portrait::draw } else { portrait::empty };
+        let pixels = draw(person, &image.shot, SIDE);
+        Record {
+            row: 0,
+            identifier: Identifier::new(&image.place.identifier).expect("names of the demo are short"),
+            label: ImageLabel::new(&image.place.imagelabel).expect("labels of the demo are short"),
+            status: if embedding.is_some() { ImageStatus::Trained } else { ImageStatus::Failed },
+            model: Some(MODEL.to_owned()),
+            reason: embedding.is_none().then_some(FailReason::NoFace),
+            embedding,
+            picture: Picture::new(SIDE, SIDE, pixels).jpeg(),
+            metadata: Vec::new(),
+        }
+    }
+}
+
+/// What the model makes of an image; none if it shows nobody.
+fn embedding(image: &Image, embedder: &Embedder, people: &[Vec<f32>]) -> Option<Embedding> {
+    match image.shows {
+        Shows::Face { chance } => {
+            let numbers = embedder.picture(&people[image.person], &image.shot, chance);
+            Some(Embedding::new(numbers).expect("it is finite and long"))
+        }
+        Shows::Nobody => None,
+    }
+}
