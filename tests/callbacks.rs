@@ -137,8 +137,18 @@ fn what_is_no_url_of_a_receiver_is_refused_at_once() {
     let callbacks = callbacks(&[]);
     let long = format!("http://h.example/{}", "x".repeat(2_048));
     for url in [
-        "", "h.example", "/h", "ftp://h.example", "file:///etc/passwd", "http://", "http://user:pass@h.example/",
-        "http://h.example/#f", "http://h.example/a b", "http://h.example:99999/", "http://h.example/\r\nX: y", &long,
+        "",
+        "h.example",
+        "/h",
+        "ftp://h.example",
+        "file:///etc/passwd",
+        "http://",
+        "http://user:pass@h.example/",
+        "http://h.example/#f",
+        "http://h.example/a b",
+        "http://h.example:99999/",
+        "http://h.example/\r\nX: y",
+        &long,
         "http://169.254.169.254/latest",
     ] {
         assert!(callbacks.check(url).is_err(), "{url}");

@@ -28,7 +28,9 @@ pub enum PlaceError {
     #[error("names the host '{0}', which may not be told (callbacks.allowed_hosts)")]
     Unlisted(String),
     /// The address is one that has to be listed.
-    #[error("leads to the address {0}, which is not public and may not be told unless callbacks.allowed_hosts holds it")]
+    #[error(
+        "leads to the address {0}, which is not public and may not be told unless callbacks.allowed_hosts holds it"
+    )]
     Internal(IpAddr),
 }
 
@@ -96,7 +98,8 @@ fn name(item: &str) -> Option<String> {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     // the last label of a name is no number: 10.0.0 and 1.2.3.4.5 are mistyped addresses
-    let is_name = labels.split('.').all(is_label) && labels.rsplit('.').next()?.bytes().any(|b| b.is_ascii_alphabetic());
+    let is_name =
+        labels.split('.').all(is_label) && labels.rsplit('.').next()?.bytes().any(|b| b.is_ascii_alphabetic());
     is_name.then_some(kept)
 }
 
@@ -156,10 +159,36 @@ mod tests {
             assert!(may(&open, "h.example", address), "{address}");
         }
         for address in [
-            "0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.9.9.9", "169.254.169.254", "172.16.0.1", "172.31.255.255",
-            "192.168.0.1", "192.0.0.8", "192.0.2.1", "198.19.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1",
-            "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::7f00:1", "64:ff9b::7f00:1", "fc00::1", "fd00::1",
-            "fe80::1", "fec0::1", "ff02::1", "2001::1", "2001:db8::1", "2002:7f00:1::", "3fff:1::1",
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "127.9.9.9",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.0.1",
+            "192.0.0.8",
+            "192.0.2.1",
+            "198.19.0.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::7f00:1",
+            "64:ff9b::7f00:1",
+            "fc00::1",
+            "fd00::1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "3fff:1::1",
         ] {
             assert!(!may(&open, "h.example", address), "{address}");
         }

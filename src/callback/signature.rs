@@ -29,6 +29,9 @@ mod tests {
     fn a_signature_is_that_of_another_implementation() {
         // printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac 'sixteen-or-more.'
         let secret = Secret::new("sixteen-or-more.").unwrap();
-        assert_eq!(of(&secret, "1700000000", r#"{"a":1}"#), "sha256=35ad28b7fd2e1b2f339917ed51c451927853283a6a97dd84be6da98c12c3a9c7");
+        assert_eq!(
+            of(&secret, "1700000000", r#"{"a":1}"#),
+            "sha256=35ad28b7fd2e1b2f339917ed51c451927853283a6a97dd84be6da98c12c3a9c7"
+        );
     }
 }

@@ -84,7 +84,8 @@ impl Kind {
             Self::Paths => "a list of paths".to_owned(),
             Self::HostNames => "a list of names of machines, without scheme and port".to_owned(),
             Self::Hosts => {
-                "a list of host names, *.domains, addresses and networks such as 10.0.0.0/8, without scheme and port".to_owned()
+                "a list of host names, *.domains, addresses and networks such as 10.0.0.0/8, without scheme and port"
+                    .to_owned()
             }
             Self::Origins => {
                 "a list of origins: http:// or https://, a host, perhaps a port, and nothing more".to_owned()
@@ -117,7 +118,9 @@ impl Kind {
             Self::Seconds { least, most } => {
                 with_unit(text, &SECONDS).filter(|n| (least..=most).contains(n)).map(Value::Integer)
             }
-            Self::Paths | Self::HostNames | Self::Hosts | Self::Origins => list(text).and_then(|items| self.list(items)),
+            Self::Paths | Self::HostNames | Self::Hosts | Self::Origins => {
+                list(text).and_then(|items| self.list(items))
+            }
             _ => self.string(text),
         }
         .ok_or_else(bad)
@@ -135,7 +138,9 @@ impl Kind {
                 let items = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
                 items.collect::<Option<Vec<_>>>().and_then(|items| self.list(items))
             }
-            (Self::Boolean | Self::Count { .. } | Self::Paths | Self::HostNames | Self::Hosts | Self::Origins, _) => None,
+            (Self::Boolean | Self::Count { .. } | Self::Paths | Self::HostNames | Self::Hosts | Self::Origins, _) => {
+                None
+            }
             (_, DeValue::String(text)) => self.string(text),
             _ => None,
         };

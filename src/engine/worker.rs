@@ -15,10 +15,10 @@ use tracing::{error, info, info_span, warn};
 
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
-use super::start::Started;
 use super::orders::Order;
 use super::outbox;
 use super::records::{JobResult, Task};
+use super::start::Started;
 use crate::job::{Event, State};
 use crate::store::Batch;
 

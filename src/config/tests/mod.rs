@@ -173,8 +173,7 @@ fn every_setting_has_an_effect() {
         }
         let is_callback = setting.section == "callbacks" && setting.key != "enabled";
         let enabled = [("FACECLIQUE_CALLBACKS_ENABLED", "true")].into_iter().filter(|_| is_callback);
-        let before: Vec<_> =
-            tls.into_iter().filter(|_| setting.key.starts_with("tls_")).chain(enabled).collect();
+        let before: Vec<_> = tls.into_iter().filter(|_| setting.key.starts_with("tls_")).chain(enabled).collect();
         let after: Vec<_> =
             before.iter().copied().filter(|(other, _)| *other != name).chain([(&*name, &*value)]).collect();
         let (before, after) = (read("a.toml", "", &before, &[]).unwrap(), read("a.toml", "", &after, &[]).unwrap());
