@@ -16,6 +16,7 @@ mod doctor;
 mod everyone;
 mod exit;
 mod export;
+mod figures;
 mod fsck;
 mod help;
 #[cfg(feature = "vision")]
@@ -26,6 +27,7 @@ mod man;
 #[cfg(feature = "vision")]
 mod models;
 mod notify;
+mod partition;
 mod photos;
 mod plot;
 mod progress;
