@@ -58,7 +58,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
 /// Outside crates that belong to certain rooms.
 const CRATES: [(&str, &[&str]); 35] = [
     ("bincode", &["store"]),
-    ("base64", &["aci", "exchange"]),
+    ("base64", &["aci", "exchange", "http"]),
     ("blake3", &["engine", "http"]),
     ("clap", &["cli"]),
     ("console", &["cli"]),

@@ -94,7 +94,7 @@ fn the_command_makes_the_demo_once_and_serves_it() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("demo");
     let data = data.to_str().unwrap();
-    let made = program(&["demo", "--data", data, "--no-serve", "--planted"]).output().unwrap();
+    let made = program(&["demo", "--data", data, "--no-serve", "--planted", "--side", "64"]).output().unwrap();
     let said = String::from_utf8(made.stdout).unwrap();
     assert!(made.status.success(), "{said}{}", String::from_utf8_lossy(&made.stderr));
     assert!(said.starts_with("drawn ") && said.contains("\nclustered ") && said.contains("\nmisfiled "), "{said}");

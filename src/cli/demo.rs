@@ -52,6 +52,9 @@ pub struct Demo {
     /// Open no browser.
     #[arg(long)]
     no_open: bool,
+    /// Pixels of a side of a portrait; fewer are drawn sooner.
+    #[arg(long, value_name = "PIXELS", default_value_t = demo::SIDE as u64, value_parser = clap::value_parser!(u64).range(32..=1024))]
+    side: u64,
     /// Also list what was planted.
     #[arg(long)]
     planted: bool,
@@ -98,14 +101,14 @@ impl Demo {
     /// The database and a clustering of it, unless they are there.
     fn make(&self, plan: &Plan, settings: crate::engine::Settings) -> Result<(), Failure> {
         let threads = settings.threads;
-        let here = Here::open(settings, TimeZone::system())?;
+        let here = Here::at_work(settings, TimeZone::system())?;
         let database = DatabaseName::new(DATABASE).map_err(|error| error.to_string())?;
         let there = here.engine().list_databases().map_err(with_cause)?;
         if there.iter().all(|info| info.name != database) {
             let folder = tempfile::tempdir()?;
             let file = folder.path().join("faces.jsonl");
             let bar = super::count_bar("drawing", plan.len() as u64, "portraits");
-            plan.write(&file, threads, &mut |n| bar.set_position(n as u64))?;
+            plan.write(&file, self.side as usize, threads, &mut |n| bar.set_position(n as u64))?;
             bar.finish_and_clear();
             let imported = import(&here, &database, &file)?;
             writeln!(
@@ -168,14 +171,15 @@ fn import(here: &Here, database: &DatabaseName, file: &Path) -> Result<ImportOut
         _ => None,
     };
     let job = (Queue::ImportFaceDatabase, token);
-    Ok(here.wait(finished(here.engine(), job, ("importing", None), imported))?)
+    Ok(here.wait(finished(here.engine(), job, ("importing", None), imported))??)
 }
 
 /// Asks for the job as a client would, so that queues and pages show what was asked.
 fn cluster(here: &Here) -> Result<(Token, ClusteringOutcome), Failure> {
     let asked = [&[("database", DATABASE)], &ASKED[..]].concat();
+    // Until every build keeps an audit, one that refuses it gets the same job without.
     let answer = match here.ask("FaceClustering", &[&asked[..], &[("audit", "true")]].concat()) {
-        Err(Trouble::Refused { .. }) => here.ask("FaceClustering", &asked)?, // a server without the audit
+        Err(Trouble::Refused { .. }) => here.ask("FaceClustering", &asked)?,
         answer => answer?,
     };
     let token = answer["token"].as_str().and_then(Token::parse).ok_or("the job has no token")?;
@@ -184,7 +188,7 @@ fn cluster(here: &Here) -> Result<(Token, ClusteringOutcome), Failure> {
         _ => None,
     };
     let job = (Queue::FaceClustering, token);
-    Ok((token, here.wait(finished(here.engine(), job, ("clustering", None), clustered))?))
+    Ok((token, here.wait(finished(here.engine(), job, ("clustering", None), clustered))??))
 }
 
 /// Says where the page is and shows it to whoever sits in front of a display.

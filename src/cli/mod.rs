@@ -14,7 +14,6 @@ mod everyone;
 mod export;
 mod fsck;
 mod help;
-#[cfg(feature = "vision")]
 mod here;
 mod import;
 mod labelled;
@@ -25,6 +24,7 @@ mod photos;
 mod plot;
 mod queue;
 mod reopen;
+mod report;
 mod retrain;
 mod serve;
 mod status;
@@ -108,6 +108,8 @@ pub enum Command {
     Queue(queue::Queue),
     /// Show how a running server is.
     Status(status::Status),
+    /// Write a finished clustering into one HTML file.
+    Report(report::Report),
     /// Check a configuration, or print what holds and where it was said.
     Config(config::Config),
     /// Check configuration, data directory, disk and machine, and say what to do.
@@ -218,6 +220,7 @@ impl Arguments {
             Command::Models(models) => models.run(&log),
             Command::Queue(queue) => queue.run(),
             Command::Status(status) => status.run(),
+            Command::Report(report) => report.run(&log),
             Command::Doctor(doctor) => doctor.run(&log),
             Command::Help(help) => help.run(),
         }
