@@ -5,9 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
+.PHONY: help run demo test test-page check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
 	bench-hard bench-load bench-submit bench-idle bench-photos appliance photos photos-http photos-reference \
-	soak soak-train soak-damage soak-crash crash-table soak-years fuzz fixtures clean
+	soak soak-train soak-damage soak-full soak-crash crash-table soak-years fuzz fixtures clean
 
 help: ## print the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,19 @@ demo: ## drawn faces of 60 people with planted errors: made, clustered, and the 
 
 test: ## run all tests; those on real faces say so when ../shared is absent
 	$(CARGO) test --no-fail-fast
+
+PAGE := $(CURDIR)/target/page
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+test-page: $(PAGE)/ready ## the review page in a real browser: jobs, keys, hostile names, axe, pictures in target/page/shots; needs Node and Chromium (apt-get install chromium)
+	@test -n "$(CHROMIUM)" || { echo "no Chromium: apt-get install chromium, or CHROMIUM=path"; exit 1; }
+	FACECLIQUE_PAGE=$(PAGE) CHROMIUM=$(CHROMIUM) $(CARGO) test --test review -- --nocapture --test-threads=1
+
+$(PAGE)/ready: tests/review/package.json
+	mkdir -p $(PAGE)
+	cp $< $(PAGE)/package.json
+	cd $(PAGE) && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install --no-audit --no-fund
+	touch $@
 
 photos: ## all photos of ../shared through the whole pipeline, beside another runtime's results (minutes)
 	FACECLIQUE_ALL_PHOTOS=1 $(CARGO) test --test photos -- --nocapture
@@ -106,6 +119,9 @@ DAMAGES ?= 400
 
 soak-damage: ## harm the files of a data directory DAMAGES=400 times and ask everything: a table of what came of it; SEED=n, IMAGES=n
 	DAMAGES=$(DAMAGES) REPAIRS=$(DAMAGES) $(CARGO) test --test damage -- --nocapture --test-threads=1
+
+soak-full: ## full, broken and slow disks under everything that writes: a table of what is answered (minutes); SCENES=3,14
+	FULL_DISK=$(or $(SCENES),all) $(CARGO) test --test full_disk -- --nocapture --test-threads=1
 
 JOBS ?= 1000000
 CYCLES ?= 100

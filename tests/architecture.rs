@@ -56,11 +56,13 @@ const ROOMS: [(&str, &[&str]); 16] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 35] = [
+const CRATES: [(&str, &[&str]); 37] = [
     ("bincode", &["store"]),
     ("base64", &["aci", "exchange", "http"]),
     ("blake3", &["engine", "http"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("console", &["cli"]),
     ("crc32fast", &["store", "exchange", "engine"]),
     ("csv", &["exchange", "http", "cli"]),

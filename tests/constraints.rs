@@ -78,8 +78,8 @@ fn naive(faces: &FaceSet, scale: &ConfidenceScale, threshold: Threshold, decisio
         let mut best: Option<(f64, usize, usize)> = None;
         for b in 0..clusters.len() {
             for a in 0..b {
-                let pairs = clusters[a].iter().flat_map(|&x| clusters[b].iter().map(move |&y| pair(x, y)));
-                let link = pairs.fold(Some(f64::INFINITY), |lowest, pair| Some(lowest?.min(pair?)));
+                let mut pairs = clusters[a].iter().flat_map(|&x| clusters[b].iter().map(move |&y| pair(x, y)));
+                let link = pairs.try_fold(f64::INFINITY, |lowest, pair| Some(lowest.min(pair?)));
                 let Some(link) = link else { continue };
                 if best.is_none_or(|(highest, i, j)| link > highest || (link >= highest && (a, b) < (i, j))) {
                     best = Some((link, a, b));

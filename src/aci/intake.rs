@@ -198,7 +198,7 @@ impl Intake {
 /// Error 70, with the reason in the log.
 fn storage(error: &io::Error) -> Fault {
     tracing::error!(%error, "an upload cannot be received");
-    if error.kind() == io::ErrorKind::StorageFull {
+    if error.kind() == io::ErrorKind::StorageFull || error.raw_os_error().is_some() {
         return Fault::new(super::Code::Storage, format!("the upload cannot be received: {error}"));
     }
     Fault::storage()

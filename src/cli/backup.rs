@@ -33,6 +33,12 @@ pub struct Backup {
 
 /// Make a data directory of a backup.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The directory must not be there, or be empty; it appears whole or not at all. Jobs that waited come along.
+
+Examples:
+  faceclique restore /backups/monday --data /var/lib/faceclique-new
+  faceclique fsck --data /var/lib/faceclique-new")]
 pub struct Restore {
     #[command(flatten)]
     data: DataArguments,

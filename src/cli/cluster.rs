@@ -22,6 +22,12 @@ use crate::face::FaceSet;
 
 /// Cluster a file of faces, without a server or a database.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  faceclique cluster faces.npz
+  faceclique cluster faces.npz --threshold 71.5 --verify --out clusters.csv
+  faceclique cluster faces.csv --knots -1:0,0.43:50,1:100 --max-results 5 --out matches.xml
+  faceclique cluster faces.npy --ids names.csv --search hnsw --memory 2GiB")]
 pub struct Cluster {
     /// The file of faces.
     #[arg(value_name = "FILE")]

@@ -8,8 +8,15 @@ use super::serve::ServerArguments;
 use super::{Failure, LogArguments};
 use crate::config::{self, Form, Print, Reading};
 
+const EXAMPLES: &str = "\
+Examples:
+  faceclique config check --config faceclique.toml
+  faceclique config print --config mediaserver.cfg > faceclique.toml
+  faceclique config print --defaults";
+
 /// Check a configuration, or print what holds and where it was said.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Config {
     #[command(subcommand)]
     command: ConfigCommand,
@@ -18,10 +25,10 @@ pub struct Config {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Read everything as `serve` would; print `ok` with a summary, or every fault.
-    #[command(after_long_help = config::settings_page())]
+    #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", config::settings_page()))]
     Check(Check),
     /// Print every setting with its value and where it was said, as a file that `--config` reads again.
-    #[command(after_long_help = config::settings_page())]
+    #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", config::settings_page()))]
     Print(PrintArguments),
 }
 

@@ -13,6 +13,13 @@ use crate::face::DatabaseName;
 
 /// Write a database into a file, without a server.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A running server writes files by the action ExportFaceDatabase.
+
+Examples:
+  faceclique export --database people --data /var/lib/faceclique people.jsonl
+  faceclique export --database people people.npz
+  faceclique export --database people --no-pictures --no-metadata people.jsonl")]
 pub struct Export {
     #[command(flatten)]
     data: DataArguments,

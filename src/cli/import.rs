@@ -21,6 +21,14 @@ use crate::job::Queue;
 
 /// Take files of faces, or a folder of pictures, into a database, without a server.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A running server takes files by the action ImportFaceDatabase.
+
+Examples:
+  faceclique import --database people --data /var/lib/faceclique faces.npz
+  faceclique import --database people --skip-bad-rows exports/
+  faceclique import --database people --pack face-reid-retail-0095 photos/
+  faceclique import --database unsorted --pack face-reid-retail-0095 --all-faces holiday/")]
 pub struct Import {
     #[command(flatten)]
     data: DataArguments,

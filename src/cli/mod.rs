@@ -6,17 +6,21 @@ mod backup;
 mod calibrate;
 mod client;
 mod cluster;
+mod colour;
+mod completions;
 mod config;
 #[cfg(feature = "vision")]
 mod demo;
 mod doctor;
 mod everyone;
+mod exit;
 mod export;
 mod fsck;
 mod help;
 mod here;
 mod import;
 mod labelled;
+mod man;
 #[cfg(feature = "vision")]
 mod models;
 mod notify;
@@ -31,13 +35,15 @@ mod status;
 mod sweep;
 mod terminal;
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
+
+pub use self::exit::{code as exit_code, tell};
 
 use crate::config::{Flag, LogForm, Reading, Sources};
 use crate::engine::{Engine, JobResult};
@@ -46,9 +52,13 @@ use crate::job::{Queue, Token};
 /// Face clustering: every pair compared, every cluster proven.
 #[derive(Debug, Parser)]
 #[command(name = "faceclique", version, about, long_about = None, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = format!("{EXAMPLES}\n{}", exit::help()))]
 pub struct Arguments {
     #[command(flatten)]
     log: LogArguments,
+    /// When help, tables and messages are coloured: on a terminal, unless `NO_COLOR` is set; always; or never.
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true, global = true)]
+    color: colour::When,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -114,6 +124,11 @@ pub enum Command {
     Config(config::Config),
     /// Check configuration, data directory, disk and machine, and say what to do.
     Doctor(doctor::Doctor),
+    /// Print the script by which a shell completes command lines.
+    Completions(completions::Completions),
+    /// Print the manual page, or write those of all commands into a folder.
+    #[command(name = "man")]
+    Manual(man::Manual),
     /// Explain an action of the server, or list them all.
     Help(help::Help),
 }
@@ -132,16 +147,15 @@ pub struct DataArguments {
 /// Why a command failed; its text is for the person who typed it.
 pub type Failure = Box<dyn std::error::Error>;
 
-/// The exit code of a command that failed: 2 if a server could not be reached or a store not be looked at, 75 if a server has
-/// to be started again because its store has failed, else 1.
-pub fn exit_code(failure: &Failure) -> u8 {
-    match failure.downcast_ref() {
-        Some(client::Trouble::Unreachable { .. }) => 2,
-        _ if failure.is::<fsck::NotLookedAt>() => 2,
-        _ if failure.is::<reopen::StillHeld>() => 75, // EX_TEMPFAIL
-        _ => 1,
-    }
-}
+/// What the help of the program shows first.
+const EXAMPLES: &str = "\
+Examples:
+  faceclique cluster faces.npz --threshold 71.5 --out clusters.csv
+  faceclique serve --data data
+  faceclique import --database people --data data faces.npz
+  faceclique queue list --watch
+  faceclique help FaceClustering
+";
 
 impl LogArguments {
     /// Starts the log of a command that has no configuration.
@@ -196,8 +210,16 @@ fn begun(reading: Reading, by_default: &str) -> Result<crate::config::Config, Fa
 }
 
 impl Arguments {
+    /// Those of this process; ends it if they ask for help or are wrong.
+    pub fn of_process() -> Self {
+        let choice = colour::When::of(std::env::args_os()).choice();
+        let matches = Self::command().color(choice).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut Self::command()).exit())
+    }
+
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
+        self.color.hold();
         let log = self.log;
         match self.command {
             Command::Serve(serve) => serve.run(&log),
@@ -222,16 +244,38 @@ impl Arguments {
             Command::Status(status) => status.run(),
             Command::Report(report) => report.run(&log),
             Command::Doctor(doctor) => doctor.run(&log),
+            Command::Completions(completions) => completions.run(),
+            Command::Manual(manual) => manual.run(),
             Command::Help(help) => help.run(),
         }
     }
 }
 
+/// A log that loses lines where it cannot be written, on a full disk or into a pipe that nobody reads.
+///
+/// **Why.** Whoever writes a line panics otherwise, for that it could not is said on standard error too; and a thread of the
+/// database that panics over the line about its failure leaves all others waiting for it for ever.
+struct Lossy(io::Stderr);
+
+impl io::Write for Lossy {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        Ok(self.0.write(line).unwrap_or(line.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
 fn start_log(form: LogForm, filter: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("--log {filter}: {error}"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| Lossy(io::stderr()))
+        .log_internal_errors(false);
     match form {
-        LogForm::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        LogForm::Text => log.with_ansi(colour::on_err()).init(),
         LogForm::Json => log.json().init(),
     }
     Ok(())

@@ -52,6 +52,10 @@ enum ModelsCommand {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  faceclique models list --data /var/lib/faceclique
+  faceclique models list --json | jq -r '.[].name'")]
 struct List {
     #[command(flatten)]
     data: DataArguments,
@@ -61,12 +65,21 @@ struct List {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  faceclique models show mobilefacenet-y1
+  faceclique models show ./pack.toml")]
 struct Show {
     /// The name of a ready pack, or the path of a pack.toml or its folder.
     pack: String,
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  faceclique models add face-reid-retail-0095 yunet_n_dynamic.onnx face_reid_retail_0095.onnx
+  faceclique models add ./pack.toml ~/Downloads --data /var/lib/faceclique
+  faceclique models add --replace ./pack")]
 struct Add {
     #[command(flatten)]
     data: DataArguments,

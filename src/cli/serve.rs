@@ -29,9 +29,15 @@ use crate::job::Queue;
 /// How long behind the deadline of requests jobs have to be put back, and threads to end.
 pub(super) const LATE: Duration = Duration::from_secs(5);
 
+const EXAMPLES: &str = "\
+Examples:
+  faceclique serve --data data
+  faceclique serve --config faceclique.toml --listen 0.0.0.0:14000
+  faceclique serve --data data --pack face-reid-retail-0095 --memory 6GiB --log-format json";
+
 /// Serve the ACI over HTTP and work the queues.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = crate::config::settings_page())]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", crate::config::settings_page()))]
 pub struct Serve {
     #[command(flatten)]
     server: ServerArguments,

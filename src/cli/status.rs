@@ -10,7 +10,7 @@ use super::terminal::{self, Column};
 
 const COLUMNS: [Column; 5] = [
     Column::text("queue", 0, 6),
-    Column::text("state", 1, 6),
+    Column::text("state", 1, 6).painted(terminal::state),
     Column::number("waiting"),
     Column::number("running"),
     Column::number("ended"),

@@ -10,6 +10,8 @@ use std::io::IsTerminal as _;
 use console::{Term, measure_text_width, pad_str, truncate_str};
 use serde_json::Value;
 
+use super::colour::Paint;
+
 /// What stands between two columns.
 const GAP: &str = "  ";
 
@@ -61,6 +63,17 @@ pub(super) fn width() -> Option<usize> {
     std::io::stdout().is_terminal().then(|| usize::from(Term::stdout().size().1).max(20))
 }
 
+/// The colour of a word for how something is: the status of a job, the state of a queue, a verdict.
+pub(super) fn state(word: &str) -> Option<Paint> {
+    match word {
+        "Finished" | "ok" | "open" => Some(Paint::Good),
+        "Processing" => Some(Paint::Strong),
+        "Paused" | "Cancelled" | "Stopped" | "paused" | "warn" => Some(Paint::Warning),
+        "Error" | "FAIL" => Some(Paint::Bad),
+        _ => None,
+    }
+}
+
 /// A column.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
@@ -70,17 +83,24 @@ pub(super) struct Column {
     /// It is not cut below this.
     least: usize,
     alignment: console::Alignment,
+    /// The colour of a cell.
+    paint: fn(&str) -> Option<Paint>,
 }
 
 impl Column {
     /// A column of text, which may be cut to `least` when others of higher rank still fit.
     pub(super) const fn text(title: &'static str, rank: u8, least: usize) -> Self {
-        Self { title, rank, least, alignment: console::Alignment::Left }
+        Self { title, rank, least, alignment: console::Alignment::Left, paint: |_| None }
+    }
+
+    /// The same with a colour that follows the text.
+    pub(super) const fn painted(self, paint: fn(&str) -> Option<Paint>) -> Self {
+        Self { paint, ..self }
     }
 
     /// A column of numbers, which is cut last.
     pub(super) const fn number(title: &'static str) -> Self {
-        Self { title, rank: u8::MAX, least: 4, alignment: console::Alignment::Right }
+        Self { title, rank: u8::MAX, least: 4, alignment: console::Alignment::Right, paint: |_| None }
     }
 }
 
@@ -97,9 +117,13 @@ pub(super) fn table(columns: &[Column], rows: &[Vec<String>], width: Option<usiz
     }
     let titles: Vec<Cow<'_, str>> = columns.iter().map(|column| Cow::Borrowed(column.title)).collect();
     let mut text = String::new();
-    for row in std::iter::once(&titles).chain(&safe) {
+    for (at, row) in std::iter::once(&titles).chain(&safe).enumerate() {
         let cells = columns.iter().zip(&widths).zip(row);
-        let cells = cells.map(|((column, &wide), cell)| pad_str(cell, wide, column.alignment, Some("…")));
+        let cells = cells.map(|((column, &wide), cell)| {
+            let paint = if at == 0 { Some(Paint::Strong) } else { (column.paint)(cell) };
+            let cell = paint.map_or_else(|| cell.clone(), |paint| paint.out(cell).into());
+            pad_str(&cell, wide, column.alignment, Some("…")).into_owned()
+        });
         let line = cells.collect::<Vec<_>>().join(GAP);
         let line = width.map_or(Cow::Borrowed(line.as_str()), |width| truncate_str(line.trim_end(), width, "…"));
         text.push_str(line.trim_end());

@@ -41,6 +41,11 @@ impl Order {
         Self { n_fresh: fresh.len(), faces: Some([fresh, old].concat()) }
     }
 
+    /// All of `n` faces, each at its own place.
+    pub(super) fn every(n: usize) -> Self {
+        Self { faces: None, n_fresh: n }
+    }
+
     /// These faces, in this order.
     pub(super) fn of(faces: Vec<u32>) -> Self {
         Self { n_fresh: faces.len(), faces: Some(faces) }

@@ -25,6 +25,11 @@ impl Candidate {
         Self { first: a.min(b), second: a.max(b) }
     }
 
+    /// Its faces, the smaller first.
+    pub(super) fn faces(self) -> (u32, u32) {
+        (self.first, self.second)
+    }
+
     /// What is decided of it.
     pub(super) fn bond(self, constraints: &Constraints) -> Option<Bond> {
         if constraints.is_empty() { None } else { constraints.bond(self.first, self.second) }

@@ -18,6 +18,8 @@ pub enum Stage {
     Link,
     /// Ranking matches.
     Rank,
+    /// Looking for wrong identities.
+    Audit,
 }
 
 impl Stage {
@@ -28,6 +30,7 @@ impl Stage {
             Self::Compare => "compare",
             Self::Link => "link",
             Self::Rank => "rank",
+            Self::Audit => "audit",
         }
     }
 }

@@ -124,6 +124,13 @@ impl Change {
         self.decisions.push((id, record));
     }
 
+    /// A number for a decision or a change, never given before.
+    pub(super) fn take_number(&mut self, book: &mut Book) -> u64 {
+        let number = book.take_number();
+        self.also.record(&keys::last_number(), &number);
+        number
+    }
+
     /// Decisions follow what they are about.
     pub(super) fn follow(&mut self, book: &Book, moves: &Moves) {
         for (id, record) in book.follow(moves) {
@@ -191,13 +198,6 @@ impl Engine {
             self.note_changed(faces, change);
         }
         Ok(state)
-    }
-
-    /// A number for a decision or a change, never given before.
-    pub(super) fn take_number(&self, faces: &mut Faces, change: &mut Change) -> u64 {
-        let number = faces.book.take_number();
-        change.also.record(&keys::last_number(), &number);
-        number
     }
 
     fn note_changed(&self, mut faces: RwLockWriteGuard<'_, Faces>, change: Change) {

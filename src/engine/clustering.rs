@@ -42,17 +42,11 @@ impl Engine {
     ) -> Result<State, Unfinished> {
         control.loading();
         let respects_decisions = self.respect(token)?.is_some();
-        let snapshot = self.snapshot(task, respects_decisions)?;
+        let snapshot = self.snapshot(task, respects_decisions, control)?;
         let (clustering, ledger) = self.clustered(token, task, &snapshot, control)?;
         let (units, took) = control.compared();
         self.pace.note(ledger.n_compared(units), took);
-        let n_chunks = match self.keep_result(token, &snapshot.faces, &clustering, control) {
-            Ok(n_chunks) => n_chunks,
-            Err(unfinished) => {
-                self.clear_rows(&[keys::result(token)])?;
-                return Err(unfinished);
-            }
-        };
+        let n_chunks = self.keep_result(token, &snapshot.faces, &clustering, control)?;
         let outcome = ClusteringOutcome {
             n_faces: snapshot.faces.len() as u64,
             n_clusters: clustering.clusters().len() as u64,
@@ -70,8 +64,6 @@ impl Engine {
         let state = self.end(token, Event::Finish, Some(JobResult::Clustering(outcome)), with)?;
         if state == State::Finished {
             ledger.keep();
-        } else {
-            self.clear_rows(&[keys::result(token)])?;
         }
         Ok(state)
     }
@@ -122,7 +114,12 @@ impl Engine {
     }
 
     /// The trained images that take part, under one lock.
-    fn snapshot(&self, task: &ClusterTask, respects_decisions: bool) -> Result<Snapshot, EngineError> {
+    fn snapshot(
+        &self,
+        task: &ClusterTask,
+        respects_decisions: bool,
+        control: &Control,
+    ) -> Result<Snapshot, Unfinished> {
         let mut faces = self.write_faces();
         let (databases, number) = match &task.database {
             Some(name) => {
@@ -144,21 +141,25 @@ impl Engine {
         let scale = ConfidenceScale::new(model.knots).map_err(|error| {
             EngineError::new(ErrorKind::Model, format!("the model '{}' cannot be used: {error}", model.name))
         })?;
-        let mut failure = None;
+        let mut failure: Option<Unfinished> = None;
         let images = databases.iter().flat_map(|(name, record)| self.trained(&faces, task, name, record));
         let mut left = self.settings.memory;
         let images = images.map_while(|image| {
+            if control.order().is_some() {
+                failure = Some(Unfinished::Told); // others wait for the lock: it does not rest here
+                return None;
+            }
             let image = image.map_err(EngineError::from).and_then(|image| self.fits(image, &mut left));
-            image.map_err(|error| failure = Some(error)).ok()
+            image.map_err(|error| failure = Some(error.into())).ok()
         });
         let set = FaceSet::new(images);
-        if let Some(error) = failure {
-            return Err(error);
+        if let Some(failure) = failure {
+            return Err(failure);
         }
         let set =
             set.map_err(|error| EngineError::caused(ErrorKind::Internal, "the images do not fit together", error))?;
         let names = || databases.iter().map(|(name, record)| (record.number, name.clone())).collect();
-        let constraints = respects_decisions.then(|| faces.book.of_faces(&names(), &set).constraints(&set));
+        let constraints = respects_decisions.then(|| faces.book.of_faces(&names(), set.ids()).constraints(&set));
         Ok(Snapshot { faces: set, scale, bytes: self.settings.memory - left, database: number, synced, constraints })
     }
 

@@ -1,15 +1,15 @@
 //! How a run of a job ends, and how ended jobs are forgotten.
 
-use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
 use tracing::{info, warn};
 
 use super::Engine;
 use super::error::EngineError;
-use super::jobs::{Jobs, Removed, put, put_into};
+use super::jobs::{Removed, put, put_into};
 use super::orders::Order;
 use super::records::{JobRecord, JobResult, Task};
+use super::turn::Turn;
 use crate::job::{Event, Queue, State, Token, expired, too_much};
 use crate::store::{Batch, keys};
 
@@ -17,11 +17,11 @@ impl Engine {
     /// Notes that a job at work has durably saved more than the runs before it: the unclean ends before that are not
     /// held against it any more (contract R77), and it need not run alone any longer (R78).
     pub(super) fn advance(&self, token: Token) {
-        let mut jobs = self.lock_jobs();
+        let mut jobs = self.turn();
         let Some(entry) = jobs.get(token).filter(|entry| entry.record.life.attempts > 1) else { return };
         let Ok((life, _)) = entry.record.life.after(entry.run(), Event::Advance, self.clock.now()) else { return };
         let record = JobRecord { life, ..entry.record.as_ref().clone() };
-        if let Err(error) = self.store.commit(put(token, &record, self.lived())) {
+        if let Err(error) = jobs.commit(put(token, &record, self.lived())) {
             warn!(%token, error = &error as &dyn std::error::Error, "the progress of a job could not be noted");
             return;
         }
@@ -44,12 +44,12 @@ impl Engine {
         if event == Event::Finish {
             self.store.sync()?; // what it has written is on the disk before it is said to be done
         }
-        let mut jobs = self.lock_jobs();
+        let mut jobs = self.turn();
         let entry = jobs.get(token).expect("a job that a thread has is not forgotten");
         if entry.state().is_ended() {
             let state = entry.state();
             if state != State::Finished {
-                self.clear_result(token)?; // stopped while it was paused, perhaps in the middle of writing it
+                jobs.aside(|| self.clear_result(token))?; // stopped while it was paused, perhaps in the middle of writing it
             }
             self.leave(jobs, token, state);
             return Ok(state);
@@ -71,7 +71,7 @@ impl Engine {
         if is_void {
             batch.put(keys::forgotten_job(token), Vec::new());
         }
-        self.store.commit(batch)?;
+        jobs.commit(batch)?;
         jobs.put(token, record, now);
         self.leave(jobs, token, state);
         if is_void && let Err(error) = self.clear_result(token) {
@@ -82,7 +82,7 @@ impl Engine {
 
     /// The job has left its thread, and stands where it stands now; what it needs no longer goes. Only the first call
     /// does something.
-    fn leave(&self, mut jobs: MutexGuard<'_, Jobs>, token: Token, state: State) {
+    fn leave(&self, mut jobs: Turn<'_>, token: Token, state: State) {
         let Some(entry) = jobs.get_mut(token) else { return };
         if entry.control.take().is_none() {
             return;
@@ -133,7 +133,7 @@ impl Engine {
     /// Forgets jobs, those of the queue and by their size those of all, and says whose results can be removed. Jobs that a thread has still, or whose end is awaited, are
     /// not forgotten yet.
     fn try_to_forget(&self, queue: Queue) -> Result<Vec<Removed>, EngineError> {
-        let mut jobs = self.lock_jobs();
+        let mut jobs = self.turn();
         let ended = jobs.of(queue).filter_map(|(token, entry)| Some((token, entry.ended?)));
         let mut tokens = expired(ended, self.lived(), self.settings.retention);
         let sizes = jobs.iter().filter_map(|(token, entry)| Some((token, entry.ended?, entry.record.kept)));
@@ -152,7 +152,7 @@ impl Engine {
             batch.put(keys::forgotten_job(token), Vec::new());
         }
         if !tokens.is_empty() {
-            self.store.commit(batch)?;
+            jobs.commit(batch)?;
         }
         for &token in &tokens {
             jobs.remove(token);

@@ -9,6 +9,9 @@ use crate::face::{DatabaseName, Identifier, ImageLabel};
 use crate::job::{Queue, State};
 use crate::store::{Failure, StoreError, is_full};
 
+/// The system's number of an input or output error.
+const EIO: i32 = 5;
+
 /// The kinds of failure. Part of the record format: new kinds are added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ErrorKind {
@@ -91,6 +94,7 @@ impl From<StoreError> for EngineError {
                     .to_owned()
             }
             StoreError::File { what, source } if is_full(source) => format!("the disk is full: {what}"),
+            StoreError::File { what, source } if source.raw_os_error() == Some(EIO) => format!("{what}: {source}"),
             StoreError::Disk(failure) => {
                 format!("{failure}; whether the change is stored is known when the store has been opened again")
             }

@@ -151,7 +151,7 @@ impl Engine {
             Ok((file.dev(), file.ino(), file.len()))
         };
         let files = complete.files().map(identity).collect::<io::Result<Vec<_>>>().map_err(|error| {
-            EngineError::caused(ErrorKind::FileNotAccessible, format!("cannot write the file: {}", error.kind()), error)
+            EngineError::caused(ErrorKind::FileNotAccessible, format!("cannot write the file: {error}"), error)
         })?;
         let key = keys::export(token);
         let mut batch = Batch::new();

@@ -13,6 +13,7 @@ use tracing::info;
 use super::Engine;
 use super::error::EngineError;
 use super::figures::EndedJobs;
+use super::orders::Order;
 use super::progress::{Control, Progress};
 use super::records::{JobRecord, JobResult, Task};
 use crate::job::{Event, Lived, Priority, Queue, Run, State, Timestamp, Token, Waiting, next};
@@ -300,8 +301,9 @@ impl Engine {
     /// Takes up the next job, if there is one and its queue has a thread free. Its start is on the disk before its
     /// work begins, so that a job that kills the process is known by its attempts (contract R77).
     pub(super) fn start_next(&self) -> Result<Option<Started>, EngineError> {
-        let mut jobs = self.lock_jobs();
-        if jobs.stopping || self.watch_room() {
+        let is_low = self.watch_room();
+        let mut jobs = self.turn();
+        if jobs.stopping || is_low {
             return Ok(None);
         }
         let Some(token) = Queue::ALL.into_iter().find_map(|queue| self.choose(&jobs, queue)) else {
@@ -311,13 +313,17 @@ impl Engine {
         let (life, _) =
             record.life.after(Run::Idle, Event::Start, self.clock.now()).expect("only jobs that wait are chosen");
         let record = JobRecord { life, ..record.as_ref().clone() };
-        self.store.commit(put(token, &record, self.lived()))?;
+        jobs.commit(put(token, &record, self.lived()))?;
         info!(%token, queue = %record.queue, attempt = record.life.attempts, "job started");
         jobs.put(token, record, self.lived());
         let entry = jobs.get_mut(token).expect("it was put there");
         let control = Arc::new(Control::new());
         entry.control = Some(Arc::clone(&control));
-        Ok(Some(Started { token, record: Arc::clone(&entry.record), control }))
+        let started = Arc::clone(&entry.record);
+        if jobs.stopping {
+            control.orders.end(Order::Release); // it was told to all runs meanwhile
+        }
+        Ok(Some(Started { token, record: started, control }))
     }
 
     /// The job of a queue to start now. While a job is left that was at work at an unclean end, only such jobs run, one

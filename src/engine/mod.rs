@@ -62,6 +62,7 @@ mod tests;
 mod thumbnail;
 mod train;
 mod trainer;
+mod turn;
 mod verdict;
 mod view;
 mod waiting;
@@ -156,8 +157,10 @@ pub struct Engine {
     /// When the time lived was written down.
     lived_noted: AtomicI64,
     settings: Settings,
-    /// Taken before `jobs` where both are needed.
+    /// Taken before `turn` and `jobs` where several are needed.
     faces: RwLock<Faces>,
+    /// Had by whoever changes what is stored of jobs; taken before `jobs`.
+    turn: Mutex<()>,
     jobs: Mutex<Jobs>,
     /// Told when there may be a job to start.
     wake: Notify,
@@ -213,6 +216,7 @@ impl Engine {
         let tally = Arc::new(Tally::open(Arc::<backup::Journal>::clone(&journal))?);
         let engine = Self {
             faces: RwLock::new(Faces::new(clock.now())),
+            turn: Mutex::default(),
             jobs: Mutex::new(Jobs::default()),
             wake: Notify::new(),
             ended: Condvar::new(),

@@ -12,7 +12,7 @@ use super::watchdog::Vigil;
 use crate::cluster;
 
 /// A part of a job's work. Kept with ended jobs by its number: new ones go to the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Stage {
     /// Loading the images of a clustering.
     Load,
@@ -34,6 +34,8 @@ pub enum Stage {
     Write,
     /// Looking at the pictures of a training.
     Train,
+    /// Auditing the identities of a clustering.
+    Audit,
 }
 
 impl Stage {
@@ -50,25 +52,29 @@ impl Stage {
             Self::Apply => "apply",
             Self::Write => "write",
             Self::Train => "train",
+            Self::Audit => "audit",
         }
     }
 
     /// Where of the whole job, in percent, it is taken to begin and to end.
     ///
     /// The shares are those of an exact clustering of some hundred thousand images, which compares nine tenths of its
-    /// time; they shape the percentage, and how long the stages behind the comparison are expected to take.
-    fn share(self) -> (f64, f64) {
-        match self {
+    /// time; they shape the percentage, and how long the stages behind the comparison are expected to take. An audit
+    /// looks at every pair once more, so that a job with one has half of the way before it.
+    fn share(self, is_audited: bool) -> (f64, f64) {
+        let (begin, end) = match self {
             Self::Load => (0.0, 2.0),
             Self::Index => (2.0, 60.0),
             Self::Compare => (2.0, 92.0),
             Self::Link => (92.0, 96.0),
             Self::Rank => (96.0, 97.0),
-            Self::Keep => (97.0, 100.0),
+            Self::Audit => (97.0, 194.0),
+            Self::Keep => return (97.0, 100.0),
             Self::Read => (0.0, 70.0),
             Self::Apply => (70.0, 100.0),
             Self::Write | Self::Train => (0.0, 100.0),
-        }
+        };
+        if is_audited { (begin / 2.0, end / 2.0) } else { (begin, end) }
     }
 }
 
@@ -113,6 +119,8 @@ struct At {
     /// The largest percentage so far.
     percent: f64,
     pace: Pace,
+    /// Whether an audit follows the clustering.
+    is_audited: bool,
 }
 
 /// How fast the comparison is, by the units that do cost something.
@@ -144,9 +152,9 @@ impl Pace {
     }
 
     /// What is left of the comparison and of the stages behind it, which take their share of what all of it would take.
-    fn remaining(&self, percent: f64) -> Option<Duration> {
+    fn remaining(&self, percent: f64, is_audited: bool) -> Option<Duration> {
         let unit = self.of_a_unit()?;
-        let (begin, end) = Stage::Compare.share();
+        let (begin, end) = Stage::Compare.share(is_audited);
         let behind = (100.0 - percent.max(end)) / (end - begin) * self.total as f64;
         let left = (self.total - self.last.1.min(self.total)) as f64;
         Duration::try_from_secs_f64(unit * (left + behind)).ok()
@@ -232,7 +240,7 @@ impl Control {
             let [light, light_done] = [&self.n_light, &self.n_light_done].map(|n| n.load(Ordering::Relaxed));
             at.pace.note(worked, done.saturating_sub(light_done), total.saturating_sub(light));
         }
-        let (begin, end) = stage.share();
+        let (begin, end) = stage.share(at.is_audited);
         at.percent = at.percent.max(begin + (end - begin) * at.share());
     }
 
@@ -266,8 +274,10 @@ impl At {
     /// there is none by the percentage.
     fn remaining(&self, spent: Duration) -> Option<Duration> {
         match self.stage? {
-            Stage::Compare | Stage::Link | Stage::Rank | Stage::Keep if !self.before.contains(&Stage::Index) => {
-                self.pace.remaining(self.percent)
+            Stage::Compare | Stage::Link | Stage::Rank | Stage::Audit | Stage::Keep
+                if !self.before.contains(&Stage::Index) =>
+            {
+                self.pace.remaining(self.percent, self.is_audited)
             }
             _ if self.percent < 1.0 || spent < FIRST_ESTIMATE => None,
             _ => Duration::try_from_secs_f64(spent.as_secs_f64() * (100.0 - self.percent) / self.percent).ok(),
@@ -287,6 +297,7 @@ impl cluster::Watch for Control {
             cluster::Stage::Compare => Stage::Compare,
             cluster::Stage::Link => Stage::Link,
             cluster::Stage::Rank => Stage::Rank,
+            cluster::Stage::Audit => Stage::Audit,
         };
         self.note(stage, done, total);
     }
@@ -306,6 +317,11 @@ impl cluster::Watch for Control {
 }
 
 impl Control {
+    /// The clustering will be audited.
+    pub(super) fn expect_audit(&self) {
+        self.at().is_audited = true;
+    }
+
     /// Notes that the images are being loaded.
     pub(super) fn loading(&self) {
         self.note(Stage::Load, 0, 1);

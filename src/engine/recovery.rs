@@ -93,7 +93,7 @@ impl Engine {
         for (key, value) in self.collect(&keys::changes())? {
             let read = || Ok((keys::database_number(&key)?, decode::<ChangeRecord>(&key, &value)?));
             let Some((id, record)) = self.unless_damaged(read())? else { continue };
-            let n_aside = self.store.scan(&keys::aside_images(id)).filter(Result::is_ok).count() as u64;
+            let n_aside = self.store.scan(&keys::aside_images(id)).flatten().count() as u64;
             faces.log.set(id, Some(record.kept(n_aside)));
             faces.book.given(id);
         }

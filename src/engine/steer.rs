@@ -3,8 +3,6 @@
 //! **Promises.** What is answered is on the disk (contract R74). What concerns several jobs is one write: after a crash
 //! all of them know it, or none.
 
-use std::sync::MutexGuard;
-
 use tracing::info;
 
 use super::Engine;
@@ -12,6 +10,7 @@ use super::error::EngineError;
 use super::jobs::{Entry, Jobs, put, put_into};
 use super::orders::Order;
 use super::records::JobRecord;
+use super::turn::Turn;
 use crate::job::{Event, Life, Priority, Queue, Refused, Run, State, Token};
 use crate::store::{Batch, keys};
 
@@ -42,14 +41,14 @@ impl Engine {
 
     /// Gives a job that has not started another priority (contract R88: an error in any other state).
     pub fn change_priority(&self, queue: Queue, token: Token, priority: Priority) -> Result<State, EngineError> {
-        let mut jobs = self.lock_jobs();
+        let mut jobs = self.turn();
         let entry = jobs.find(queue, token)?;
         let state = entry.state();
         if !state.is_waiting() {
             return Err(EngineError::wrong_state("changePriority", state));
         }
         let record = JobRecord { priority, ..entry.record.as_ref().clone() };
-        self.store.commit(put(token, &record, self.lived()))?;
+        jobs.commit(put(token, &record, self.lived()))?;
         jobs.put(token, record, self.lived());
         drop(jobs);
         info!(%token, %queue, %priority, "job given another priority");
@@ -60,7 +59,7 @@ impl Engine {
     /// Asks every job at work in the queue to end.
     pub fn stop_all(&self, queue: Queue) -> Result<Concerned, EngineError> {
         let now = self.clock.now();
-        let mut jobs = self.lock_jobs();
+        let mut jobs = self.turn();
         let at_work = |entry: &Entry| entry.control.is_some();
         let changes = changes(&jobs, queue, at_work, |life, run| life.after(run, Event::Stop, now));
         let concerned = self.put_steered(&mut jobs, &changes, Batch::new())?;
@@ -70,7 +69,7 @@ impl Engine {
     /// Pauses the queue: jobs at work pause, those that wait do not start and stay Queued.
     pub fn pause_queue(&self, queue: Queue) -> Result<Concerned, EngineError> {
         let now = self.clock.now();
-        let mut jobs = self.lock_jobs();
+        let mut jobs = self.turn();
         let at_work = |entry: &Entry| entry.control.is_some() && entry.state() != State::Stopping;
         let changes = changes(&jobs, queue, at_work, |life, run| life.paused_with_queue(run, now));
         let mut batch = Batch::new();
@@ -85,7 +84,7 @@ impl Engine {
     /// token stays so.
     pub fn resume_queue(&self, queue: Queue) -> Result<Concerned, EngineError> {
         let now = self.clock.now();
-        let mut jobs = self.lock_jobs();
+        let mut jobs = self.turn();
         let with_queue = |entry: &Entry| entry.record.life.is_paused_with_queue();
         let changes = changes(&jobs, queue, with_queue, |life, run| life.after(run, Event::Resume, now));
         let mut batch = Batch::new();
@@ -98,7 +97,7 @@ impl Engine {
 
     fn steer(&self, queue: Queue, token: Token, event: Event, asked: &str) -> Result<State, EngineError> {
         let now = self.clock.now();
-        let mut jobs = self.lock_jobs();
+        let mut jobs = self.turn();
         let entry = jobs.find(queue, token)?;
         let (life, _) = (entry.record.life)
             .after(entry.run(), event, now)
@@ -112,7 +111,7 @@ impl Engine {
     /// Writes what jobs are from now on, and what else belongs to it, and then tells their runs.
     fn put_steered(
         &self,
-        jobs: &mut Jobs,
+        jobs: &mut Turn<'_>,
         changes: &[(Token, Life)],
         mut batch: Batch,
     ) -> Result<Concerned, EngineError> {
@@ -133,7 +132,7 @@ impl Engine {
             records.push((*token, record));
         }
         if !batch.is_empty() {
-            self.store.commit(batch)?;
+            jobs.commit(batch)?;
         }
         for (token, record) in records {
             if record.life.has_ended() {
@@ -149,7 +148,7 @@ impl Engine {
     }
 
     /// Does what follows a change, without the lock.
-    fn changed(&self, jobs: MutexGuard<'_, Jobs>, queue: Queue, concerned: Concerned, asked: &str) -> Concerned {
+    fn changed(&self, jobs: Turn<'_>, queue: Queue, concerned: Concerned, asked: &str) -> Concerned {
         let ended = concerned.iter().filter(|(_, state)| state.is_ended());
         let idle = ended.filter_map(|&(token, _)| Some((token, jobs.get(token)?)).filter(|(_, e)| e.control.is_none()));
         let without_thread: Vec<_> = idle.map(|(token, entry)| (token, entry.record.clone())).collect();

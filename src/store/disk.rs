@@ -140,6 +140,28 @@ impl Disk {
         }
     }
 
+    /// Reading failed by the disk: perhaps because sled, which writes in threads of its own, had failed to write before, and
+    /// tells whoever comes first. Another sync finds out; a place that cannot be read is no reason to give up the others.
+    fn suspect(&self, error: &StoreError) {
+        if error.failure().is_some() && self.lost.get().is_none() {
+            let _ = guarded(|| Ok(self.generation().tree.flush()?)).inspect_err(|error| self.lose(error));
+        }
+    }
+
+    /// Entries that keep the store they are read from.
+    fn entries(
+        &self,
+        generation: Arc<Generation>,
+        iter: sled::Iter,
+    ) -> impl Iterator<Item = Result<Entry, StoreError>> {
+        all(iter).inspect(move |entry| {
+            let _kept = &generation;
+            if let Err(error) = entry {
+                self.suspect(error);
+            }
+        })
+    }
+
     pub(super) fn check(&self) -> Result<(), StoreError> {
         self.lost.get().map_or(Ok(()), |failure| Err(StoreError::Lost(failure.clone())))
     }
@@ -257,13 +279,6 @@ fn owned(entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<Entry, StoreEr
     Ok((key.to_vec(), value.to_vec()))
 }
 
-/// Entries that keep the store they are read from.
-fn entries(generation: Arc<Generation>, iter: sled::Iter) -> impl Iterator<Item = Result<Entry, StoreError>> {
-    all(iter).inspect(move |_| {
-        let _kept = &generation;
-    })
-}
-
 /// The entries of sled's iterator; where that panics or fails they end with an error.
 pub(super) fn all(
     mut inner: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
@@ -304,13 +319,14 @@ fn write_all(tree: &sled::Db, batch: Batch) -> sled::Result<()> {
 
 impl Store for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        guarded(|| Ok(self.generation().tree.get(key)?.map(|value| value.to_vec())))
+        let get = || Ok(self.generation().tree.get(key)?.map(|value| value.to_vec()));
+        guarded(get).inspect_err(|error| self.suspect(error))
     }
 
     fn scan(&self, prefix: &[u8]) -> Scan<'_> {
         let generation = self.generation();
         let iter = generation.tree.scan_prefix(prefix);
-        Box::new(entries(generation, iter))
+        Box::new(self.entries(generation, iter))
     }
 
     fn scan_behind(&self, prefix: &[u8], after: &[u8]) -> Scan<'_> {
@@ -319,7 +335,7 @@ impl Store for Disk {
             move |entry: &Result<Entry, StoreError>| entry.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix));
         let generation = self.generation();
         let iter = generation.tree.range::<Vec<u8>, _>((Bound::Excluded(after.to_vec()), Bound::Unbounded));
-        Box::new(entries(generation, iter).take_while(is_inside))
+        Box::new(self.entries(generation, iter).take_while(is_inside))
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
@@ -358,113 +374,5 @@ impl Store for Disk {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Memory;
-    use super::*;
-    use proptest::prelude::*;
-
-    const CACHE: u64 = 8 << 20;
-
-    #[test]
-    fn a_second_process_is_told_who_has_the_directory() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = Disk::open(folder.path(), CACHE).unwrap();
-        let error = Disk::open(folder.path(), CACHE).unwrap_err().to_string();
-        let holder = format!("(process {})", std::process::id());
-        assert_eq!(error, format!("the data directory is in use by another process {holder}"));
-        drop(first);
-        Disk::open(folder.path(), CACHE).unwrap();
-    }
-
-    #[test]
-    fn a_store_that_has_lost_what_was_synced_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        let commit = |disk: &Disk| {
-            let mut batch = Batch::new();
-            batch.put(b"k".to_vec(), vec![1]);
-            disk.commit(batch).unwrap();
-        };
-        commit(&Disk::open(folder.path(), CACHE).unwrap());
-        fs::copy(path("witness"), path("older")).unwrap();
-        let disk = Disk::open(folder.path(), CACHE).unwrap();
-        (0..3).for_each(|_| commit(&disk));
-        disk.sync().unwrap(); // of nothing
-        drop(disk);
-        assert_eq!(witness::hear(&path("witness")).unwrap(), Testimony::Synced(5));
-        fs::rename(path("older"), path("witness")).unwrap();
-        drop(Disk::open(folder.path(), CACHE).unwrap()); // a witness may be behind
-        assert_eq!(witness::hear(&path("witness")).unwrap(), Testimony::Synced(5), "it learns from the store");
-        fs::rename(path("db"), path("away")).unwrap();
-        let error = Disk::open(folder.path(), CACHE).unwrap_err();
-        assert!(matches!(error, StoreError::Behind { found: 0, synced: 5 }), "{error}");
-    }
-
-    #[test]
-    fn a_store_of_another_format_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::open(folder.path(), CACHE).unwrap();
-        let mut batch = Batch::new();
-        batch.put(keys::version(), vec![77]);
-        disk.commit(batch).unwrap();
-        drop(disk);
-        assert!(matches!(Disk::open(folder.path(), CACHE), Err(StoreError::Format { found: 77 })));
-    }
-
-    #[test]
-    fn a_snapshot_that_a_kill_left_unfinished_keeps_no_store_from_opening() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut batch = Batch::new();
-        batch.put(*b"k", vec![1; 100]);
-        Disk::open(folder.path(), CACHE).unwrap().commit(batch).unwrap();
-        drop(Disk::open(folder.path(), CACHE).unwrap()); // which makes a snapshot
-        let db = folder.path().join("db");
-        let is_whole = |name: &str| name.starts_with("snap.") && name.strip_suffix(".generating").is_none();
-        let names = || fs::read_dir(&db).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let whole = fs::read(db.join(names().find(|name| is_whole(name)).unwrap())).unwrap();
-        for end in 0..=whole.len() {
-            // one behind all others, and one that may be the next
-            for name in ["snap.FFFFFFFFFFFFFFFF.generating", "snap.0000000000000001.generating"] {
-                fs::write(db.join(name), &whole[..end]).unwrap();
-            }
-            let disk = Disk::open(folder.path(), CACHE).unwrap();
-            assert_eq!(disk.get(b"k").unwrap(), Some(vec![1; 100]), "cut off at {end}");
-            drop(disk);
-            assert!(names().all(|name| name.strip_suffix(".generating").is_none()));
-        }
-    }
-
-    /// Short keys over few letters, so that they meet.
-    fn key() -> impl Strategy<Value = Vec<u8>> {
-        proptest::collection::vec(0u8..3, 1..4)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(16))]
-        #[test]
-        fn the_disk_and_its_twin_in_memory_say_the_same(
-            batches in proptest::collection::vec(
-                proptest::collection::vec((key(), proptest::option::of(any::<Vec<u8>>())), 0..6), 0..12),
-            prefix in key(),
-        ) {
-            let folder = tempfile::tempdir().unwrap();
-            let (mut disk, memory) = (Disk::open(folder.path(), CACHE).unwrap(), Memory::default());
-            for changes in batches {
-                let batch = Batch { changes };
-                disk.commit(batch.clone()).unwrap();
-                memory.commit(batch).unwrap();
-            }
-            for round in 0..2 {
-                let on_disk: Vec<_> = disk.scan(&prefix).map(Result::unwrap).collect();
-                let in_memory: Vec<_> = memory.scan(&prefix).map(Result::unwrap).collect();
-                prop_assert_eq!(on_disk, in_memory, "round {}", round);
-                let after = [&prefix[..], &[1]].concat();
-                let on_disk: Vec<_> = disk.scan_behind(&prefix, &after).map(Result::unwrap).collect();
-                let in_memory: Vec<_> = memory.scan_behind(&prefix, &after).map(Result::unwrap).collect();
-                prop_assert_eq!(on_disk, in_memory, "round {}", round);
-                drop(disk);
-                disk = Disk::open(folder.path(), CACHE).unwrap();
-            }
-        }
-    }
-}
+#[path = "disk_tests.rs"]
+mod tests;

@@ -132,6 +132,21 @@ mod tests {
     }
 
     #[test]
+    fn files_that_are_written_again_stay_what_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("blobs")).unwrap();
+        let files = [("db", 3 << 20), ("blobs/17", 5), ("empty", 0)];
+        let content = |n: usize| (0..n).map(|at| (at * 7 % 251) as u8).collect::<Vec<_>>();
+        for (name, n) in files {
+            fs::write(folder.path().join(name), content(n)).unwrap();
+        }
+        assert_eq!(write_again(folder.path()).unwrap(), (3 << 20) + 5);
+        for (name, n) in files {
+            assert_eq!(fs::read(folder.path().join(name)).unwrap(), content(n), "{name}");
+        }
+    }
+
+    #[test]
     fn sled_keeps_its_log_and_what_is_too_large_for_it_where_they_are_synced() {
         let folder = tempfile::tempdir().unwrap();
         let tree = sled::Config::new().path(folder.path()).flush_every_ms(None).open().unwrap();

@@ -87,6 +87,10 @@ impl World {
         world.get(&format!(
             "/action=AddFaceImages&database=people&identifier=JohnSmith&imagelabels=E&imagedata={BITMAP}"
         ));
+        world.get("/action=AddDecision&decision=labelright&database=people&identifier=JamesBond&imagelabel=A");
+        // set aside and brought back: two changes, and all is as before
+        world.get("/action=SetAsideFaceImages&database=people&identifier=JohnSmith&imagelabels=E");
+        world.get("/action=UndoChange&id=2");
         world
     }
 

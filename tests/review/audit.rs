@@ -81,6 +81,19 @@ impl Service for Audited {
                 findings(&mut answer)?;
                 return answer.finish();
             }
+            Ok(request) if ["ListDecisions", "ListChanges"].contains(&request.action.as_str()) => {
+                let mut answer = Envelope::new(reply, request.format).begin(&request.action)?;
+                if request.action == "ListDecisions"
+                    && self.asked.lock().unwrap().iter().any(|asked| asked.starts_with("Add"))
+                {
+                    answer.open("decision")?;
+                    answer.text("id", "1")?;
+                    answer.text("kind", "labelright")?;
+                    image(&mut answer, ("person 1", "0-3"))?;
+                    answer.close("decision")?;
+                }
+                return answer.finish();
+            }
             Ok(request) if ASKED.contains(&request.action.as_str()) => {
                 let mut asked = self.asked.lock().unwrap();
                 let parameters: Vec<String> = request
@@ -221,6 +234,13 @@ fn a_finding_is_a_question_with_its_pictures_and_an_answer_is_an_action() {
     };
     let done = post("action=AddDecision&decision=labelright&database=people&identifier=person+1&imagelabel=0-3");
     assert!(done.contains("\"undo\":{\"action\":\"RemoveDecision\",\"id\":\"1\"}"), "{done}");
+    let page = world.get(&audit);
+    assert!(
+        page.contains("class=\"finding decided\" id=\"f-m0\"") && page.matches("finding decided").count() == 1,
+        "{page}"
+    );
+    let listed = world.get("/review/decisions");
+    assert!(listed.contains("The label is right") && listed.contains("Nothing was changed"), "{listed}");
     let done = post("action=MoveFaceImage&database=people&identifier=person+1&imagelabel=0-3&newidentifier=person+0");
     assert!(done.contains("\"undo\":{\"action\":\"UndoChange\",\"id\":\"2\"}"), "{done}");
     assert_eq!(

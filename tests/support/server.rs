@@ -64,6 +64,11 @@ impl Server {
         Self { child, address, said }
     }
 
+    /// A server that was started otherwise, and logs elsewhere.
+    pub(crate) fn at(child: Child, address: SocketAddr) -> Self {
+        Self { child, address, said: Arc::default() }
+    }
+
     /// The lines of the server's log with this text, since it serves.
     pub(crate) fn said(&self, text: &str) -> Vec<String> {
         self.said.lock().unwrap().iter().filter(|line| line.contains(text)).cloned().collect()

@@ -51,6 +51,12 @@ pub(super) const ACTIONS: &[Action] = &[Action {
             "all",
             "List matches everywhere, or only in the image's own cluster.",
         ),
+        optional(
+            "respectdecisions",
+            Form::Boolean,
+            "false",
+            "Images decided not to be one person are in no cluster together; those decided to be one count as reaching the threshold.",
+        ),
         optional("audit", Form::Boolean, "false", "Keep an identity audit with the result. Not offered yet."),
     ],
     answer: "clusters with cluster with face: database, identifier, imagelabel, match: confidence, database, identifier, imagelabel",
@@ -61,7 +67,10 @@ pub(super) const ACTIONS: &[Action] = &[Action {
 fn face_clustering<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     let (wanted, task) = parameters.read(|p| {
         refuse_unbuilt(p, "audit")?;
-        let wanted = Wanted::read(p)?;
+        let mut wanted = Wanted::read(p)?;
+        if p.boolean("respectdecisions")? == Some(true) {
+            wanted = wanted.respecting_decisions();
+        }
         let default = ClusterTask::default();
         let hundredths = |name: &str| Ok(p.threshold(name)?.map(|threshold| threshold.least().hundredths()));
         let task = ClusterTask {
@@ -139,6 +148,10 @@ pub(super) fn write_outcome(
     if let Some(synced) = outcome.synced {
         answer.text("syncdatabase", "false")?;
         answer.text("synctime", &actions.date(Timestamp(synced)))?;
+    }
+    if let Some(n) = actions.engine.respected(token).map_err(cut)? {
+        answer.text("respectdecisions", "true")?;
+        answer.value("numdecisions", n)?;
     }
     if outcome.choice.method == Method::Hnsw || task.search.is_some() {
         write_search(answer, outcome)?;

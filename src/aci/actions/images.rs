@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use super::changes::applied;
 use super::face_image::get_image;
 use super::faces::face_names;
 use super::table::{Action, Needs, Way, example};
@@ -72,8 +73,14 @@ pub(super) const ACTIONS: &[Action] = &[
             required("imagelabel", Form::Name, "The image."),
             required("newidentifier", Form::Name, "The face it moves to."),
             optional("newdatabase", Form::Name, "that of the image", "The database of that face."),
+            optional(
+                "undoable",
+                Form::Boolean,
+                "false",
+                "Within a database: log it, so that it can be undone; a label that is taken there gets a number.",
+            ),
         ],
-        answer: "nothing",
+        answer: "nothing; with undoable: id, images with image: identifier, imagelabel, newidentifier, newimagelabel",
         example: example!(
             "MoveFaceImage",
             "/action=MoveFaceImage&database=people&identifier=JamesBond007&imagelabel=B&newidentifier=JamesBond"
@@ -261,7 +268,7 @@ pub(super) fn check_labels(labels: Option<&[ImageLabel]>, n_images: usize) -> Re
 }
 
 /// The labels, none of them there twice.
-fn distinct(labels: &[ImageLabel]) -> Result<BTreeSet<ImageLabel>, Fault> {
+pub(super) fn distinct(labels: &[ImageLabel]) -> Result<BTreeSet<ImageLabel>, Fault> {
     let mut seen = BTreeSet::new();
     match labels.iter().find(|&label| !seen.insert(label.clone())) {
         Some(label) => Err(Fault::new(Code::CountsDisagree, format!("'imagelabels' names '{label}' twice"))),
@@ -302,7 +309,7 @@ pub(super) fn image_names(p: &Parameters) -> Result<(DatabaseName, Identifier, I
 }
 
 /// The list `imagelabels`; given empty it is error 11, so that an empty list never means all (R10).
-fn image_labels(p: &Parameters) -> Result<Option<Vec<ImageLabel>>, Fault> {
+pub(super) fn image_labels(p: &Parameters) -> Result<Option<Vec<ImageLabel>>, Fault> {
     if p.is_given_empty("imagelabels") {
         return Err(Fault::value("imagelabels", "", "is empty; name the images"));
     }
@@ -342,12 +349,20 @@ fn relabel_image<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Paramete
 }
 
 fn move_image<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let (database, identifier, label, new_identifier, new_database) = parameters.read(|p| {
+    let (database, identifier, label, new_identifier, new_database, is_undoable) = parameters.read(|p| {
         let (database, identifier, label) = image_names(p)?;
         let new_identifier = p.required_name("newidentifier", Identifier::new)?;
         let new_database = p.name("newdatabase", DatabaseName::new)?.unwrap_or_else(|| database.clone());
-        Ok((database, identifier, label, new_identifier, new_database))
+        let is_undoable = p.boolean("undoable")?.unwrap_or(false);
+        if is_undoable && new_database != database {
+            let text = "'undoable=true' goes with a move within a database, not with another 'newdatabase'";
+            return Err(Fault::new(Code::Contradiction, text));
+        }
+        Ok((database, identifier, label, new_identifier, new_database, is_undoable))
     })?;
+    if is_undoable {
+        return applied(actions.engine.refile_image(&database, (&identifier, &label), &new_identifier));
+    }
     let image = (&database, &identifier, &label);
     actions.engine.move_image(image, &new_database, &new_identifier).map_err(|error| fault(&error))?;
     Ok(nothing())

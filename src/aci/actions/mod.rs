@@ -8,8 +8,10 @@
 //! **Not here.** What is done (`engine`); how a request became parameters and how elements become bytes (beside this
 //! folder).
 
+mod changes;
 mod clustering;
 mod databases;
+mod decisions;
 mod desk;
 mod export;
 mod face_image;
@@ -90,11 +92,13 @@ enum Prepared<'a> {
 }
 
 /// The rows of the ACI port, family by family.
-const FAMILIES: [&[Action]; 10] = [
+const FAMILIES: [&[Action]; 12] = [
     databases::ACTIONS,
     faces::ACTIONS,
     metadata::ACTIONS,
     images::ACTIONS,
+    decisions::ACTIONS,
+    changes::ACTIONS,
     training::ACTIONS,
     clustering::ACTIONS,
     import::ACTIONS,

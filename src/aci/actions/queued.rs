@@ -35,6 +35,12 @@ impl Wanted {
         Ok(Self { ticket, answered: if is_synchronous { Answered::Result } else { Answered::Token } })
     }
 
+    /// The same of a clustering that obeys what was decided of its images.
+    pub(super) fn respecting_decisions(mut self) -> Self {
+        self.ticket.respects_decisions = true;
+        self
+    }
+
     /// Submits the job, and waits for its end if that is wanted.
     pub(super) fn submit<'a>(
         self,

@@ -22,7 +22,7 @@ const fn only(actions: &'static [&'static str], parent: &'static str, children: 
 /// The table of R45. A result stands in the answer of QueueInfo or, asked for synchronously (R80), in that of its own
 /// action; so what means the same wherever it stands has no actions beside it. `responsedata` holds what the action
 /// says, so it has them always.
-const PLACES: [Place; 27] = [
+const PLACES: [Place; 29] = [
     // QueueInfo
     anywhere("actions", &["action"]),
     only(&["queueinfo"], "responsedata", &["action"]),
@@ -40,7 +40,10 @@ const PLACES: [Place; 27] = [
     anywhere("skipped", &["row"]),
     // ListFaceDatabases: the database, not the name inside it, which is called so too
     only(&["listfacedatabases"], "responsedata", &["database"]),
-    // ListFaces, AddFaceImages
+    // ListDecisions, ListChanges
+    only(&["listdecisions"], "responsedata", &["decision"]),
+    only(&["listchanges"], "responsedata", &["change"]),
+    // ListFaces, AddFaceImages, ListChanges
     anywhere("images", &["image"]),
     anywhere("metadata", &["item"]),
     anywhere("landmarks", &["point"]),

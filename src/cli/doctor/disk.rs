@@ -94,11 +94,7 @@ fn space(free: u64, all: u64) -> Finding {
     const CHECK: &str = "free space";
     let found = format!("{} of {}", size(free), size(all));
     if free < 256 << 20 {
-        Finding::fail(
-            CHECK,
-            found,
-            "free some: a store that cannot write takes no more changes until it is started again",
-        )
+        Finding::fail(CHECK, found, "free some: a store that cannot write takes no more changes until there is room")
     } else if free < 2 << 30 || free < all / 20 {
         Finding::warn(CHECK, found, "free some: a million images of 512 numbers take some 4 GB")
     } else {

@@ -16,7 +16,8 @@ use super::terminal::{self, Column};
 use super::{Failure, LogArguments};
 use crate::config::{self, Reading};
 
-const COLUMNS: [Column; 3] = [Column::text("", 3, 4), Column::text("check", 2, 10), Column::text("found", 0, 20)];
+const COLUMNS: [Column; 3] =
+    [Column::text("", 3, 4).painted(terminal::state), Column::text("check", 2, 10), Column::text("found", 0, 20)];
 
 /// Check configuration, data directory, disk and machine, and say what to do about whatever is wrong.
 #[derive(Debug, clap::Args)]

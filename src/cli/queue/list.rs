@@ -30,6 +30,12 @@ const COLUMNS: [Column; 8] = [
 
 /// Which jobs are listed.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  faceclique queue list
+  faceclique queue list FaceClustering --watch
+  faceclique queue list --state queued,processing --max 10
+  faceclique queue list --json | jq -r '.[].token'")]
 pub(super) struct List {
     /// The queue; by default all.
     queue: Option<String>,

@@ -45,16 +45,39 @@ enum Command {
     /// List jobs, the newest first.
     List(List),
     /// Show one job: its times, how far it is, its result in figures, its error.
+    #[command(after_help = "\
+Examples:
+  faceclique queue show 0176fba5-bbb9-7852-afa3-1cf7a302e404
+  faceclique queue show 0176fba5-bbb9-7852-afa3-1cf7a302e404 --json | jq .status")]
     Show(One),
     /// End a job that has not started.
+    #[command(after_help = "\
+Examples:
+  faceclique queue cancel 0176fba5-bbb9-7852-afa3-1cf7a302e404
+  faceclique queue cancel --queue TrainFace 0176fba5-bbb9-7852-afa3-1cf7a302e404")]
     Cancel(One),
     /// End a job, also a running one; or all that a queue is running.
+    #[command(after_help = "\
+Examples:
+  faceclique queue stop 0176fba5-bbb9-7852-afa3-1cf7a302e404
+  faceclique queue stop FaceClustering")]
     Stop(Target),
     /// Let a job wait, or a queue with all its jobs, until it is resumed; also across a restart of the server.
+    #[command(after_help = "\
+Examples:
+  faceclique queue pause 0176fba5-bbb9-7852-afa3-1cf7a302e404
+  faceclique queue pause FaceClustering")]
     Pause(Target),
     /// Let a paused job, or a paused queue, go on.
+    #[command(after_help = "\
+Examples:
+  faceclique queue resume 0176fba5-bbb9-7852-afa3-1cf7a302e404
+  faceclique queue resume FaceClustering")]
     Resume(Target),
     /// Change the priority of a job that has not started; a higher number starts earlier.
+    #[command(after_help = "\
+Examples:
+  faceclique queue priority 0176fba5-bbb9-7852-afa3-1cf7a302e404 80")]
     Priority {
         #[command(flatten)]
         job: One,
@@ -179,7 +202,7 @@ fn steer(client: &Client, queue_action: &str, aim: &Aim, priority: Option<&str>,
 // Columns that several tables have.
 const QUEUE: Column = Column::text("queue", 2, 6);
 const TOKEN: Column = Column::text("token", 4, 8);
-const STATUS: Column = Column::text("status", 3, 6);
+const STATUS: Column = Column::text("status", 3, 6).painted(terminal::state);
 
 /// The elements of a list, which is absent when there are none (contract R46).
 fn items(list: &Value) -> &[Value] {

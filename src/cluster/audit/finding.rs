@@ -127,8 +127,6 @@ pub enum Case {
         second: u32,
         /// Their pairs.
         cross: Cross,
-        /// How the images fit the other identity that fit it least: the mean of the lower half, on the worse side.
-        weakest: Confidence,
     },
     /// An identity that probably holds several people.
     SeveralPersons {

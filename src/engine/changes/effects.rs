@@ -205,7 +205,7 @@ impl Engine {
         undoes: Option<u64>,
     ) -> Result<Applied, EngineError> {
         let mut change = Change::default();
-        let id = self.take_number(&mut faces, &mut change);
+        let id = change.take_number(&mut faces.book);
         effects.aside.iter_mut().for_each(|image| image.held_by = id);
         let of = |rows: &[FaceRow]| rows.iter().map(|face| face.identifier.clone()).collect();
         let (made, gone) = (of(&effects.made), of(&effects.gone));
@@ -216,7 +216,7 @@ impl Engine {
         }
         let mut work = Work { engine: self, name, database, id, change, moves, made, gone, left };
         work.rows(&effects)?;
-        effects.decisions = work.decisions(&faces, &effects)?;
+        effects.decisions = work.decisions(&faces, &effects);
         let Work { mut change, database, .. } = work;
         let n_aside = effects.aside.len() as u64;
         let surplus = faces.log.surplus(self.settings.max_changes, n_aside);
@@ -367,7 +367,7 @@ impl Work<'_> {
 
     /// Decisions follow what they are about. One that a change has altered is as before it, unless somebody has decided
     /// otherwise since. Returns what became of each.
-    fn decisions(&mut self, faces: &Faces, effects: &Effects) -> Result<Vec<Redecided>, EngineError> {
+    fn decisions(&mut self, faces: &Faces, effects: &Effects) -> Vec<Redecided> {
         let mut after: BTreeMap<u64, Option<DecisionRecord>> = faces.book.follow(&self.moves).into_iter().collect();
         for Redecided { id, before, after: restored } in &effects.decisions {
             let is_free = |record: &DecisionRecord| faces.book.twin(record).is_none_or(|(twin, _)| twin == *id);
@@ -383,6 +383,6 @@ impl Work<'_> {
                 redecided.push(Redecided { id, before, after });
             }
         }
-        Ok(redecided)
+        redecided
     }
 }

@@ -69,10 +69,10 @@ pub struct ChangeInfo {
     pub database: DatabaseName,
     /// The images.
     pub images: Vec<MovedImage>,
-    /// Faces that came into being.
-    pub made: Vec<String>,
-    /// Faces that went.
-    pub gone: Vec<String>,
+    /// The face that came into being, if one did.
+    pub made: Option<String>,
+    /// The face that went, if one did.
+    pub gone: Option<String>,
     /// The change that it undid.
     pub undoes: Option<u64>,
     /// The change that has undone it.
@@ -179,8 +179,8 @@ impl Engine {
                 at: Timestamp(record.at),
                 database: name.clone(),
                 images: record.effects.images(),
-                made: record.effects.made.iter().map(|face| face.identifier.clone()).collect(),
-                gone: record.effects.gone.iter().map(|face| face.identifier.clone()).collect(),
+                made: record.effects.made.first().map(|face| face.identifier.clone()),
+                gone: record.effects.gone.first().map(|face| face.identifier.clone()),
                 undoes: record.undoes,
                 undone_by: record.undone_by,
             });

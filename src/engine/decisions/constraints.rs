@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::super::Engine;
 use super::super::error::EngineError;
 use super::{Book, DecisionRecord, Place, Verdict};
+use crate::cluster::audit::Decided;
 use crate::cluster::{Bond, Constraints, Who};
-use crate::face::{DatabaseName, FaceSet};
+use crate::face::{DatabaseName, FaceId, FaceSet};
 use crate::job::Token;
 use crate::store::{decode, keys};
 
@@ -33,8 +34,8 @@ pub(in crate::engine) struct OfFaces {
 }
 
 impl Book {
-    /// What is decided of these faces, of databases with these numbers.
-    pub(in crate::engine) fn of_faces(&self, databases: &BTreeMap<u64, DatabaseName>, faces: &FaceSet) -> OfFaces {
+    /// What is decided of these faces, which are in image order, of databases with these numbers.
+    pub(in crate::engine) fn of_faces(&self, databases: &BTreeMap<u64, DatabaseName>, faces: &[FaceId]) -> OfFaces {
         let mut of = OfFaces::default();
         let who = |place: &Place| self::who(databases, faces, place);
         for (_, DecisionRecord { verdict, first, second, .. }) in self.behind(0) {
@@ -58,6 +59,15 @@ impl Book {
 }
 
 impl OfFaces {
+    /// What the audit makes of it.
+    pub(in crate::engine) fn decided(&self) -> Decided {
+        let pairs = |wanted: Bond| {
+            let such = self.pairs.iter().filter(move |(bond, ..)| *bond == wanted);
+            such.map(|(_, a, b)| (a.clone(), b.clone())).collect()
+        };
+        Decided { not_same: pairs(Bond::Apart), same: pairs(Bond::Together), right: self.right.clone() }
+    }
+
     /// What a clustering makes of it. Two images of one identity whose labels are right show one person.
     pub(in crate::engine) fn constraints(mut self, faces: &FaceSet) -> Constraints {
         let identity = |face: u32| {
@@ -71,10 +81,9 @@ impl OfFaces {
 }
 
 /// The faces of a place, if there are any.
-fn who(databases: &BTreeMap<u64, DatabaseName>, faces: &FaceSet, place: &Place) -> Option<Who> {
+fn who(databases: &BTreeMap<u64, DatabaseName>, ids: &[FaceId], place: &Place) -> Option<Who> {
     let database = databases.get(&place.number)?;
     let identity = (database.as_str(), place.identifier.as_str());
-    let ids = faces.ids();
     match &place.label {
         Some(label) => {
             let name = (identity.0, identity.1, label.as_str());
@@ -95,6 +104,13 @@ impl Engine {
     pub(in crate::engine) fn respect(&self, token: Token) -> Result<Option<RespectRecord>, EngineError> {
         let key = keys::respect(token);
         Ok(self.store.get(&key)?.map(|value| decode(&key, &value)).transpose()?)
+    }
+
+    /// What was decided of these images, which are in image order, as the audit takes it.
+    pub fn decided(&self, ids: &[FaceId]) -> Result<Decided, EngineError> {
+        let faces = self.read_faces();
+        let names = self.databases()?.into_iter().map(|(name, record)| (record.number, name)).collect();
+        Ok(faces.book.of_faces(&names, ids).decided())
     }
 
     /// How many decisions a finished clustering has respected; none if it was not asked to.

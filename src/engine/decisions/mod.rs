@@ -174,7 +174,7 @@ impl Engine {
         if let Some(id) = replaced {
             change.decide(id, None);
         }
-        let id = self.take_number(&mut faces, &mut change);
+        let id = change.take_number(&mut faces.book);
         change.decide(id, Some(record));
         self.change(faces, change)?;
         Ok(Decided { id, replaced })

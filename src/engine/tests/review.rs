@@ -314,3 +314,23 @@ fn a_database_that_is_trained_anew_keeps_what_was_decided_and_its_log() {
     whole(&engine, &folder);
     assert_eq!(engine.show_face(&name("a"), &face.identifier).unwrap().images.len(), face.images.len());
 }
+
+#[test]
+fn the_audit_is_told_what_was_decided() {
+    use crate::cluster::{Who, audit::Decided};
+    use crate::face::face_id;
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open_review(&folder);
+    not_same(&engine, subject("cat", None), subject("ann", Some("2")));
+    engine.decide(decision(Verdict::Same, subject("ann", None), Some(subject("bob", None)))).unwrap();
+    engine.decide(decision(Verdict::LabelRight, subject("bob", Some("1")), None)).unwrap();
+    let ids = [("ann", "1"), ("ann", "2"), ("bob", "1"), ("cat", "1")]
+        .map(|(face, label)| face_id("a", face, label).unwrap());
+    let expected = Decided {
+        not_same: vec![(Who::Identity(3, 4), Who::Face(1))],
+        same: vec![(Who::Identity(0, 2), Who::Identity(2, 3))],
+        right: vec![2],
+    };
+    assert_eq!(engine.decided(&ids).unwrap(), expected);
+    assert_eq!(engine.decided(&ids[..1]).unwrap(), Decided::default(), "of images that take part");
+}

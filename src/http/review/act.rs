@@ -11,7 +11,7 @@ use super::made::{JSON, Made, Oops, find};
 use crate::aci::{Outcome, ResponseFormat, Service};
 
 /// The actions of the page.
-const ACTIONS: [&str; 11] = [
+const ACTIONS: [&str; 10] = [
     "FaceClustering",
     "QueueInfo",
     "AddDecision",
@@ -19,10 +19,9 @@ const ACTIONS: [&str; 11] = [
     "MoveFaceImage",
     "MergeFaces",
     "SplitFace",
-    "RemoveFaceImages",
+    "SetAsideFace",
+    "SetAsideFaceImages",
     "UndoChange",
-    "ListDecisions",
-    "ListChanges",
 ];
 
 /// Does what a form asks for.
@@ -67,10 +66,10 @@ pub(super) fn act(asked: Asked, service: &dyn Service, may_change: bool) -> Resu
 fn undo(action: &str, data: &Value) -> Option<Value> {
     let undoes = match action {
         "AddDecision" => "RemoveDecision",
-        "MoveFaceImage" | "MergeFaces" | "SplitFace" | "RemoveFaceImages" => "UndoChange",
+        "MoveFaceImage" | "MergeFaces" | "SplitFace" | "SetAsideFace" | "SetAsideFaceImages" => "UndoChange",
         _ => return None,
     };
-    let id = ["id", "change", "decision"].into_iter().find_map(|name| find(data, name))?;
+    let id = find(data, "id")?;
     Some(json!({ "action": undoes, "id": id }))
 }
 

@@ -4,6 +4,7 @@
 
 use maud::{Markup, html};
 
+use super::done::{Done, undo_form};
 use super::finding::{Finding, KINDS, Pair, Who, findings};
 use super::frame::{View, page as framed};
 use super::made::Oops;
@@ -35,6 +36,7 @@ pub(super) fn page(view: &View<'_>, token: &str) -> Paged {
     let kind = view.asked.text("kind").filter(|kind| KINDS.iter().any(|(known, _)| known == kind));
     let shown: Vec<&Finding> = found.iter().filter(|finding| kind.is_none_or(|kind| finding.kind == kind)).collect();
     let paging = Paging::of(shown.len(), FINDINGS, view.asked.number("page"));
+    let done = Done::of(view);
     let base = format!("/review/result/{}/audit", job.token);
     let back = format!("{base}?{}page={}", kind.map_or_else(String::new, |kind| format!("kind={kind}&")), paging.page);
     let content = html! {
@@ -48,7 +50,7 @@ pub(super) fn page(view: &View<'_>, token: &str) -> Paged {
         }
         @if shown.is_empty() { p.empty { "Nothing was found." } } @else { (help(view)) }
         div.findings data-findings=(job.token) {
-            @for finding in &shown[paging.range.clone()] { (card(view, &job.token, &sheet, finding, &back)) }
+            @for finding in &shown[paging.range.clone()] { (card(view, &job.token, &sheet, (finding, &done), &back)) }
         }
         (paging.links(&format!("{base}?{}", kind.map_or_else(String::new, |kind| format!("kind={kind}&")))))
         @if view.desk.may_change() && !shown.is_empty() { (again(view, &job)) }
@@ -59,7 +61,8 @@ pub(super) fn page(view: &View<'_>, token: &str) -> Paged {
 fn help(view: &View<'_>) -> Markup {
     html! {
         @if view.desk.may_change() {
-            p.muted { kbd { "y" } " yes  " kbd { "n" } " no  " kbd { "s" } " skip  " kbd { "u" } " undo  " kbd { "j" } kbd { "k" } " move" }
+            p.muted { a href="/review/decisions" { "All decisions and changes" } }
+            p.muted.hint { kbd { "y" } " yes  " kbd { "n" } " no  " kbd { "s" } " skip  " kbd { "u" } " undo  " kbd { "j" } kbd { "k" } " move" }
         }
     }
 }
@@ -92,15 +95,15 @@ fn again(view: &View<'_>, job: &Job) -> Markup {
     }
 }
 
-fn card(view: &View<'_>, token: &str, sheet: &Sheet, finding: &Finding, back: &str) -> Markup {
-    let (yes, no) = answers(finding);
+fn card(view: &View<'_>, token: &str, sheet: &Sheet, (finding, done): (&Finding, &Done), back: &str) -> Markup {
+    let ((yes, no), done) = (answers(finding), done.about(finding));
     let back = format!("{back}#f-{}", finding.id);
     html! {
-        article.finding id={ "f-" (finding.id) } data-card data-finding=(finding.id) tabindex="-1" {
+        article.finding.decided[done.is_some()] id={ "f-" (finding.id) } data-card data-finding=(finding.id) tabindex="-1" {
             div.line {
                 span.badge { (KINDS.iter().find(|(kind, _)| *kind == finding.kind).map_or("", |(_, words)| words)) }
                 @if let Some(score) = &finding.score { span.muted { "score " (score) } }
-                span.verdict data-verdict {}
+                span.verdict data-verdict { @if let Some((words, _)) = done { (words) } }
             }
             h2 { (question(finding)) }
             @if let Some(reason) = &finding.reason { p.muted { (reason) } }
@@ -110,6 +113,7 @@ fn card(view: &View<'_>, token: &str, sheet: &Sheet, finding: &Finding, back: &s
                 div.buttons {
                     @for (key, answer) in [("y", yes), ("n", no)] { @if let Some(answer) = answer { (form(view, key, &answer, &back)) } }
                     button type="button" data-key="s" data-with-script { "Skip " kbd { "s" } }
+                    @if let Some((_, undo)) = done { (undo_form(view, undo, &back)) }
                     button type="button" data-key="u" data-with-script hidden { "Undo " kbd { "u" } }
                 }
             }
@@ -164,7 +168,11 @@ fn answers(finding: &Finding) -> (Option<Answer>, Option<Answer>) {
                 (split(finding), Some(Answer { words: "No, one person", ..same }))
             }
         }
-        ("nobody" | "unsupported", Some(image), _) => (None, Some(right(image))),
+        ("nobody" | "unsupported", Some(image), _) => (set_aside("Yes, set it aside", image), Some(right(image))),
+        ("duplicates", ..) => {
+            let second = finding.parts.iter().flatten().nth(1);
+            (second.and_then(|image| set_aside("Yes, set the second aside", image)), None)
+        }
         _ => (None, None),
     };
     (yes, no)
@@ -178,8 +186,19 @@ fn image_of(who: &Who) -> Vec<(&'static str, String)> {
 fn moved(image: &Who, to: &Who) -> Answer {
     let mut parameters = image_of(image);
     parameters.push(("newidentifier", to.identifier.clone()));
-    parameters.extend((to.database != image.database).then(|| ("newdatabase", to.database.clone())));
+    if to.database == image.database {
+        parameters.push(("undoable", "true".to_owned()));
+    } else {
+        parameters.push(("newdatabase", to.database.clone()));
+    }
     Answer { words: "Yes, move it", action: "MoveFaceImage", parameters }
+}
+
+fn set_aside(words: &'static str, image: &Who) -> Option<Answer> {
+    let labels = listed(image.label.as_deref()?);
+    let names =
+        [("database", image.database.clone()), ("identifier", image.identifier.clone()), ("imagelabels", labels)];
+    Some(Answer { words, action: "SetAsideFaceImages", parameters: names.into() })
 }
 
 fn right(image: &Who) -> Answer {

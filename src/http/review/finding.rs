@@ -52,7 +52,7 @@ pub(super) struct Finding {
 }
 
 /// Asks for an action and gives what stands in `responsedata`, or what the action says against it.
-fn ask((service, client): (&dyn Service, &Client), parameters: &[(&str, &str)]) -> Result<Value, Oops> {
+pub(super) fn ask((service, client): (&dyn Service, &Client), parameters: &[(&str, &str)]) -> Result<Value, Oops> {
     let simple = ("responseformat", "simplejson");
     let parts = parameters
         .iter()
@@ -99,7 +99,7 @@ fn read(audit: &Value) -> Vec<Finding> {
 }
 
 /// The elements of a value that is a list, or one of it.
-fn many(value: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn many(value: &Value) -> impl Iterator<Item = &Value> {
     let (list, single) = match value {
         Value::Array(list) => (list.as_slice(), None),
         other => (&[][..], Some(other)),
@@ -107,11 +107,11 @@ fn many(value: &Value) -> impl Iterator<Item = &Value> {
     list.iter().chain(single)
 }
 
-fn text(value: &Value, name: &str) -> Option<String> {
+pub(super) fn text(value: &Value, name: &str) -> Option<String> {
     value[name].as_str().map(str::to_owned)
 }
 
-fn who(value: &Value) -> Option<Who> {
+pub(super) fn who(value: &Value) -> Option<Who> {
     Some(Who {
         database: text(value, "database")?,
         identifier: text(value, "identifier")?,

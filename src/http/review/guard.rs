@@ -15,12 +15,14 @@ use blake3::{Hash, keyed_hash};
 use crate::http::origin::Scheme;
 
 /// Headers of every answer.
-pub(super) const HEADERS: [(&str, &str); 4] = [
+pub(super) const HEADERS: [(&str, &str); 5] = [
     (
         "content-security-policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
          form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
+    // no other site is told a referrer; with `no-referrer` a browser would hide the origin of our own forms from us, too
+    ("referrer-policy", "same-origin"),
     ("x-frame-options", "DENY"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),

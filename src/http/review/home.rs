@@ -13,8 +13,9 @@ const JOBS: usize = 25;
 
 pub(super) fn page(view: &View<'_>) -> Paged {
     let databases = view.desk.databases()?;
-    let jobs = view.desk.jobs();
-    let paging = Paging::of(jobs.len(), JOBS, view.asked.number("page"));
+    let asked = view.asked.number("page");
+    let (n_jobs, jobs) = view.desk.jobs(|n| Paging::of(n, JOBS, asked).range);
+    let paging = Paging::of(n_jobs, JOBS, asked);
     let content = html! {
         section aria-labelledby="databases" {
             h1 #databases { "Databases" }
@@ -22,11 +23,12 @@ pub(super) fn page(view: &View<'_>) -> Paged {
         }
         @if view.desk.may_change() && !databases.is_empty() { (form(view, &databases)) }
         section aria-labelledby="jobs" {
-            h2 #jobs { "Clusterings" @if !jobs.is_empty() { span.n { (thousands(jobs.len() as u64)) } } }
+            @if view.desk.may_change() && view.desk.offers("ListChanges") { p.aside { a href="/review/decisions" { "Decisions and changes" } } }
+            h2 #jobs { "Clusterings" @if !jobs.is_empty() { span.n { (thousands(n_jobs as u64)) } } }
             @if jobs.is_empty() {
                 p.empty { "No clustering yet." @if view.desk.may_change() && !databases.is_empty() { " Start one above." } }
             }
-            ul.jobs { @for job in &jobs[paging.range.clone()] { li { (job::card(view, job, "/review")) } } }
+            ul.jobs { @for job in &jobs { li { (job::card(view, job, "/review")) } } }
             (paging.links("/review?"))
         }
     };
@@ -38,7 +40,7 @@ fn no_database() -> Markup {
         div.empty {
             p { strong { "There is no face database yet." } }
             p { "Make one by importing a file of embeddings, or by training pictures:" }
-            pre { code { "faceclique import people.jsonl --database people" } }
+            pre { code { "faceclique import people.jsonl \\\n  --database people" } }
             p { "or ask for the action " code { "CreateFaceDatabase" } ", then " code { "TrainFace" } "." }
         }
     }
@@ -123,7 +125,7 @@ fn form(view: &View<'_>, databases: &[DatabaseFigures]) -> Markup {
                 label { span { "Keep matches from" }
                     input name="outputthreshold" type="number" min="0" max="100" step="0.01" value="50" inputmode="decimal";
                 }
-                label.check { input name="audit" type="checkbox" value="true" checked; span { "Audit the identities" } }
+                @if view.desk.offers("GetIdentityAudit") { label.check { input name="audit" type="checkbox" value="true" checked; span { "Audit the identities" } } }
                 button.primary type="submit" { "Start" }
             }
         }

@@ -8,9 +8,6 @@ use super::parts::{Name, count, database_of, duration, hidden, hundredths, statu
 use super::route::Paged;
 use crate::aci::Job;
 
-/// The last so many jobs are told to the script.
-const LIVE: usize = 100;
-
 /// A job in a list.
 pub(super) fn card(view: &View<'_>, job: &Job, back: &str) -> Markup {
     html! {
@@ -145,10 +142,9 @@ fn is_of_interest(name: &str) -> bool {
 
 /// What the script asks for every second.
 pub(super) fn live(view: &View<'_>) -> String {
-    let jobs = view.desk.jobs();
+    let jobs = view.desk.live_jobs();
     let live: Vec<_> = jobs
         .iter()
-        .take(LIVE)
         .map(|job| {
             json!({
                 "token": job.token, "status": job.status, "ended": job.has_ended,

@@ -2,9 +2,7 @@
 
 use std::io;
 
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, ETAG, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE,
-};
+use hyper::header::{CACHE_CONTROL, CONTENT_DISPOSITION, ETAG, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
 use hyper::{Response, StatusCode};
 use maud::{Markup, html};
 
@@ -85,7 +83,6 @@ impl Head {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         for (name, value) in guard::HEADERS {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }

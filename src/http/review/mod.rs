@@ -14,6 +14,7 @@ mod assets;
 mod audit;
 mod cluster;
 mod compare;
+mod done;
 mod export;
 mod finding;
 mod frame;

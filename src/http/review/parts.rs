@@ -14,12 +14,12 @@ use crate::face::FaceId;
 const HUES: u64 = 24;
 const SHAPES: [&str; 6] = ["\u{25CF}", "\u{25A0}", "\u{25B2}", "\u{25C6}", "\u{2605}", "\u{25BC}"];
 
-/// The same number for the same identity, whichever result it is in (FNV-1a).
+/// The same number for the same identity, whichever result it is in, and another for names that are nearly the same.
 fn stable(id: &FaceId) -> u64 {
-    let bytes = id.database.as_str().bytes().chain([0]).chain(id.identifier.as_str().bytes());
-    let hash =
-        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    hash ^ (hash >> 32)
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(id.database.as_str().as_bytes()).update(&[0]).update(id.identifier.as_str().as_bytes());
+    let hash = *hasher.finalize().as_bytes();
+    hash[..8].iter().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
 /// The hue of an identity, one of 24.

@@ -55,7 +55,7 @@ pub(super) fn heading(view: &View<'_>, job: &Job, sheet: &Sheet, tab: Tab) -> Ma
         h1 { "Clustering of " (database_of(job)) }
         (figures(sheet))
         nav.tabs aria-label="Views of this result" {
-            @for (own, path, word) in tabs {
+            @for (own, path, word) in tabs.into_iter().filter(|&(own, ..)| own != Tab::Audit || own == tab || view.desk.offers("GetIdentityAudit")) {
                 a href={ (base) (path) } aria-current=[(own == tab).then_some("page")] { (word) }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::frame::View;
 use super::made::{HTML, JSON, Made, Oops};
-use super::{Asked, act, assets, audit, cluster, compare, export, home, job, picture, report, result, threshold};
+use super::{Asked, act, assets, audit, cluster, compare, done, export, home, job, picture, report, result, threshold};
 use crate::aci::Service;
 use hyper::{Method, StatusCode};
 use maud::Markup;
@@ -46,6 +46,7 @@ pub(super) fn make(mut asked: Asked, service: &dyn Service) -> Made {
 fn page(view: &View<'_>, steps: &[&str]) -> Paged {
     match *steps {
         [] => home::page(view),
+        ["decisions"] => done::page(view),
         ["job", token] => job::page(view, token),
         ["result", token] => result::page(view, token),
         ["result", token, "cluster", number] => cluster::page(view, token, number),

@@ -95,11 +95,12 @@
   const memory = findings ? "faceclique-" + findings.dataset.findings : "";
   const remembered = () => JSON.parse(sessionStorage.getItem(memory) || "[]");
   const remember = (list) => sessionStorage.setItem(memory, JSON.stringify(list));
+  const forget = (id) => remember(remembered().filter((entry) => entry.id !== id));
   const mark = (card, words) => {
     card.classList.toggle("decided", words !== null);
     one("[data-verdict]", card).textContent = words === null ? "" : words;
     const undo = one("button[data-key=u]", card);
-    if (undo) undo.hidden = words === null;
+    if (undo) undo.hidden = words === null || one("form[data-key=u]", card) !== null;
   };
   const cardOf = (id) => all("[data-finding]").find((card) => card.dataset.finding === id);
   const answer = async (card, form) => {
@@ -134,6 +135,8 @@
       }
       list.splice(place, 1);
       remember(list);
+      const form = card && one("form[data-key=u]", card);
+      if (form) form.remove();
       if (card) { mark(card, null); go(cards().indexOf(card)); }
       say("Taken back: " + entry.words + ".");
     } catch (error) { say(error.message); }
@@ -146,11 +149,18 @@
   };
   if (findings) {
     for (const { id, words } of remembered()) { const card = cardOf(id); if (card) mark(card, words); }
-    findings.addEventListener("submit", (event) => {
+    findings.addEventListener("submit", async (event) => {
+      const form = event.target, card = form.closest("[data-finding]");
       event.preventDefault();
-      const card = event.target.closest("[data-finding]");
       at = cards().indexOf(card);
-      answer(card, event.target);
+      if (form.dataset.key !== "u") { answer(card, form); return; }
+      try {
+        await ask(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
+        form.remove();
+        forget(card.dataset.finding);
+        mark(card, null);
+        say("Taken back.");
+      } catch (error) { say(error.message); }
     });
     findings.addEventListener("click", (event) => {
       const button = event.target.closest("button[type=button][data-key]");

@@ -130,3 +130,37 @@ fn connected(
     }
     (before, after)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::face_id;
+
+    /// A result of these clusters of labels, all of one identity.
+    fn sheet(clusters: &[&str]) -> Sheet {
+        let mut labels: Vec<char> = clusters.iter().flat_map(|labels| labels.chars()).collect();
+        labels.sort_unstable();
+        let place = |label: char| labels.binary_search(&label).unwrap() as u32;
+        let names = labels.iter().map(|label| face_id("people", "ann", &label.to_string()).unwrap()).collect();
+        let clusters: Vec<Vec<u32>> = clusters.iter().map(|labels| labels.chars().map(place).collect()).collect();
+        Sheet::of(names, &clusters)
+    }
+
+    fn fates(earlier: &[&str], later: &[&str]) -> (Vec<Fate>, usize, usize, usize) {
+        let difference = Difference::between(&sheet(earlier), &sheet(later));
+        let fates = difference.changes.iter().map(|change| change.fate).collect();
+        (fates, difference.n_same, difference.come.len(), difference.gone.len())
+    }
+
+    #[test]
+    fn every_cluster_that_differs_is_told_with_what_became_of_it() {
+        assert_eq!(fates(&["ab", "c"], &["ab", "c"]), (vec![], 2, 0, 0));
+        assert_eq!(fates(&["ab", "c"], &["abc"]), (vec![Fate::Joined], 0, 0, 0));
+        assert_eq!(fates(&["abc", "de"], &["ab", "c", "de"]), (vec![Fate::Split], 1, 0, 0));
+        assert_eq!(fates(&["abc", "de"], &["ab", "cde"]), (vec![Fate::Rearranged], 0, 0, 0));
+        assert_eq!(fates(&["ab"], &["abx", "y"]), (vec![Fate::Grown], 0, 2, 0));
+        assert_eq!(fates(&["abc", "d"], &["ab"]), (vec![Fate::Shrunk], 0, 0, 2));
+        assert_eq!(fates(&["abc"], &["abx"]), (vec![Fate::Rearranged], 0, 1, 1), "one for another");
+        assert_eq!(fates(&[], &[]), (vec![], 0, 0, 0));
+    }
+}

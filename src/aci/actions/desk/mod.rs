@@ -6,11 +6,13 @@
 //! **Not here.** How it looks (`http`). Changes: whoever makes one asks for the action, like every other client.
 
 mod compare;
+mod read;
 mod sheet;
 
 pub use compare::{Change, Difference, Fate};
 pub use sheet::{Cluster, Fit, Order, Sheet, Show};
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Actions, address, fault};
@@ -24,13 +26,37 @@ use crate::job::{Queue, Timestamp, Token};
 /// So many results are held, those asked for last.
 const HELD: usize = 2;
 
+/// Of ended jobs the last so many are watched, and at most so many jobs altogether.
+const LAST: usize = 100;
+const MOST_LIVE: usize = 1_000;
+
 /// The results that were looked at last.
 #[derive(Debug, Default)]
-pub(super) struct Sheets(Mutex<Vec<Arc<Sheet>>>);
+pub(super) struct Sheets {
+    held: Mutex<Vec<Arc<Sheet>>>,
+    /// Held while one is read, so that nobody reads the same meanwhile.
+    reading: Mutex<()>,
+}
 
 impl Sheets {
     fn held(&self) -> MutexGuard<'_, Vec<Arc<Sheet>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// That of this job, which is then the one asked for last.
+    fn find(&self, token: Token) -> Option<Arc<Sheet>> {
+        let mut held = self.held();
+        let at = held.iter().position(|sheet| sheet.token == token)?;
+        let sheet = held.remove(at);
+        held.push(Arc::clone(&sheet));
+        Some(sheet)
+    }
+
+    fn keep(&self, sheet: &Arc<Sheet>) {
+        let mut held = self.held();
+        let n_over = (held.len() + 1).saturating_sub(HELD);
+        held.drain(..n_over);
+        held.push(Arc::clone(sheet));
     }
 }
 
@@ -104,14 +130,29 @@ impl Desk<'_> {
         self.roles.contains(Role::Admin)
     }
 
+    /// Whether the server has this action, which not every version does.
+    pub fn offers(&self, action: &str) -> bool {
+        super::offered().any(|offered| offered.name == action)
+    }
+
     /// The databases, in name order.
     pub fn databases(&self) -> Result<Vec<DatabaseFigures>, Fault> {
         self.actions.engine.database_figures().map_err(|error| fault(&error))
     }
 
-    /// The clustering jobs that are kept, the last accepted first.
-    pub fn jobs(&self) -> Vec<Job> {
-        self.actions.engine.jobs(Queue::FaceClustering).iter().rev().map(|job| self.job_of(job)).collect()
+    /// How many clustering jobs are kept, and these of them, the last accepted first.
+    pub fn jobs(&self, shown: impl FnOnce(usize) -> Range<usize>) -> (usize, Vec<Job>) {
+        let jobs = self.actions.engine.jobs(Queue::FaceClustering);
+        let shown = shown(jobs.len());
+        let list = jobs.iter().rev().skip(shown.start).take(shown.len()).map(|job| self.job_of(job)).collect();
+        (jobs.len(), list)
+    }
+
+    /// Those that somebody may be watching: that have not ended, or are among the last.
+    pub fn live_jobs(&self) -> Vec<Job> {
+        let jobs = self.actions.engine.jobs(Queue::FaceClustering);
+        let is_watched = |&(at, job): &(usize, &JobView)| at < LAST || !job.state.is_ended();
+        jobs.iter().rev().enumerate().filter(is_watched).take(MOST_LIVE).map(|(_, job)| self.job_of(job)).collect()
     }
 
     /// One of them.
@@ -159,10 +200,12 @@ impl Desk<'_> {
     /// The result of a finished job. It is held for a while, so that looking through it is fast.
     pub fn sheet(&self, token: &str) -> Result<Arc<Sheet>, Fault> {
         let job = self.view(token)?;
-        let mut held = self.actions.sheets.held();
-        if let Some(at) = held.iter().position(|sheet| sheet.token == job.token) {
-            let sheet = held.remove(at);
-            held.push(Arc::clone(&sheet));
+        let sheets = &self.actions.sheets;
+        if let Some(sheet) = sheets.find(job.token) {
+            return Ok(sheet);
+        }
+        let _alone = sheets.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sheet) = sheets.find(job.token) {
             return Ok(sheet);
         }
         let (Some(JobResult::Clustering(outcome)), Task::Cluster(task)) = (job.result(), job.task()) else {
@@ -171,18 +214,23 @@ impl Desk<'_> {
         };
         let sheet = Sheet::read(&self.actions.engine, job.token, task, outcome).map_err(|error| fault(&error))?;
         let sheet = Arc::new(sheet);
-        let n_over = (held.len() + 1).saturating_sub(HELD);
-        held.drain(..n_over);
-        held.push(Arc::clone(&sheet));
+        sheets.keep(&sheet);
         Ok(sheet)
     }
 
     /// The finished job before this one over the same database.
     pub fn job_before(&self, token: &str) -> Option<Job> {
-        let jobs = self.jobs();
+        let token = Token::parse(token)?;
+        let jobs = self.actions.engine.jobs(Queue::FaceClustering);
         let at = jobs.iter().position(|job| job.token == token)?;
-        let database = &jobs[at].database;
-        jobs[at + 1..].iter().find(|job| &job.database == database && job.outcome.is_some()).cloned()
+        let database = |job: &JobView| match job.task() {
+            Task::Cluster(task) => task.database.clone(),
+            _ => None,
+        };
+        let wanted = database(&jobs[at]);
+        let is_like =
+            |job: &&JobView| matches!(job.result(), Some(JobResult::Clustering(_))) && database(job) == wanted;
+        jobs[..at].iter().rev().find(is_like).map(|job| self.job_of(job))
     }
 
     /// A JPEG of an image's face: cut out if that is known where it is, else the whole picture, small.

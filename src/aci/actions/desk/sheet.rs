@@ -6,14 +6,12 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
+use super::read::Read;
 use crate::cluster::{MatchScope, Method, Partition, relink};
 use crate::confidence::Confidence;
 use crate::engine::{ClusterTask, ClusteringOutcome, Engine, EngineError};
 use crate::face::{DatabaseName, FaceId, Identifier, face_id};
 use crate::job::Token;
-
-/// At most so many matches are held of a result, 8 bytes each.
-const MAX_MATCHES: usize = 8 << 20;
 
 /// Which clusters are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +111,8 @@ impl Sheet {
             token,
             cluster_threshold: task.cluster_threshold,
             output_threshold: task.output_threshold,
-            complete_from: complete_from(task, outcome).map(|from| Some(from).max(kept_from).unwrap_or(from)),
+            complete_from: complete_from(task, outcome)
+                .and_then(|from| Confidence::from_hundredths(from.hundredths().max(kept_from))),
             identities: numbered(&names),
             names,
             clusters: Vec::new(),
@@ -287,63 +286,6 @@ impl Sheet {
     }
 }
 
-/// A result as it is read.
-#[derive(Default)]
-struct Read {
-    names: Vec<FaceId>,
-    members: Vec<u32>,
-    cluster_of: Vec<u32>,
-    /// The matches of each image.
-    lists: Vec<Vec<(u32, Confidence)>>,
-    /// Matches below this were left out, because there are too many.
-    kept_from: Option<Confidence>,
-}
-
-impl Read {
-    /// Reads to the end. Where the matches become too many the lowest are left out, so that what is there is still all
-    /// there is from some confidence on.
-    fn all(engine: &Engine, token: Token, outcome: &ClusteringOutcome) -> Result<Self, EngineError> {
-        let mut reader = engine.read_result(token, outcome)?;
-        let names = reader.take_names();
-        let n = names.len();
-        let mut read = Self { names, cluster_of: vec![0; n], lists: vec![Vec::new(); n], ..Self::default() };
-        let mut n_held = 0;
-        while let Some(face) = reader.next_face()? {
-            let place = face.face as usize;
-            read.cluster_of[place] = face.cluster as u32;
-            read.members.push(face.face);
-            let mut list = face.matches;
-            list.truncate(list.partition_point(|&(_, confidence)| Some(confidence) >= read.kept_from));
-            n_held += list.len();
-            read.lists[place] = list;
-            if n_held > MAX_MATCHES {
-                n_held = read.leave_out();
-            }
-        }
-        Ok(read)
-    }
-
-    /// Leaves the lower half of the matches out; how many are left.
-    fn leave_out(&mut self) -> usize {
-        let mut counts = vec![0usize; usize::from(Confidence::MAX.hundredths()) + 2];
-        for &(_, confidence) in self.lists.iter().flatten() {
-            counts[usize::from(confidence.hundredths())] += 1;
-        }
-        let (mut n, mut from) = (0, Confidence::MAX.hundredths());
-        while from > 0 && n + counts[usize::from(from)] <= MAX_MATCHES / 2 {
-            n += counts[usize::from(from)];
-            from -= 1;
-        }
-        self.kept_from = Confidence::from_hundredths(from + 1).or(Some(Confidence::MAX));
-        let kept_from = self.kept_from;
-        for list in &mut self.lists {
-            list.truncate(list.partition_point(|&(_, confidence)| Some(confidence) >= kept_from));
-            list.shrink_to_fit();
-        }
-        self.lists.iter().map(Vec::len).sum()
-    }
-}
-
 /// From which confidence on the result has every pair.
 fn complete_from(task: &ClusterTask, outcome: &ClusteringOutcome) -> Option<Confidence> {
     let is_limited = task.max_results.is_some() || outcome.choice.method == Method::Hnsw;
@@ -378,4 +320,30 @@ fn n_split<'a>(identities: &[u32], clusters: impl Iterator<Item = &'a [u32]>) ->
         }
     }
     is_split.into_iter().filter(|&is| is).count()
+}
+
+#[cfg(test)]
+impl Sheet {
+    /// A result of these clusters without matches.
+    pub(super) fn of(names: Vec<FaceId>, clusters: &[Vec<u32>]) -> Self {
+        let mut cluster_of = vec![0; names.len()];
+        for (number, members) in clusters.iter().enumerate() {
+            members.iter().for_each(|&face| cluster_of[face as usize] = number as u32);
+        }
+        let mut sheet = Self {
+            token: Token::generate(),
+            cluster_threshold: 5_000,
+            output_threshold: 5_000,
+            complete_from: None,
+            identities: numbered(&names),
+            firsts: vec![0; names.len() + 1],
+            names,
+            clusters: Vec::new(),
+            members: clusters.concat(),
+            cluster_of,
+            matches: Vec::new(),
+        };
+        sheet.clusters = sheet.found();
+        sheet
+    }
 }

@@ -1,0 +1,172 @@
+//! What was decided and changed: as a page, and beside the findings it answers.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::finding::{Finding, Who, ask, many, text, who};
+use super::frame::{View, page as framed};
+use super::made::Oops;
+use super::parts::{Name, hidden};
+use super::route::Paged;
+
+/// So many of each are looked at, the last ones.
+const MOST: &str = "1000";
+
+/// What takes something back: the action and the number.
+#[derive(Debug, Clone)]
+pub(super) struct Undo {
+    pub(super) action: &'static str,
+    pub(super) id: String,
+}
+
+/// What was done about what.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// By the names of the image or identity: what was done to it.
+    changed: BTreeMap<[String; 3], Undo>,
+    /// By the names of both, or of the one.
+    decided: BTreeMap<[[String; 3]; 2], Undo>,
+}
+
+/// Names as a key.
+fn key(who: &Who) -> [String; 3] {
+    [who.database.clone(), who.identifier.clone(), who.label.clone().unwrap_or_default()]
+}
+
+fn pair_key(a: &Who, b: Option<&Who>) -> [[String; 3]; 2] {
+    let (a, b) = (key(a), b.map_or_else(<[String; 3]>::default, key));
+    if a <= b { [a, b] } else { [b, a] }
+}
+
+impl Done {
+    /// What was done in a database, as far as the client may know; otherwise nothing.
+    pub(super) fn of(view: &View<'_>) -> Self {
+        let mut done = Self::default();
+        if !view.desk.may_change() {
+            return done;
+        }
+        for change in list(view, "ListChanges", "change").unwrap_or_default() {
+            let (Some(id), Some(database)) = (text(&change, "id"), text(&change, "database")) else { continue };
+            if change["undoneby"].is_string() || change["undoes"].is_string() {
+                continue;
+            }
+            let undo = Undo { action: "UndoChange", id };
+            for image in many(&change["images"]["image"]) {
+                if let (Some(identifier), Some(label)) = (text(image, "identifier"), text(image, "imagelabel")) {
+                    done.changed.insert([database.clone(), identifier, label], undo.clone());
+                }
+            }
+            if let Some(gone) = text(&change, "goneface") {
+                done.changed.insert([database, gone, String::new()], undo);
+            }
+        }
+        for decision in list(view, "ListDecisions", "decision").unwrap_or_default() {
+            if let (Some(id), Some(first)) = (text(&decision, "id"), who(&decision)) {
+                done.decided.insert(pair_key(&first, other(&decision).as_ref()), Undo { action: "RemoveDecision", id });
+            }
+        }
+        done
+    }
+
+    /// What was done about a finding, in words, and how it is taken back.
+    pub(super) fn about(&self, finding: &Finding) -> Option<(&'static str, &Undo)> {
+        let named = finding.subject.iter().chain(finding.parts.iter().flatten()).chain(&finding.identities);
+        let changed = named.clone().find_map(|who| self.changed.get(&key(who)).map(|undo| ("Changed", undo)));
+        changed.or_else(|| {
+            let all: Vec<&Who> = named.collect();
+            let alone = finding.subject.iter().map(|who| pair_key(who, None));
+            let pairs = all.iter().enumerate().flat_map(|(at, a)| all[at + 1..].iter().map(|b| pair_key(a, Some(b))));
+            alone.chain(pairs).find_map(|key| self.decided.get(&key)).map(|undo| ("Decided", undo))
+        })
+    }
+}
+
+fn other(decision: &Value) -> Option<Who> {
+    Some(Who {
+        database: text(decision, "otherdatabase")?,
+        identifier: text(decision, "otheridentifier")?,
+        label: text(decision, "otherimagelabel"),
+    })
+}
+
+/// The elements of this name in the answer to an action that lists.
+fn list(view: &View<'_>, action: &str, name: &str) -> Result<Vec<Value>, Oops> {
+    let data = ask((view.service, &view.asked.client), &[("action", action), ("maxresults", MOST)])?;
+    Ok(many(&data[name]).filter(|element| element.is_object()).cloned().collect())
+}
+
+/// A form that takes something back.
+pub(super) fn undo_form(view: &View<'_>, undo: &Undo, back: &str) -> Markup {
+    html! {
+        form method="post" action="/review/act" data-key="u" {
+            (hidden(view, undo.action, back))
+            input type="hidden" name="id" value=(undo.id);
+            button type="submit" { "Undo" }
+        }
+    }
+}
+
+/// All that was decided and changed, each to be taken back.
+pub(super) fn page(view: &View<'_>) -> Paged {
+    let (changes, decisions) = (list(view, "ListChanges", "change")?, list(view, "ListDecisions", "decision")?);
+    let content = html! {
+        p.path { a href="/review" { "Databases and jobs" } }
+        h1 { "What was decided and changed" }
+        section aria-labelledby="changes" {
+            h2 #changes { "Changes" @if !changes.is_empty() { span.n { (changes.len()) } } }
+            @if changes.is_empty() { p.empty { "Nothing was changed that could be undone." } }
+            ul.jobs { @for change in &changes { li { (changed(view, change)) } } }
+        }
+        section aria-labelledby="decisions" {
+            h2 #decisions { "Decisions" @if !decisions.is_empty() { span.n { (decisions.len()) } } }
+            @if decisions.is_empty() { p.empty { "Nothing was decided." } }
+            ul.jobs { @for decision in decisions.iter().rev() { li { (decided(view, decision)) } } }
+        }
+    };
+    Ok(framed(view, "Decisions and changes", &content))
+}
+
+fn changed(view: &View<'_>, change: &Value) -> Markup {
+    let images: Vec<&Value> = many(&change["images"]["image"]).collect();
+    let part = |value: &Value, name: &str| html! { @if let Some(text) = value[name].as_str() { (Name(text)) } };
+    let id = text(change, "id").unwrap_or_default();
+    html! {
+        article.job data-card {
+            div.line {
+                span.status { (part(change, "kind")) }
+                h3 { (part(change, "database")) }
+                @for image in images.iter().take(3) {
+                    span { (part(image, "identifier")) " / " (part(image, "imagelabel")) @if image["newidentifier"].is_string() { " \u{2192} " (part(image, "newidentifier")) } }
+                }
+                @if images.len() > 3 { span.muted { "and " (images.len() - 3) " more" } }
+                time.muted { (part(change, "time")) }
+            }
+            @if change["undoneby"].is_string() { p.muted { "Undone." } }
+            @else { div.buttons { (undo_form(view, &Undo { action: "UndoChange", id }, "/review/decisions")) } }
+        }
+    }
+}
+
+fn decided(view: &View<'_>, decision: &Value) -> Markup {
+    let words = match decision["kind"].as_str() {
+        Some("notsame") => "Not the same person",
+        Some("same") => "The same person",
+        _ => "The label is right",
+    };
+    let shown = |who: &Who| html! { (Name(&who.identifier)) @if let Some(label) = &who.label { " / " (Name(label)) } };
+    let id = text(decision, "id").unwrap_or_default();
+    html! {
+        article.job data-card {
+            div.line {
+                span.status { (words) }
+                @if let Some(first) = who(decision) { h3 { (shown(&first)) } }
+                @if let Some(second) = other(decision) { span { "and " (shown(&second)) } }
+                @if let Some(comment) = decision["comment"].as_str() { span.muted { (Name(comment)) } }
+                time.muted { (decision["time"].as_str().unwrap_or_default()) }
+            }
+            div.buttons { (undo_form(view, &Undo { action: "RemoveDecision", id }, "/review/decisions")) }
+        }
+    }
+}
