@@ -234,7 +234,7 @@ impl Report<'_> {
                     (chip(&self.sheet.names[first as usize], Some(n)))
                     @if !others.is_empty() {
                         " " span.muted {
-                            "also in cluster"
+                            (if others.len() == 1 { "also in cluster" } else { "also in clusters" })
                             @for (i, number) in others.iter().take(ELSEWHERE).enumerate() { @if i > 0 { "," } " " (number) }
                             @if others.len() > ELSEWHERE { ", \u{2026}" }
                         }
