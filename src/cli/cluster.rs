@@ -1,11 +1,11 @@
 //! `faceclique cluster`: a file of faces clustered without a server or a database, with a summary for people.
 
+use std::fs::Permissions;
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-use tempfile::NamedTempFile;
 
 use super::figures::Figures;
 use super::labelled::Rows;
@@ -159,7 +159,8 @@ pub(super) fn write_whole(
 ) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let at = |error: io::Error| format!("cannot write {}: {error}", path.display());
-    let file = NamedTempFile::new_in(folder).map_err(at)?;
+    let like_any_file = Permissions::from_mode(0o666); // less what the umask takes; a temporary one is its owner's alone
+    let file = tempfile::Builder::new().permissions(like_any_file).tempfile_in(folder).map_err(at)?;
     let mut out = BufWriter::new(file);
     write(&mut out)?;
     let file = out.into_inner().map_err(|error| at(error.into_error()))?;

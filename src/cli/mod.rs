@@ -19,7 +19,6 @@ mod export;
 mod figures;
 mod fsck;
 mod help;
-#[cfg(feature = "vision")]
 mod here;
 mod import;
 mod labelled;
@@ -33,6 +32,7 @@ mod plot;
 mod progress;
 mod queue;
 mod reopen;
+mod report;
 mod retrain;
 mod serve;
 mod status;
@@ -123,6 +123,8 @@ pub enum Command {
     Undo(decide::Undo),
     /// Show how a running server is.
     Status(status::Status),
+    /// Write a finished clustering into one HTML file.
+    Report(report::Report),
     /// Check a configuration, or print what holds and where it was said.
     Config(config::Config),
     /// Check configuration, data directory, disk and machine, and say what to do.
@@ -247,6 +249,7 @@ impl Arguments {
             Command::Decide(decide) => decide.run(),
             Command::Undo(undo) => undo.run(),
             Command::Status(status) => status.run(),
+            Command::Report(report) => report.run(&log),
             Command::Doctor(doctor) => doctor.run(&log),
             Command::Completions(completions) => completions.run(),
             Command::Manual(manual) => manual.run(),
