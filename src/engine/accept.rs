@@ -9,6 +9,7 @@ use tracing::field::display;
 use tracing::{Span, info};
 
 use super::Engine;
+use super::audit::AuditRecord;
 use super::decisions::RespectRecord;
 use super::error::{EngineError, ErrorKind};
 use super::files::sync;
@@ -29,6 +30,8 @@ pub struct Ticket {
     pub priority: Priority,
     /// Whether a clustering obeys what was decided of its images.
     pub respects_decisions: bool,
+    /// Whether an identity audit is kept with the result of a clustering.
+    pub audits: bool,
 }
 
 impl Default for Ticket {
@@ -39,6 +42,7 @@ impl Default for Ticket {
             parameters: Vec::new(),
             priority: Priority::default(),
             respects_decisions: false,
+            audits: false,
         }
     }
 }
@@ -68,7 +72,7 @@ impl Engine {
     }
 
     fn accept(&self, mut jobs: MutexGuard<'_, Jobs>, ticket: Ticket, task: Task) -> Result<Token, EngineError> {
-        let Ticket { token, parameters, priority, respects_decisions } = ticket;
+        let Ticket { token, parameters, priority, respects_decisions, audits } = ticket;
         let queue = task.queue();
         self.check_capacity_of(&jobs, queue)?;
         if jobs.is_taken(token) {
@@ -91,6 +95,9 @@ impl Engine {
         let mut batch = put(token, &record, self.lived());
         if respects_decisions {
             batch.record(&keys::respect(token), &RespectRecord::default());
+        }
+        if audits {
+            batch.record(&keys::audit(token), &AuditRecord::default());
         }
         self.store.write(batch)?;
         jobs.arrives(token, queue);
@@ -116,7 +123,8 @@ impl Engine {
             open_job(&jobs, queue, token)?
         };
         let respects_decisions = self.respect(token)?.is_some();
-        let ticket = Ticket { parameters, priority, respects_decisions, ..Ticket::default() };
+        let audits = self.audit_record(token)?.is_some();
+        let ticket = Ticket { parameters, priority, respects_decisions, audits, ..Ticket::default() };
         let copy = ticket.token;
         // Outside the lock, for a file may be large; so the job may end meanwhile, and its files go.
         if let Task::Train(task) = &mut task {

@@ -148,6 +148,7 @@ impl Engine {
         for &token in &tokens {
             batch.remove(keys::job(token));
             batch.remove(keys::respect(token));
+            batch.remove(keys::audit(token));
             batch.remove(keys::end(token));
             batch.put(keys::forgotten_job(token), Vec::new());
         }

@@ -35,6 +35,12 @@ impl Wanted {
         Ok(Self { ticket, answered: if is_synchronous { Answered::Result } else { Answered::Token } })
     }
 
+    /// The same, with an audit of the result or without.
+    pub(super) fn auditing(mut self, audits: bool) -> Self {
+        self.ticket.audits = audits;
+        self
+    }
+
     /// Submits the job, and waits for its end if that is wanted.
     pub(super) fn submit<'a>(
         self,

@@ -211,7 +211,7 @@ fn kind(key: &[u8]) -> &'static str {
         Some(b'#' | b'n') => "counts",
         Some(b't' | b'l') => "times",
         Some(b'q') => "paused queues",
-        Some(b'a' | b'g' | b'x' | b'p' | b'e' | b'y') => "markers",
+        Some(b'a' | b'g' | b'x' | b'p' | b'e' | b'y' | b'k') => "markers",
         _ if key == keys::version() || key == keys::last_sync() => "format",
         _ => "others",
     }
