@@ -216,7 +216,7 @@ fn kind(key: &[u8]) -> &'static str {
         Some(b'c') => "terms of jobs",
         Some(b'k') => "idempotency keys",
         Some(b'o') => "callbacks",
-        Some(b'a' | b'g' | b'x' | b'p' | b'e' | b'y') => "markers",
+        Some(b'a' | b'g' | b'x' | b'p' | b'e' | b'y' | b'z') => "markers",
         _ if key == keys::version() || key == keys::last_sync() => "format",
         _ => "others",
     }
