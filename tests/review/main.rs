@@ -1,6 +1,10 @@
 //! The review page over a real socket: what a browser is told, whatever names there are, and who may change what.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed; one that is not tried says so"
+)]
 
 mod audit;
 mod browser;
@@ -164,7 +168,7 @@ fn every_page_forbids_what_it_does_not_need() {
         }
         for foreign in ["http://", "https://", " style=", " onclick=", "<script>"] {
             let text = text.replace("http://www.w3.org/2000/svg", "");
-            assert!(!text.contains(foreign) || target.ends_with(".js"), "{target} holds {foreign}");
+            assert!(!text.contains(foreign) || target.contains("script.js"), "{target} holds {foreign}");
         }
         let status: u16 = head[9..12].parse().unwrap();
         let is_there = !["nowhere", "nonsense/audit", "job/nonsense", "cluster/0", "999999"]
