@@ -16,8 +16,8 @@ run: ## run the main job over HTTP: import the fixture, cluster it, print QueueI
 	$(CARGO) build
 	$(PYTHON) tests/main_job.py target/debug/faceclique fixtures/people.jsonl
 
-demo: ## cluster the fixture offline, with a summary
-	$(CARGO) run -- cluster fixtures/people.jsonl --verify
+demo: ## drawn faces of 60 people with planted errors: made, clustered, and the page to look at them (a minute); DEMO=flags of it
+	$(CARGO) run -- demo --data target/demo --planted $(DEMO)
 
 test: ## run all tests; those on real faces say so when ../shared is absent
 	$(CARGO) test --no-fail-fast

@@ -172,7 +172,7 @@ impl Resolver for Filtered {
         let found = self.resolver.resolve(uri, config, timeout)?;
         let host = uri.host().unwrap_or_default();
         let (mut left, mut refused) = (self.empty(), None);
-        for address in found.iter() {
+        for address in &found {
             match self.places.check(host, address.ip()) {
                 Ok(()) => left.push(*address),
                 Err(error) => refused = Some(error),

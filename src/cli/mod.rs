@@ -9,15 +9,16 @@ mod cluster;
 mod colour;
 mod completions;
 mod config;
+mod decide;
 #[cfg(feature = "vision")]
 mod demo;
 mod doctor;
 mod everyone;
 mod exit;
 mod export;
+mod figures;
 mod fsck;
 mod help;
-#[cfg(feature = "vision")]
 mod here;
 mod import;
 mod labelled;
@@ -25,11 +26,13 @@ mod man;
 #[cfg(feature = "vision")]
 mod models;
 mod notify;
+mod partition;
 mod photos;
 mod plot;
 mod progress;
 mod queue;
 mod reopen;
+mod report;
 mod retrain;
 mod serve;
 mod status;
@@ -114,8 +117,14 @@ pub enum Command {
     Models(models::Models),
     /// List, look at and steer the jobs of a running server.
     Queue(queue::Queue),
+    /// Keep what was decided of faces, on a running server.
+    Decide(decide::Decide),
+    /// Undo a change of faces, on a running server.
+    Undo(decide::Undo),
     /// Show how a running server is.
     Status(status::Status),
+    /// Write a finished clustering into one HTML file.
+    Report(report::Report),
     /// Check a configuration, or print what holds and where it was said.
     Config(config::Config),
     /// Check configuration, data directory, disk and machine, and say what to do.
@@ -237,7 +246,10 @@ impl Arguments {
             #[cfg(feature = "vision")]
             Command::Models(models) => models.run(&log),
             Command::Queue(queue) => queue.run(),
+            Command::Decide(decide) => decide.run(),
+            Command::Undo(undo) => undo.run(),
             Command::Status(status) => status.run(),
+            Command::Report(report) => report.run(&log),
             Command::Doctor(doctor) => doctor.run(&log),
             Command::Completions(completions) => completions.run(),
             Command::Manual(manual) => manual.run(),

@@ -89,6 +89,7 @@ fn engine(said: &Said, report: &mut Report) -> Settings {
     engine.max_queue = said.size("jobs.max_queue_size");
     engine.retention.age = seconds(said, "jobs.result_retention");
     engine.retention.count = said.size("jobs.max_ended_jobs");
+    engine.max_changes = said.size("jobs.max_changes");
     engine.max_attempts = u32::try_from(said.count("jobs.max_attempts")).expect("its range ends at 1000");
     engine.keep_pairs = said.is("jobs.keep_pairs");
     engine.min_free = said.count("limits.min_free_space");

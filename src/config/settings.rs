@@ -197,6 +197,8 @@ const JOBS: &[Setting] = &[
         "seconds that an ended job is kept"),
     row("jobs", "max_ended_jobs", count(1, 1_000_000), Is("1000"), &[("Actions", "MaxFinishedSize")],
         "ended jobs of one queue that are kept"),
+    row("jobs", "max_changes", count(1, 100_000), Is("1000"), &[],
+        "changes of the review that can be undone; of more the oldest are forgotten"),
     row("jobs", "max_attempts", count(1, 1_000), Is("3"), &[],
         "unclean ends in a row after which a job is given up"),
     row("jobs", "keep_pairs", Kind::Boolean, Is("true"), &[],

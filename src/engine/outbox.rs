@@ -194,7 +194,8 @@ impl Engine {
             return Err(EngineError::new(ErrorKind::NotOffered, text));
         };
         messenger.check(url).map_err(|why| {
-            let shown: String = url.chars().take(254).collect();
+            // what is behind the question mark may be a secret of the receiver
+            let shown: String = url.split('?').next().unwrap_or_default().chars().take(254).collect();
             EngineError::new(ErrorKind::Receiver, format!("'callbackurl={shown}' {why}"))
         })
     }

@@ -293,7 +293,7 @@ fn settings_that_contradict_each_other_are_faults() {
         ("[callbacks]\nenabled = true\nca_file = '/dev/null'", "callbacks.ca_file: it holds no certificate"),
         (
             "[callbacks]\nallowed_hosts = ['http://h.example']",
-            "callbacks.allowed_hosts is [http://h.example] in a.toml line 2; it must be a list of host names",
+            "callbacks.allowed_hosts is ['http://h.example'] in a.toml line 2; it must be a list of host names",
         ),
         ("[security]\nbearer_token_file = '/nowhere/x'", "security.bearer_token_file: cannot read /nowhere/x"),
         (
@@ -373,7 +373,7 @@ fn the_examples_of_the_documented_file_are_valid() {
         let example = line.strip_prefix("# ").is_some_and(|rest| {
             rest.starts_with("[[") || rest.split_once(" = ").is_some_and(|(key, _)| !key.contains([' ', ',']))
         });
-        example && !line.contains("bearer_token")
+        example && !["bearer_token", "secret"].iter().any(|secret| line.contains(secret))
     };
     let text = Print::Defaults.write(Form::Toml);
     let lines = text.lines().map(|line| if is_example(line) { &line[2..] } else { line });
@@ -384,7 +384,10 @@ fn the_examples_of_the_documented_file_are_valid() {
 
 #[test]
 fn what_is_printed_is_read_back_as_the_same() {
-    let every = settings::all().filter(|setting| !setting.key.starts_with("bearer_token"));
+    // those are masked, or name files that are read
+    let is_left_out =
+        |setting: &Setting| ["bearer_token", "secret", "ca_file"].iter().any(|begin| setting.key.starts_with(begin));
+    let every = settings::all().filter(|setting| !is_left_out(setting));
     let lines = every.map(|setting| format!("{} = {}", setting.name(), sample_in_toml(setting)));
     let mut text = lines.collect::<Vec<_>>().join("\n") + "\n";
     text = text.replace("service_listen = '127.0.0.1:777'", "service_listen = 'off'");
