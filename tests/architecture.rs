@@ -56,7 +56,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 37] = [
+const CRATES: [(&str, &[&str]); 38] = [
     ("bincode", &["store"]),
     ("base64", &["aci", "exchange"]),
     ("blake3", &["engine", "http"]),
@@ -78,6 +78,7 @@ const CRATES: [(&str, &[&str]); 37] = [
     ("maud", &["http"]),
     ("multer", &["http"]),
     ("npyz", &["exchange"]),
+    ("parquet", &["cli"]),
     ("plotters", &["cli"]),
     ("quick_xml", &["aci"]),
     ("rustix", &["cli", "engine", "store", "vision"]),
