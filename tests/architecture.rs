@@ -81,6 +81,7 @@ const CRATES: [(&str, &[&str]); 38] = [
     ("maud", &["http"]),
     ("multer", &["http"]),
     ("npyz", &["exchange"]),
+    ("parquet", &["cli"]),
     ("plotters", &["cli"]),
     ("quick_xml", &["aci"]),
     ("rustix", &["cli", "engine", "store", "vision"]),

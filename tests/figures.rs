@@ -1,10 +1,14 @@
-//! What `faceclique cluster` prints for programs: the figures of a clustering as JSON and as CSV.
+//! What `faceclique cluster` gives to programs: the figures of a clustering as JSON and as CSV, its clusters as Parquet.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/server.rs"]
 mod server;
 
+use std::fs;
+
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::record::{Row, RowAccessor as _};
 use serde_json::{Value, json};
 use server::program;
 
@@ -35,6 +39,25 @@ fn the_figures_are_the_same_for_people_and_for_programs() {
     assert_eq!((&figures["faces"], &figures["threshold"]), (&json!(4), &json!(75.0)));
     let clusters = format!("{} at confidence 75.00", figures["clusters"]);
     assert!(told.contains(&clusters) && told.contains("stages       compare"), "{told}");
+}
+
+#[test]
+fn parquet_holds_what_csv_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let [csv, file] = ["a.csv", "a.parquet"].map(|name| folder.path().join(name));
+    for path in [&csv, &file] {
+        cluster(&["--out", path.to_str().unwrap()]);
+    }
+    let reader = SerializedFileReader::new(fs::File::open(file).unwrap()).unwrap();
+    let row = |row: Row| {
+        format!("{},{},{}", row.get_long(0).unwrap(), row.get_string(1).unwrap(), row.get_string(2).unwrap())
+    };
+    let rows: Vec<String> = reader.get_row_iter(None).unwrap().map(|it| row(it.unwrap())).collect();
+    let csv = fs::read_to_string(csv).unwrap();
+    assert_eq!(rows, csv.lines().skip(1).collect::<Vec<_>>());
+    let columns =
+        reader.metadata().file_metadata().schema_descr().columns().iter().map(|column| column.name().to_owned());
+    assert_eq!(columns.collect::<Vec<_>>().join(","), csv.lines().next().unwrap());
 }
 
 #[test]

@@ -24,6 +24,7 @@ Examples:
   faceclique cluster faces.npz --threshold 71.5 --verify --out clusters.csv
   faceclique cluster faces.csv --knots -1:0,0.43:50,1:100 --max-results 5 --out matches.xml
   faceclique cluster faces.npy --ids names.csv --search hnsw --memory 2GiB
+  faceclique cluster faces.npz --threshold 60 --out clusters.parquet
   faceclique cluster faces.npz --threshold 60 --json | jq .clusters")]
 pub struct Cluster {
     /// The file of faces.
@@ -57,7 +58,7 @@ pub struct Cluster {
     /// Prove the result once more from the vectors: partition, every pair, no two clusters mergeable, every match.
     #[arg(long)]
     verify: bool,
-    /// Where the clusters are written: .csv, .json or .xml by the ending; by default only a summary is printed.
+    /// Where the clusters are written: .csv, .json, .xml or .parquet by the ending; by default only a summary is printed.
     #[arg(long, value_name = "OUT")]
     out: Option<PathBuf>,
     /// Print the figures of the summary as CSV: names, and one row.

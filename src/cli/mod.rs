@@ -26,6 +26,7 @@ mod man;
 #[cfg(feature = "vision")]
 mod models;
 mod notify;
+mod parquet;
 mod partition;
 mod photos;
 mod plot;

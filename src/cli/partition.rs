@@ -1,11 +1,11 @@
-//! The clusters of a file: every image with its cluster, as CSV, JSON lines or XML.
+//! The clusters of a file: every image with its cluster, as CSV, JSON lines, XML or Parquet.
 
 use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::Failure;
+use super::{Failure, parquet as frames};
 use crate::aci::actions::{Page, write_clusters};
 use crate::aci::{Answer, ResponseFormat};
 use crate::cluster::Clustering;
@@ -18,6 +18,7 @@ pub(super) enum Output {
     Csv,
     Json,
     Xml,
+    Parquet,
 }
 
 impl Output {
@@ -27,7 +28,8 @@ impl Output {
             Some("csv") => Ok(Self::Csv),
             Some("json") => Ok(Self::Json),
             Some("xml") => Ok(Self::Xml),
-            _ => Err(format!("--out {}: the ending must be .csv, .json or .xml", path.display()).into()),
+            Some("parquet") => Ok(Self::Parquet),
+            _ => Err(format!("--out {}: the ending must be .csv, .json, .xml or .parquet", path.display()).into()),
         }
     }
 }
@@ -80,6 +82,11 @@ pub(super) fn write(
                 serde_json::to_writer(&mut *out, &json(faces, &face))?;
                 out.write_all(b"\n")?;
             }
+        }
+        Output::Parquet => {
+            let mut file = Vec::new(); // its writer asks for one that threads may hand on, which `out` need not be
+            frames::write(&mut file, faces, clustering)?;
+            out.write_all(&file)?;
         }
         Output::Xml => {
             let mut answer = Answer::begin(out, ResponseFormat::Xml, "FaceClustering")?;
