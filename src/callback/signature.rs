@@ -2,8 +2,6 @@
 //!
 //! HMAC (RFC 2104) with SHA-256 over the timestamp, a full stop, and the body, in hexadecimal behind `sha256=`.
 
-use std::fmt::Write as _;
-
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
@@ -15,10 +13,7 @@ pub(super) fn of(secret: &Secret, timestamp: &str, body: &str) -> String {
     for part in [timestamp, ".", body] {
         mac.update(part.as_bytes());
     }
-    mac.finalize().into_bytes().iter().fold("sha256=".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
-        text
-    })
+    format!("sha256={:x}", mac.finalize().into_bytes())
 }
 
 #[cfg(test)]

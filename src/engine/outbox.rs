@@ -265,7 +265,7 @@ impl Engine {
             Ok(()) => debug!(%token, place, attempts, "callback delivered"),
             Err(why) if is_last => warn!(%token, place, attempts, why, "callback given up"),
             Err(why) => {
-                warn!(%token, place, attempts, why, seconds = pause.as_secs_f64(), "callback failed; tried again")
+                warn!(%token, place, attempts, why, seconds = pause.as_secs_f64(), "callback failed; tried again");
             }
         }
     }
