@@ -6,7 +6,7 @@ VENV := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-page check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard bench-load bench-submit bench-idle bench-photos bench-cancel appliance photos photos-http photos-reference \
+	bench-hard bench-load bench-submit bench-idle bench-photos bench-cancel bench-audit appliance photos photos-http photos-reference \
 	soak soak-train soak-damage soak-full soak-crash crash-table soak-years fuzz fixtures clean
 
 help: ## print the targets
@@ -87,6 +87,9 @@ bench-load: ## 1,000 connections that poll QueueInfo while a job runs: requests/
 bench-submit: ## durable jobs accepted a second from 1, 16 and 256 clients, beside the disk's own syncs, and all there after SIGKILL (a minute)
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/submit.py target/release/faceclique $(ARGS)
+
+bench-audit: ## errors planted in LFW and what the identity audit finds of them: precision, recall, calibration (a minute)
+	$(CARGO) bench --bench audit -- $(ARGS)
 
 bench-idle: ## memory, threads and wake-ups of an idle server, and its start with 100,000 faces and 10,000 jobs (some minutes)
 	$(CARGO) build --release
