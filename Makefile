@@ -6,7 +6,7 @@ VENV := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-page check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard bench-load bench-submit bench-idle bench-photos appliance photos photos-http photos-reference \
+	bench-hard bench-load bench-submit bench-idle bench-photos bench-cancel appliance photos photos-http photos-reference \
 	soak soak-train soak-damage soak-full soak-crash crash-table soak-years fuzz fixtures clean
 
 help: ## print the targets
@@ -91,6 +91,9 @@ bench-submit: ## durable jobs accepted a second from 1, 16 and 256 clients, besi
 bench-idle: ## memory, threads and wake-ups of an idle server, and its start with 100,000 faces and 10,000 jobs (some minutes)
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/idle.py target/release/faceclique $(ARGS)
+
+bench-cancel: ## how long a job that is stopped takes to leave each of its stages, 100,000 x 128, 5 tries; ARGS="CANCEL_FACES=n CANCEL_TRIES=n CANCEL_KINDS=Exact,Hnsw" (half an hour)
+	CANCEL_FACES=100000 CANCEL_TRIES=5 $(if $(ARGS),env $(ARGS)) $(CARGO) test --release --test stops -- --nocapture
 
 STATIC := x86_64-unknown-linux-musl
 

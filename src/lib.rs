@@ -29,6 +29,7 @@
 //! | `engine` | faces, jobs, clusters and the store together; what an appliance embeds | all of these |
 //! | `aci` | the language: requests, answers, errors, actions | `engine` |
 //! | `http` | sockets, limits, the review page | `aci`, names and confidences |
+//! | `callback` | tells others over HTTP that a job has ended | `engine`, secrets and networks of `aci` |
 //! | `demo` | drawn faces with planted errors | `face`, `exchange`, `vision` |
 //! | `config`, `cli` | settings and the command line | everything |
 //!
@@ -108,6 +109,8 @@
 #[cfg(feature = "server")]
 pub mod aci;
 pub mod calibrate;
+#[cfg(feature = "server")]
+pub mod callback;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod cluster;

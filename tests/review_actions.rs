@@ -129,3 +129,27 @@ fn a_clustering_obeys_if_it_is_asked_to_and_says_so() {
     assert!(obeyed.contains("<respectdecisions>true</respectdecisions><numdecisions>1</numdecisions>"), "{obeyed}");
     assert_eq!(clusters(ok(&server, cluster)), plain, "otherwise it is as ever");
 }
+
+#[test]
+fn the_command_line_decides_and_undoes() {
+    let (_data, server) = people(&["ann", "bob"]);
+    let url = format!("http://{}", server.address);
+    let run = |arguments: &[&str]| {
+        let output = server::program(arguments).env("FACECLIQUE_SERVER", &url).output().unwrap();
+        let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        (output.status.code().unwrap(), out, err)
+    };
+    let (code, out, err) = run(&["decide", "notsame", "--database", "d", "ann", "bob", "--comment", "sisters"]);
+    assert_eq!((code, out.as_str()), (0, "decision 1\n"), "{err}");
+    let (_, out, _) = run(&["decide"]);
+    assert!(out.starts_with("1  ") && out.ends_with("  notsame  d/ann  d/bob  (sisters)\n"), "{out}");
+    let (code, _, err) = run(&["decide", "same", "--database", "d", "ann"]);
+    assert!(code == 1 && err.contains("otheridentifier"), "{err}");
+    assert_eq!(run(&["decide", "forget", "1"]).1, "forgotten\n");
+    ok(&server, "/action=MoveFaceImage&undoable=true&database=d&identifier=ann&imagelabel=2&newidentifier=bob");
+    let (_, out, _) = run(&["undo"]);
+    assert!(out.starts_with("2  ") && out.ends_with("  move  d  ann/2 -> bob/2~2\n"), "{out}");
+    assert_eq!(run(&["undo", "2"]).1, "change 2 is undone by change 3\n");
+    let (code, _, err) = run(&["undo", "2"]);
+    assert!(code == 1 && err.contains("was undone by change 3"), "{err}");
+}

@@ -36,7 +36,7 @@ pub use answer::{Answer, Envelope, ResponseFormat};
 pub use budget::Budget;
 pub use fault::{Code, Fault};
 pub use limits::Limits;
-pub use parameter::{COMMON, Form, Need, Parameter, SYNCHRONOUS};
+pub use parameter::{COMMON, Form, Need, Parameter, QUEUED};
 pub use request::{Kind, Parameters, Part, Request, Value};
 pub use service::{Client, Health, Media, Outcome, Refused, Reply, Service, Traffic};
 pub use upload::{Content, Upload};

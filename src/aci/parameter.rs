@@ -119,6 +119,26 @@ pub const COMMON: [Parameter; 4] = [
     optional("encryptresponse", Form::Boolean, "false", "Only false."),
 ];
 
-/// The parameter of every queued action besides; others ignore it (contract R30, R80).
-pub const SYNCHRONOUS: Parameter =
-    optional("synchronous", Form::Boolean, "false", "Answer when the job has ended, with its result.");
+/// The parameters of every queued action besides; others ignore them (contract R30, R80; the others are ours, R163).
+pub const QUEUED: [Parameter; 4] = [
+    optional("synchronous", Form::Boolean, "false", "Answer when the job has ended, with its result."),
+    optional(
+        IDEMPOTENCY_KEY,
+        Form::Name,
+        "none",
+        "The same key, parameters and uploads again give the token of the first job, as long as that is kept; also as the header Idempotency-Key.",
+    ),
+    optional("delay", Form::Integer(0, MAX_DELAY), "0", "Seconds that the job waits at least before it starts."),
+    optional(
+        "callbackurl",
+        Form::Text,
+        "none",
+        "The http or https URL that is told when the job has ended, if the server is set up for that.",
+    ),
+];
+
+/// The parameter that the header `Idempotency-Key` stands for.
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotencykey";
+
+/// The longest delay of a job, in seconds: a year.
+pub(crate) const MAX_DELAY: u64 = 365 * 86_400;

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::answer::ResponseFormat;
 use super::fault::Fault;
 use super::intake::Held;
-use super::parameter::{COMMON, Need, Parameter, SYNCHRONOUS};
+use super::parameter::{COMMON, IDEMPOTENCY_KEY, Need, Parameter, QUEUED};
 use super::upload::Upload;
 
 /// One parameter as it was received, decoded.
@@ -117,6 +117,15 @@ impl Request {
         Ok(Self { action, format, parameters, held: None })
     }
 
+    /// The same with the value of the header `Idempotency-Key`, unless it has the parameter that says so too.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: &str) -> Self {
+        if !key.is_empty() {
+            self.parameters.texts.entry(IDEMPOTENCY_KEY.to_owned()).or_insert_with(|| key.to_owned());
+        }
+        self
+    }
+
     /// The same, with its hold on the memory of all requests.
     pub(crate) fn holding(self, held: Held) -> Self {
         Self { held: Some(held), ..self }
@@ -208,7 +217,7 @@ impl Parameters {
 
     fn is_known(&self, name: &str) -> bool {
         let has = |parameters: &[Parameter]| parameters.iter().any(|parameter| parameter.name == name);
-        self.known.is_none_or(|known| has(known) || has(&COMMON) || name == SYNCHRONOUS.name)
+        self.known.is_none_or(|known| has(known) || has(&COMMON) || has(&QUEUED))
     }
 
     /// Whether `name` is there with a value.
@@ -237,16 +246,26 @@ impl Parameters {
             let noun = if uploads.len() == 1 { "upload" } else { "uploads" };
             (name, format!("{} {noun}, {bytes} bytes", uploads.len()))
         });
-        let is_own = |name: &str| self.known.is_none_or(|known| known.iter().any(|own| own.name == name));
-        let own = texts.chain(uploads).filter(|(name, _)| is_own(name));
+        let own = texts.chain(uploads).filter(|(name, _)| self.is_own(name));
         let mut own: Vec<(String, String)> = own.map(|(name, value)| (name.clone(), value)).collect();
         own.sort();
         own
     }
 
+    /// Whether it is a parameter of the action: one of its row, or what a job is submitted with.
+    fn is_own(&self, name: &str) -> bool {
+        self.known.is_none_or(|known| known.iter().chain(&QUEUED[1..]).any(|own| own.name == name))
+    }
+
     /// All texts in the order of their names (R97).
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.texts.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
+    /// The texts and uploads that are the action's own, in the order of their names, for whoever compares requests.
+    pub fn own_content(&self) -> (impl Iterator<Item = (&str, &str)>, impl Iterator<Item = (&str, &[Upload])>) {
+        let texts = self.texts().filter(|(name, _)| self.is_own(name));
+        (texts, self.all_uploads().filter(|(name, _)| self.is_own(name)))
     }
 
     /// The uploads of `name`, in order.

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::face::FaceSet;
@@ -80,10 +80,17 @@ struct Counts {
 impl Pairs {
     /// Compares every face with every other.
     pub fn count(faces: &FaceSet, threads: NonZeroUsize) -> Self {
+        Self::count_watched(faces, threads, &|_, _| ())
+    }
+
+    /// The same; `observe` is told, by any thread, how many of how many pairs are compared.
+    pub fn count_watched(faces: &FaceSet, threads: NonZeroUsize, observe: &(dyn Fn(u64, u64) + Sync)) -> Self {
         let (filed, n_identities, n_several) = file(faces);
         let n_groups = n_several.clamp(1, GROUPS);
         let blocks = faces.len().div_ceil(BLOCK);
         let next = AtomicUsize::new(0);
+        let n_faces = faces.len() as u64;
+        let (compared, n_pairs) = (AtomicU64::new(0), n_faces * n_faces.saturating_sub(1) / 2);
         let all = Mutex::new(Counts::new(n_groups));
         let work = || {
             let (mut counts, mut products) = (Counts::new(n_groups), vec![0.0; BLOCK * BLOCK]);
@@ -96,6 +103,9 @@ impl Pairs {
                 for column in row..blocks {
                     counts.block(faces, &filed, (row, column), &mut products);
                 }
+                let [high, wide] = [BLOCK, faces.len() - row * BLOCK].map(|n| n.min(faces.len() - row * BLOCK) as u64);
+                let more = high * (high - 1) / 2 + high * (wide - high); // the triangle, and what is beside it
+                observe(compared.fetch_add(more, Ordering::Relaxed) + more, n_pairs);
             }
             all.lock().expect("adding counts does not panic").add(&counts);
         };

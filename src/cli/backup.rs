@@ -3,8 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
-
+use super::progress::{BYTES, Counter};
 use super::serve::with_cause;
 use super::{DataArguments, Failure, LogArguments};
 use crate::engine::{Engine, Manifest, restore_backup, verify_backup};
@@ -47,19 +46,6 @@ pub struct Restore {
     folder: PathBuf,
 }
 
-/// Shows how many are done.
-fn bar(what: &'static str) -> (ProgressBar, impl FnMut(u64)) {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let shown = bar.clone();
-    let observe = move |n: u64| {
-        if n.is_multiple_of(1_000) {
-            shown.set_message(format!("{what} {n}"));
-            shown.tick();
-        }
-    };
-    (bar, observe)
-}
-
 fn told(what: &str, manifest: &Manifest) -> io::Result<()> {
     let Manifest { n_records, n_files, program, .. } = manifest;
     writeln!(io::stdout().lock(), "{what}: {n_records} records and {n_files} files, by {program}")
@@ -67,18 +53,19 @@ fn told(what: &str, manifest: &Manifest) -> io::Result<()> {
 
 impl Backup {
     pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
-        let (bar, mut observe) = bar("records and files:");
         let folder = self.folder.display().to_string();
         if self.verify {
-            let manifest = verify_backup(&self.folder, &mut observe);
-            bar.finish_and_clear();
+            let mut counter = Counter::new("verifying", BYTES);
+            let manifest = verify_backup(&self.folder, &mut |done| counter.show(done));
+            drop(counter);
             return Ok(told(&format!("{folder} is what was written"), &manifest.map_err(with_cause)?)?);
         }
         let engine = Engine::open(self.data.config(log)?.engine).map_err(|error| {
             format!("{}; a running server makes a backup by the action BackupServer", with_cause(error))
         })?;
-        let manifest = engine.backup(&self.folder, &mut observe);
-        bar.finish_and_clear();
+        let mut counter = Counter::new("writing", "records and files");
+        let manifest = engine.backup(&self.folder, &mut |done| counter.show(done));
+        drop(counter);
         Ok(told(&folder, &manifest.map_err(|error| error.to_string())?)?)
     }
 }
@@ -86,9 +73,9 @@ impl Backup {
 impl Restore {
     pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
         let data = self.data.config(log)?.engine.data;
-        let (bar, mut observe) = bar("files:");
-        let manifest = restore_backup(&self.folder, &data, &mut observe);
-        bar.finish_and_clear();
+        let mut counter = Counter::new("verifying, writing", BYTES);
+        let manifest = restore_backup(&self.folder, &data, &mut |done| counter.show(done));
+        drop(counter);
         Ok(told(&data.display().to_string(), &manifest.map_err(|error| error.to_string())?)?)
     }
 }

@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use plotters::prelude::SeriesLabelPosition;
@@ -12,8 +13,10 @@ use serde_json::{Value, json};
 use super::cluster::write_whole;
 use super::labelled::{Labelled, LabelledFaces};
 use super::plot::{self, Axis, Curve, Look, Mark, Panel, Scale};
+use super::progress::Counter;
 use super::{Failure, LogArguments};
 use crate::calibrate::{Fit, Pairs, Point, Prior, fit};
+use crate::engine::Done;
 
 /// The distance of two rows of the printed curve, in cosine.
 const STEP: f64 = 0.05;
@@ -68,7 +71,12 @@ impl Calibrate {
         }
         let LabelledFaces { faces, name, .. } = self.faces.read(log)?;
         let begun = Instant::now();
-        let pairs = Pairs::count(&faces, self.faces.threads());
+        let counter = Mutex::new(Counter::new("comparing", "pairs"));
+        let pairs = Pairs::count_watched(&faces, self.faces.threads(), &|n, total| {
+            let mut counter = counter.lock().unwrap_or_else(PoisonError::into_inner);
+            counter.show(Done { n, total: Some(total) });
+        });
+        drop(counter);
         let fit = fit(&pairs, self.prior)?;
         let took = begun.elapsed();
         let name = self.model.unwrap_or(name);

@@ -11,11 +11,12 @@ use jiff::tz::TimeZone;
 use super::client::Trouble;
 use super::cluster::write_whole;
 use super::here::Here;
+use super::progress::Counter;
 use super::serve::{self, with_cause};
 use super::{DataArguments, Failure, LogArguments, finished, terminal};
 use crate::config::{Flag, PORT, Reading};
 use crate::demo::{self, KNOTS, MODEL, Place, Plan, Planted};
-use crate::engine::{ClusteringOutcome, ImportOutcome, ImportRequest, Input, JobResult, OnError, Ticket};
+use crate::engine::{ClusteringOutcome, Done, ImportOutcome, ImportRequest, Input, JobResult, OnError, Ticket};
 use crate::exchange::Format;
 use crate::face::DatabaseName;
 use crate::job::{Queue, Token};
@@ -107,9 +108,10 @@ impl Demo {
         if there.iter().all(|info| info.name != database) {
             let folder = tempfile::tempdir()?;
             let file = folder.path().join("faces.jsonl");
-            let bar = super::count_bar("drawing", plan.len() as u64, "portraits");
-            plan.write(&file, self.side as usize, threads, &mut |n| bar.set_position(n as u64))?;
-            bar.finish_and_clear();
+            let mut counter = Counter::new("drawing", "portraits");
+            let total = Some(plan.len() as u64);
+            plan.write(&file, self.side as usize, threads, &mut |n| counter.show(Done { n: n as u64, total }))?;
+            drop(counter);
             let imported = import(&here, &database, &file)?;
             writeln!(
                 io::stdout().lock(),

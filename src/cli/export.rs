@@ -3,8 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use indicatif::ProgressBar;
-
+use super::progress::Counter;
 use super::serve::with_cause;
 use super::{DataArguments, Failure, LogArguments};
 use crate::engine::{Contents, Engine};
@@ -51,11 +50,10 @@ impl Export {
             return Err(format!("{} is there already and is not overwritten", self.to.display()).into());
         }
         let engine = Engine::open(self.data.config(log)?.engine).map_err(with_cause)?;
-        let bar = ProgressBar::new_spinner();
+        let mut counter = Counter::new("writing", "rows");
         let contents = Contents { metadata: !self.no_metadata, image_data: !self.no_pictures };
-        let mut observe = |n| bar.set_message(format!("{n} rows"));
-        let outcome = engine.export(&database, &self.to, format, contents, &mut observe);
-        bar.finish_and_clear();
+        let outcome = engine.export(&database, &self.to, format, contents, &mut |done| counter.show(done));
+        drop(counter);
         let outcome = outcome.map_err(with_cause)?;
         let (images, faces) = (outcome.n_images, outcome.n_faces);
         writeln!(std::io::stdout().lock(), "{}: {images} images of '{database}', of {faces} faces", self.to.display())?;

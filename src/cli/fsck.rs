@@ -3,9 +3,9 @@
 use std::fmt;
 use std::io::{self, Write as _};
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
 
+use super::progress::Counter;
 use super::serve::with_cause;
 use super::terminal::{self, Column};
 use super::{DataArguments, Failure, LogArguments};
@@ -53,16 +53,10 @@ impl Fsck {
     pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
         let not_looked_at = |failure: Failure| -> Failure { Box::new(NotLookedAt(failure.to_string())) };
         let data = self.data.config(log).map_err(not_looked_at)?.engine.data;
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let mut observe = |n| {
-            if n % 1_000 == 0 {
-                bar.set_message(format!("{n} records"));
-                bar.tick();
-            }
-        };
+        let mut counter = Counter::new("looking", "records");
         let mending = if self.repair { Mending::Repair } else { Mending::Tell };
-        let report = fsck(&data, mending, &mut observe);
-        bar.finish_and_clear();
+        let report = fsck(&data, mending, &mut |done| counter.show(done));
+        drop(counter);
         let report = report.map_err(|error| not_looked_at(with_cause(error)))?;
         let mut out = io::stdout().lock();
         if self.json {

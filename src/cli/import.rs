@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::everyone::{self, Pictures};
 use super::photos::{self, Photos};
+use super::progress::BYTES;
 use super::serve::with_cause;
 use super::{DataArguments, Failure, LogArguments, finished};
 use crate::config::Flag;
@@ -157,7 +158,9 @@ impl Import {
             JobResult::Import(outcome) => Some(outcome.clone()),
             _ => None,
         };
-        match finished(engine, (Queue::ImportFaceDatabase, token), ("importing", None), imported).await {
+        let size = fs::metadata(path).map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX));
+        let shown = ("importing", Some((size, BYTES)));
+        match finished(engine, (Queue::ImportFaceDatabase, token), shown, imported).await {
             Ok(outcome) => Ok(report(database, path, &outcome, begun.elapsed())?),
             Err(text) => Err(format!("{}: {text}; nothing was imported", path.display()).into()),
         }

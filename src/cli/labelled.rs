@@ -4,11 +4,12 @@ use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use super::progress::{BYTES, Counter};
 use super::serve::with_cause;
 use super::{DataArguments, Failure, LogArguments};
 use crate::confidence::ConfidenceScale;
-use crate::engine::{Contents, Engine, Settings};
-use crate::exchange::{ExchangeError, Format, ImageData, Options, Reader, Source};
+use crate::engine::{Contents, Done, Engine, Settings};
+use crate::exchange::{ExchangeError, Format, ImageData, Options, Progress, Reader, Source, Unit};
 use crate::face::{DatabaseName, FaceId, FaceSet};
 
 /// How a file of faces is read.
@@ -80,7 +81,9 @@ impl Labelled {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("faces.npz");
         let contents = Contents { metadata: false, image_data: false };
-        engine.export(&database, &file, Format::Npz, contents, &mut |_| ()).map_err(with_cause)?;
+        let mut counter = Counter::new("reading", "rows");
+        engine.export(&database, &file, Format::Npz, contents, &mut |done| counter.show(done)).map_err(with_cause)?;
+        drop(counter);
         let scale = models.iter().find(|known| model.as_ref() == Some(&known.name)).map(|known| known.scale.clone());
         Ok(LabelledFaces {
             faces: self.rows.read(&file)?,
@@ -108,9 +111,16 @@ impl Rows {
         let at = |error: ExchangeError| format!("{shown}: {error}");
         let source = Source::open(file, format, self.ids.as_deref()).map_err(at)?;
         let options = Options { image_data: ImageData::LeaveOut, ..Options::default() };
-        let reader = Reader::open(source, &options).map_err(at)?;
+        let mut reader = Reader::open(source, &options).map_err(at)?;
+        let mut counter = Counter::new("reading", if reader.progress().unit == Unit::Bytes { BYTES } else { "faces" });
+        let records = std::iter::from_fn(|| {
+            let next = reader.next();
+            let Progress { done, total, .. } = reader.progress();
+            counter.show(Done { n: done, total: Some(total) });
+            next
+        });
         let (mut failure, mut skipped) = (None, Vec::new());
-        let faces = reader.filter_map(|record| match record {
+        let faces = records.filter_map(|record| match record {
             Ok(record) => {
                 let id = FaceId { database: database.clone(), identifier: record.identifier, label: record.label };
                 record.embedding.map(|embedding| Some((id, embedding)))
@@ -125,6 +135,7 @@ impl Rows {
             }
         });
         let set = FaceSet::new(faces.map_while(|face| face));
+        drop(counter);
         if let Some(error) = failure {
             return Err(at(error).into());
         }

@@ -9,12 +9,14 @@ mod cluster;
 mod colour;
 mod completions;
 mod config;
+mod decide;
 #[cfg(feature = "vision")]
 mod demo;
 mod doctor;
 mod everyone;
 mod exit;
 mod export;
+mod figures;
 mod fsck;
 mod help;
 mod here;
@@ -24,8 +26,10 @@ mod man;
 #[cfg(feature = "vision")]
 mod models;
 mod notify;
+mod partition;
 mod photos;
 mod plot;
+mod progress;
 mod queue;
 mod reopen;
 mod report;
@@ -37,17 +41,14 @@ mod terminal;
 
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
 pub use self::exit::{code as exit_code, tell};
+use self::progress::{finished, percent_bar};
 
 use crate::config::{Flag, LogForm, Reading, Sources};
-use crate::engine::{Engine, JobResult};
-use crate::job::{Queue, Token};
 
 /// Face clustering: every pair compared, every cluster proven.
 #[derive(Debug, Parser)]
@@ -116,6 +117,10 @@ pub enum Command {
     Models(models::Models),
     /// List, look at and steer the jobs of a running server.
     Queue(queue::Queue),
+    /// Keep what was decided of faces, on a running server.
+    Decide(decide::Decide),
+    /// Undo a change of faces, on a running server.
+    Undo(decide::Undo),
     /// Show how a running server is.
     Status(status::Status),
     /// Write a finished clustering into one HTML file.
@@ -241,6 +246,8 @@ impl Arguments {
             #[cfg(feature = "vision")]
             Command::Models(models) => models.run(&log),
             Command::Queue(queue) => queue.run(),
+            Command::Decide(decide) => decide.run(),
+            Command::Undo(undo) => undo.run(),
             Command::Status(status) => status.run(),
             Command::Report(report) => report.run(&log),
             Command::Doctor(doctor) => doctor.run(&log),
@@ -281,58 +288,9 @@ fn start_log(form: LogForm, filter: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits for a job of an engine in this process to end, showing how far it is; what it Finished with, as `outcome`
-/// takes it, or why there is none. `total` is how many things of which name there are, to say how many a second.
-async fn finished<T>(
-    engine: &Engine,
-    (queue, token): (Queue, Token),
-    (what, total): (&str, Option<(usize, &str)>),
-    outcome: impl Fn(&JobResult) -> Option<T>,
-) -> Result<T, String> {
-    let bar = percent_bar(what);
-    let mut first = None;
-    loop {
-        let job = engine.job(queue, token).ok_or("the job is gone")?;
-        bar.set_position((job.progress.percent * 1000.0) as u64);
-        let (since, before) = *first.get_or_insert_with(|| (Instant::now(), job.progress.percent));
-        if let Some((total, things)) = total {
-            let done = (job.progress.percent - before) / 100.0 * total as f64;
-            bar.set_message(format!("{:.1} {things}/s,", done / since.elapsed().as_secs_f64().max(1e-3)));
-        }
-        if job.state.is_ended() {
-            bar.finish_and_clear();
-            return match job.result() {
-                Some(JobResult::Fault { text, .. }) => Err(text.clone()),
-                result => result.and_then(outcome).ok_or_else(|| format!("the job ended as {}", job.state)),
-            };
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// So many of something, as one says it.
 fn counted(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
-}
-
-/// A progress bar in percent, on the standard error if that is a terminal.
-fn percent_bar(what: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(100_000), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{prefix} [{bar:40}] {percent_precise}% {msg} {eta_precise} left");
-    bar.set_style(style.expect("the template is right").progress_chars("=> "));
-    bar.set_prefix(what.to_owned());
-    bar
-}
-
-/// A progress bar that counts things, with how many a second and the time left.
-fn count_bar(what: &str, total: u64, things: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-    let style =
-        ProgressStyle::with_template("{prefix} [{bar:40}] {human_pos} of {human_len} {msg}, {per_sec}, {eta} left");
-    bar.set_style(style.expect("the template is right").progress_chars("=> "));
-    bar.set_prefix(what.to_owned());
-    bar.set_message(things.to_owned());
-    bar
 }
 
 /// A number of bytes, such as 4096, 512MiB or 6GiB.

@@ -9,10 +9,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::progress::Counter;
 use super::serve::with_cause;
 use super::terminal::{self, Column};
-use super::{Failure, counted, finished, percent_bar};
-use crate::engine::{BuildAllTask, Engine, ErrorKind, JobResult, ListFrom, Task, Ticket};
+use super::{Failure, counted, finished};
+use crate::engine::{BuildAllTask, Done, Engine, ErrorKind, JobResult, ListFrom, Task, Ticket};
 use crate::face::{DatabaseName, Identifier, ImageLabel, ImageStatus};
 use crate::job::Queue;
 
@@ -138,11 +139,13 @@ pub(super) fn unless<T>(done: Result<T, crate::engine::EngineError>, kind: Error
 
 /// Stores what is not there yet; gives how many are to be trained, and what is too large to be stored.
 fn store(engine: &Engine, database: &DatabaseName, photos: &Photos) -> Result<(usize, Vec<Untrained>), Failure> {
-    let bar = percent_bar("storing");
-    bar.set_length(photos.len() as u64 * 1_000);
+    let n_pictures = photos.values().map(|images| images.len() as u64).sum();
+    let mut counter = Counter::new("storing", "pictures");
+    let mut n_stored = 0;
     let (mut n_untrained, mut left_out, most) = (0, Vec::new(), engine.settings().max_picture);
-    for (at, (identifier, images)) in photos.iter().enumerate() {
-        bar.set_position(at as u64 * 1_000);
+    for (identifier, images) in photos {
+        counter.show(Done { n: n_stored, total: Some(n_pictures) });
+        n_stored += images.len() as u64;
         unless(engine.new_face(database, Some(identifier)), ErrorKind::FaceExists)?;
         let mut new = Vec::new();
         for (label, path) in images {
@@ -167,7 +170,6 @@ fn store(engine: &Engine, database: &DatabaseName, photos: &Photos) -> Result<(u
         let labels = new.into_iter().map(|(label, _)| label.clone()).collect();
         engine.add_pictures(database, identifier, Some(labels), staged).map_err(with_cause)?;
     }
-    bar.finish_and_clear();
     Ok((n_untrained, left_out))
 }
 

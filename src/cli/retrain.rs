@@ -3,15 +3,16 @@
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::photos::{self, Looked};
+use super::progress::Counter;
 use super::serve::with_cause;
-use super::{DataArguments, Failure, LogArguments, percent_bar};
+use super::{DataArguments, Failure, LogArguments};
 use crate::config::Flag;
-use crate::engine::{Engine, ErrorKind, Settings, WithoutPicture};
+use crate::engine::{Done, Engine, ErrorKind, Settings, WithoutPicture};
 use crate::face::DatabaseName;
 
 /// Train every picture of a database anew by another model pack, without a server.
@@ -62,13 +63,14 @@ impl Retrain {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (listener, told) = told_to_end();
         runtime.spawn(listener);
-        let bar = percent_bar("training");
-        let observe = |done: u64, total: u64| {
-            bar.set_position(done * 100_000 / total.max(1));
+        let counter = Mutex::new(Counter::new("training", "pictures"));
+        let observe = |n: u64, total: u64| {
+            let mut counter = counter.lock().unwrap_or_else(PoisonError::into_inner);
+            counter.show(Done { n, total: Some(total) });
             if told.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let moved = engine.retrain(database, without, &observe);
-        bar.finish_and_clear();
+        drop(counter);
         let moved = moved.map_err(|error| match error.kind() {
             ErrorKind::NoPicture => format!("{error}; --drop-without-picture moves the database without them").into(),
             _ => with_cause(error),

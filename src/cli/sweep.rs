@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 use super::cluster::{scale, write_whole};
 use super::labelled::{Labelled, LabelledFaces};
 use super::plot::{self, Axis, Curve, Look, Panel, Scale};
+use super::progress::Stages;
+use super::terminal::{self, Column};
 use super::{Failure, LogArguments};
-use crate::cluster::{self, Agreement, Resources, Unwatched};
+use crate::cluster::{self, Agreement, Resources};
 use crate::confidence::{Confidence, ConfidenceScale, Threshold};
 use crate::engine::Settings;
 use crate::face::FaceSet;
@@ -84,7 +86,9 @@ impl Sweep {
                 .saturating_sub(size_of_val(faces.values()) as u64),
             ..Resources::default()
         };
-        let partitions = cluster::sweep(&faces, &scale, &thresholds, &resources, &Unwatched)?;
+        let bar = Stages::new("sweeping", faces.len());
+        let partitions = cluster::sweep(&faces, &scale, &thresholds, &resources, &bar)?;
+        bar.end();
         let rows = partitions.into_iter().map(|(threshold, clusters)| Row {
             threshold,
             cosine: scale.lowest_cosine(threshold),
@@ -172,12 +176,8 @@ fn csv(out: &mut dyn Write, rows: &[Row]) -> Result<(), Failure> {
 fn table(out: &mut dyn Write, faces: &FaceSet, rows: &[Row], took: Duration) -> io::Result<()> {
     let (n, d, took) = (faces.len(), faces.dimension(), took.as_secs_f64());
     writeln!(out, "{n} x {d} at {} thresholds in {took:.2} s\n", rows.len())?;
-    let line = |cells: &[String]| {
-        let cells = cells.iter().zip(HEADER).map(|(cell, name)| format!("{cell:>width$}", width = name.len().max(8)));
-        cells.collect::<Vec<_>>().join(" ")
-    };
-    writeln!(out, "{}", line(&HEADER.map(str::to_owned)))?;
-    rows.iter().try_for_each(|row| writeln!(out, "{}", line(&row.cells())))
+    let rows: Vec<_> = rows.iter().map(|row| row.cells().to_vec()).collect();
+    write!(out, "{}", terminal::table(&HEADER.map(Column::number), &rows, terminal::width()))
 }
 
 /// Counts of clusters, wrong pairs, and the agreement.

@@ -12,7 +12,7 @@ use super::said::Said;
 use super::{ConfigError, Reading, TlsFiles};
 
 /// A certificate, key or list of authorities has at most so many bytes.
-const MAX_PEM: u64 = 4 << 20;
+pub(super) const MAX_PEM: u64 = 4 << 20;
 
 /// Whatever `serve` would need and does not find. The warnings of reading and of this, if there is no fault.
 pub fn check(reading: &Reading) -> Result<Vec<String>, ConfigError> {
@@ -49,7 +49,7 @@ pub fn check(reading: &Reading) -> Result<Vec<String>, ConfigError> {
     if let Err(why) = config.trainer() {
         report.fault(why);
     }
-    token_file(&reading.said, &mut report);
+    secret_files(&reading.said, &mut report);
     report.end()
 }
 
@@ -83,9 +83,11 @@ fn pem(name: &str, path: &Path, block: &str, report: &mut Report) {
     }
 }
 
-fn token_file(said: &Said, report: &mut Report) {
-    if let Some(path) = said.text("security.bearer_token_file") {
-        private("security.bearer_token_file", Path::new(path), report);
+fn secret_files(said: &Said, report: &mut Report) {
+    for name in ["security.bearer_token_file", "callbacks.secret_file"] {
+        if let Some(path) = said.text(name) {
+            private(name, Path::new(path), report);
+        }
     }
 }
 

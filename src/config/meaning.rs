@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::callbacks;
 use super::file::read_limited;
 use super::report::{Report, did_you_mean};
 use super::said::{Said, SaidModel, SaidRole};
@@ -88,10 +89,12 @@ fn engine(said: &Said, report: &mut Report) -> Settings {
     engine.max_queue = said.size("jobs.max_queue_size");
     engine.retention.age = seconds(said, "jobs.result_retention");
     engine.retention.count = said.size("jobs.max_ended_jobs");
+    engine.max_changes = said.size("jobs.max_changes");
     engine.max_attempts = u32::try_from(said.count("jobs.max_attempts")).expect("its range ends at 1000");
     engine.keep_pairs = said.is("jobs.keep_pairs");
     engine.min_free = said.count("limits.min_free_space");
     engine.cache = said.count("jobs.cache_size");
+    callbacks::tell(said, &mut engine, report);
     engine
 }
 
@@ -176,7 +179,7 @@ fn tls(said: &Said, report: &mut Report) -> Option<TlsFiles> {
 }
 
 fn access(said: &Said, listen: SocketAddr, service: Option<SocketAddr>, report: &mut Report) -> Access {
-    let token = token(said, report);
+    let token = secret("security.bearer_token", said, report);
     let reach = Reach::of([listen].into_iter().chain(service));
     let Some(roles) = &said.roles else { return Access::by_default(reach, token) };
     let rules: Vec<Rule> = roles.iter().map(|role| rule(role, report)).collect();
@@ -228,23 +231,26 @@ fn rule(said: &SaidRole, report: &mut Report) -> Rule {
     Rule { name: name.clone(), roles, clients: parsed, identities: identities.clone() }
 }
 
-fn token(said: &Said, report: &mut Report) -> Option<Secret> {
-    let (own, file) = (said.secret("security.bearer_token"), said.text("security.bearer_token_file"));
-    match (own, file) {
+/// A secret that is said itself or stands in the file that the setting `<name>_file` names.
+pub(super) fn secret(name: &str, said: &Said, report: &mut Report) -> Option<Secret> {
+    let of_file = format!("{name}_file");
+    match (said.secret(name), said.text(&of_file)) {
         (Some(_), Some(_)) => {
-            report.fault("security.bearer_token and security.bearer_token_file are both given; one is enough");
+            report.fault(format!("{name} and {of_file} are both given; one is enough"));
             None
         }
-        (Some(token), None) => Some(token.clone()),
-        (None, Some(file)) => token_in(Path::new(file)).map_err(|fault| report.fault(fault)).ok(),
+        (Some(secret), None) => Some(secret.clone()),
+        (None, Some(file)) => {
+            secret_in(Path::new(file)).map_err(|fault| report.fault(format!("{of_file}: {fault}"))).ok()
+        }
         (None, None) => None,
     }
 }
 
-fn token_in(file: &Path) -> Result<Secret, String> {
-    let text = read_limited(file, MAX_TOKEN_FILE).map_err(|why| format!("security.bearer_token_file: {why}"))?;
-    let token = text.trim_end_matches(['\r', '\n']);
-    Secret::new(token).map_err(|why| format!("security.bearer_token_file: the token in {}: {why}", file.display()))
+fn secret_in(file: &Path) -> Result<Secret, String> {
+    let text = read_limited(file, MAX_TOKEN_FILE)?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    Secret::new(secret).map_err(|why| format!("the token in {}: {why}", file.display()))
 }
 
 fn models(said: &[SaidModel], report: &mut Report) -> Vec<Model> {

@@ -21,6 +21,7 @@
 //! be no limit. (In the environment and in a media server's file it is a warning, with reasons in those places.) Every
 //! fault is reported, not only the first. A secret is in no message and in no print.
 
+mod callbacks;
 mod check;
 mod environment;
 mod file;

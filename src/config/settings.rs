@@ -64,7 +64,7 @@ pub(super) const SSL: &str = "section of SSLConfig";
 
 /// Every setting, in the order it is printed.
 pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
-    [SERVER, PATHS, JOBS, QUEUE_LIMITS, LIMITS, VISION, DATABASE, LOGGING, SECURITY].into_iter().flatten()
+    [SERVER, PATHS, JOBS, QUEUE_LIMITS, LIMITS, CALLBACKS, VISION, DATABASE, LOGGING, SECURITY].into_iter().flatten()
 }
 
 /// The setting of that full name; queue names in any letter case (contract R6).
@@ -197,6 +197,8 @@ const JOBS: &[Setting] = &[
         "seconds that an ended job is kept"),
     row("jobs", "max_ended_jobs", count(1, 1_000_000), Is("1000"), &[("Actions", "MaxFinishedSize")],
         "ended jobs of one queue that are kept"),
+    row("jobs", "max_changes", count(1, 100_000), Is("1000"), &[],
+        "changes of the review that can be undone; of more the oldest are forgotten"),
     row("jobs", "max_attempts", count(1, 1_000), Is("3"), &[],
         "unclean ends in a row after which a job is given up"),
     row("jobs", "keep_pairs", Kind::Boolean, Is("true"), &[],
@@ -245,6 +247,28 @@ const LIMITS: &[Setting] = &[
         "bytes of the data directory's disk that stay free: below it what needs room is refused, and jobs wait"),
     row("limits", "max_num_parallel", count(1, 1_024), OfMachine(processors, "2"), &[],
         "the most that numparallel may ask for; by default as many as there are processors"),
+];
+
+#[rustfmt::skip]
+const CALLBACKS: &[Setting] = &[
+    row("callbacks", "enabled", Kind::Boolean, Is("false"), &[],
+        "whether clients may name a URL that is told of the end of a job (callbackurl)"),
+    row("callbacks", "allowed_hosts", Kind::Hosts, Is(""), &[],
+        "hosts, *.domains, addresses and networks that may be told; by default all public ones, others only if listed by address"),
+    row("callbacks", "secret_file", Kind::Path, Nothing("callback-secret"), &[],
+        "a file with the secret that callbacks are signed with (HMAC-SHA256)"),
+    row("callbacks", "secret", Kind::Secret, Nothing("at least 16 characters"), &[],
+        "the secret itself; better kept in a file of its own or in the environment"),
+    row("callbacks", "ca_file", Kind::Path, Nothing("authority.pem"), &[],
+        "certificates (PEM) of the authorities to trust for https, instead of the public ones"),
+    row("callbacks", "timeout", seconds(1, 300), Is("10"), &[],
+        "seconds that one attempt may take"),
+    row("callbacks", "attempts", count(1, 100), Is("10"), &[],
+        "attempts in vain after which a callback is given up"),
+    row("callbacks", "retry_pause", seconds(1, 3_600), Is("5"), &[],
+        "seconds behind the first attempt in vain; each further pause is twice as long, up to an hour"),
+    row("callbacks", "max_outstanding", count(1, 1_000_000), Is("10000"), &[],
+        "jobs whose end is still to be told, ended or not; one more is refused"),
 ];
 
 #[rustfmt::skip]

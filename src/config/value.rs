@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
 
 use crate::aci::access::{MIN_SECRET, Secret};
+use crate::callback::Places;
 
 /// What a setting may be.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,8 @@ pub(super) enum Kind {
     Paths,
     /// Names of machines.
     HostNames,
+    /// Hosts by name, address or network.
+    Hosts,
     /// Origins of web pages.
     Origins,
     /// One of these words.
@@ -80,6 +83,10 @@ impl Kind {
             Self::Path => "a path".to_owned(),
             Self::Paths => "a list of paths".to_owned(),
             Self::HostNames => "a list of names of machines, without scheme and port".to_owned(),
+            Self::Hosts => {
+                "a list of host names, *.domains, addresses and networks such as 10.0.0.0/8, without scheme and port"
+                    .to_owned()
+            }
             Self::Origins => {
                 "a list of origins: http:// or https://, a host, perhaps a port, and nothing more".to_owned()
             }
@@ -111,7 +118,9 @@ impl Kind {
             Self::Seconds { least, most } => {
                 with_unit(text, &SECONDS).filter(|n| (least..=most).contains(n)).map(Value::Integer)
             }
-            Self::Paths | Self::HostNames | Self::Origins => list(text).and_then(|items| self.list(items)),
+            Self::Paths | Self::HostNames | Self::Hosts | Self::Origins => {
+                list(text).and_then(|items| self.list(items))
+            }
             _ => self.string(text),
         }
         .ok_or_else(bad)
@@ -125,11 +134,13 @@ impl Kind {
                 return self.text(&decimal(integer)).map_err(|_| self.bad(&decimal(integer)));
             }
             (Self::Bytes { .. } | Self::Seconds { .. }, DeValue::String(text)) => return self.text(text),
-            (Self::Paths | Self::HostNames | Self::Origins, DeValue::Array(items)) => {
+            (Self::Paths | Self::HostNames | Self::Hosts | Self::Origins, DeValue::Array(items)) => {
                 let items = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
                 items.collect::<Option<Vec<_>>>().and_then(|items| self.list(items))
             }
-            (Self::Boolean | Self::Count { .. } | Self::Paths | Self::HostNames | Self::Origins, _) => None,
+            (Self::Boolean | Self::Count { .. } | Self::Paths | Self::HostNames | Self::Hosts | Self::Origins, _) => {
+                None
+            }
             (_, DeValue::String(text)) => self.string(text),
             _ => None,
         };
@@ -153,6 +164,7 @@ impl Kind {
         let is_one = |item: &String| match self {
             Self::Paths => is_path(item),
             Self::HostNames => is_host_name(item),
+            Self::Hosts => Places::of(std::slice::from_ref(item)).is_ok(),
             Self::Origins => item
                 .strip_prefix("http://")
                 .or_else(|| item.strip_prefix("https://"))

@@ -6,6 +6,8 @@
 //!
 //! **Not here.** Where the database lives and who clusters it (`cli`).
 
+#![allow(clippy::unreadable_literal, reason = "colours are written as a stylesheet writes them")]
+
 mod canvas;
 mod embed;
 mod names;

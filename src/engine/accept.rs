@@ -14,6 +14,7 @@ use super::error::{EngineError, ErrorKind};
 use super::files::sync;
 use super::jobs::{Jobs, put};
 use super::records::{JobRecord, Task};
+use super::terms::Terms;
 use crate::job::{Life, Priority, Queue, Token};
 use crate::store::{StoreError, keys};
 
@@ -27,25 +28,35 @@ pub struct Ticket {
     pub parameters: Vec<(String, String)>,
     /// How soon it is started.
     pub priority: Priority,
+    /// What is agreed on with it besides its task.
+    pub terms: Terms,
     /// Whether a clustering obeys what was decided of its images.
     pub respects_decisions: bool,
 }
 
 impl Default for Ticket {
-    /// A new token, no parameters, the usual priority.
+    /// A new token, no parameters, the usual priority, no terms.
     fn default() -> Self {
         Self {
             token: Token::generate(),
             parameters: Vec::new(),
             priority: Priority::default(),
+            terms: Terms::default(),
             respects_decisions: false,
         }
     }
 }
 
+/// The parameter that names the key of a job, which its duplicate does not have.
+const KEY_PARAMETER: &str = "idempotencykey";
+
 impl Engine {
-    /// Accepts a job: when this returns, it is on the disk (contract R63).
+    /// Accepts a job: when this returns, it is on the disk (contract R63). If its key was given with the same request
+    /// before, nothing is accepted, and the token is that of the earlier job.
     pub fn submit(&self, ticket: Ticket, task: Task) -> Result<Token, EngineError> {
+        if let Some(url) = &ticket.terms.callback {
+            self.check_callback(url)?;
+        }
         self.accept(self.lock_jobs(), ticket, task)
     }
 
@@ -68,13 +79,22 @@ impl Engine {
     }
 
     fn accept(&self, mut jobs: MutexGuard<'_, Jobs>, ticket: Ticket, task: Task) -> Result<Token, EngineError> {
-        let Ticket { token, parameters, priority, respects_decisions } = ticket;
+        let Ticket { token, parameters, priority, respects_decisions, terms } = ticket;
         let queue = task.queue();
+        if let Some(key) = &terms.key
+            && let Some(earlier) = self.known(&jobs, queue, key)?
+        {
+            return self.arrival(jobs, earlier);
+        }
         self.check_capacity_of(&jobs, queue)?;
+        if terms.callback.is_some() {
+            self.check_outbox(&jobs)?;
+        }
         if jobs.is_taken(token) {
             return Err(EngineError::new(ErrorKind::Internal, format!("'token={token}' names another job already")));
         }
         let life = Life::new(self.clock.now());
+        let agreed = terms.record(life.queued);
         let record = JobRecord {
             queue,
             order: jobs.take_order(),
@@ -89,16 +109,22 @@ impl Engine {
         // Written under the lock, so that what was checked still holds; synced outside, together with others that come
         // at the same time. Until then nobody sees it, for what the table says is on the disk.
         let mut batch = put(token, &record, self.lived());
+        terms.put_into(&mut batch, queue, token, &agreed);
         if respects_decisions {
             batch.record(&keys::respect(token), &RespectRecord::default());
         }
         self.store.write(batch)?;
-        jobs.arrives(token, queue);
+        jobs.arrives(token, queue, terms.callback.is_some());
         drop(jobs);
         let synced = self.store.sync();
         let mut jobs = self.lock_jobs();
         jobs.arrived(token);
+        if terms.key.is_some() {
+            self.arrived.notify_all(); // they look when the lock is free
+        }
         synced?;
+        let delay = terms.delay.unwrap_or_default();
+        jobs.agree(token, agreed, if delay.is_zero() { delay } else { self.clock.uptime() }, delay);
         jobs.put(token, record, self.lived());
         drop(jobs);
         Span::current().record("token", display(token)); // of the request, if it has such a field
@@ -110,13 +136,15 @@ impl Engine {
     /// Accepts a job with the parameters, material and priority of another one, which must not have ended (contract
     /// R86, R88). It is Queued, whether or not the other is paused.
     pub fn duplicate(&self, queue: Queue, token: Token) -> Result<Token, EngineError> {
-        let JobRecord { priority, mut task, parameters, .. } = {
+        let (JobRecord { priority, mut task, mut parameters, .. }, terms) = {
             let jobs = self.lock_jobs();
             self.check_capacity_of(&jobs, queue)?;
-            open_job(&jobs, queue, token)?
+            let terms = jobs.terms(token).map(|terms| terms.of_duplicate(self.clock.now()));
+            (open_job(&jobs, queue, token)?, terms.unwrap_or_default())
         };
+        parameters.retain(|(name, _)| name != KEY_PARAMETER);
         let respects_decisions = self.respect(token)?.is_some();
-        let ticket = Ticket { parameters, priority, respects_decisions, ..Ticket::default() };
+        let ticket = Ticket { parameters, priority, respects_decisions, terms, ..Ticket::default() };
         let copy = ticket.token;
         // Outside the lock, for a file may be large; so the job may end meanwhile, and its files go.
         if let Task::Train(task) = &mut task {
@@ -124,17 +152,20 @@ impl Engine {
         }
         let copied = self.copy_uploads(token, copy, &mut task);
         let names: Vec<PathBuf> = task.uploads().map(|upload| self.upload_path(upload)).collect();
+        let mut may_be_there = false;
         let accepted = copied.and_then(|()| {
             let jobs = self.lock_jobs();
             open_job(&jobs, queue, token)?;
-            self.accept(jobs, ticket, task)
+            let accepted = self.accept(jobs, ticket, task);
+            may_be_there = may_be_accepted(&accepted, copy);
+            accepted
         });
-        accepted.map_err(|error| {
+        if !may_be_there {
             for name in names {
                 let _ = fs::remove_file(name); // there may be none
             }
-            open_job(&self.lock_jobs(), queue, token).err().unwrap_or(error)
-        })
+        }
+        accepted.map_err(|error| open_job(&self.lock_jobs(), queue, token).err().unwrap_or(error))
     }
 
     /// Gives the copy of a job files of its own. The task names them all, also if this fails.
@@ -151,6 +182,12 @@ impl Engine {
             .try_for_each(|(from, to)| copy_file(&folder, &folder.join(from), &folder.join(to)))
             .map_err(|source| StoreError::File { what: "cannot copy an upload".to_owned(), source }.into())
     }
+}
+
+/// Whether the job of this token is there, or may be at the next start although it could not be written: then it needs its
+/// uploads.
+pub(super) fn may_be_accepted(accepted: &Result<Token, EngineError>, token: Token) -> bool {
+    accepted.as_ref().map_or_else(|error| error.kind() == ErrorKind::Storage, |accepted| *accepted == token)
 }
 
 /// What is to be duplicated, if the job has not ended.

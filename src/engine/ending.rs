@@ -66,6 +66,7 @@ impl Engine {
         let mut batch = if state == State::Finished { with } else { Batch::new() };
         let now = self.lived();
         put_into(&mut batch, token, &record, now);
+        jobs.post_into(&mut batch, token, &record);
         // What a build has noted is no result; the next start removes it, if this process does not come to it.
         let is_void = state.is_ended() && state != State::Finished && self.has_result_rows(token)?;
         if is_void {
@@ -96,6 +97,7 @@ impl Engine {
         if state.is_ended() {
             self.remove_uploads(&record.task);
             self.ended.notify_all();
+            self.posted.notify_one();
         }
         let queue = record.queue;
         drop(record); // or it would count as being shown
@@ -146,9 +148,7 @@ impl Engine {
         });
         let mut batch = Batch::new();
         for &token in &tokens {
-            batch.remove(keys::job(token));
-            batch.remove(keys::respect(token));
-            batch.remove(keys::end(token));
+            jobs.forget_into(&mut batch, token);
             batch.put(keys::forgotten_job(token), Vec::new());
         }
         if !tokens.is_empty() {

@@ -16,7 +16,7 @@ use super::Engine;
 use super::accept::Ticket;
 use super::error::{EngineError, ErrorKind};
 use super::images::embedding;
-use super::progress::{Control, Stage};
+use super::progress::{Control, Done, Stage};
 use super::records::{ExportMark, ExportOutcome, ExportTask, FaceRecord, ImageRecord, JobResult, Task};
 use super::snapshot::{PastRow, Snapshot};
 use super::worker::Unfinished;
@@ -63,6 +63,9 @@ const DBPATH: &str = "dbpath";
 impl Engine {
     /// Accepts an export. Its path is judged at once, and again when the job runs.
     pub fn submit_export(&self, ticket: Ticket, request: ExportRequest) -> Result<Token, EngineError> {
+        if let Some(token) = self.repeated(Queue::ExportFaceDatabase, &ticket)? {
+            return Ok(token); // its file may be there by now
+        }
         let place = self.allowed_output(DBPATH, &request.path)?;
         for file in files(&place.file(), request.format) {
             place.check_free(DBPATH, &request.path, &file)?;
@@ -78,18 +81,19 @@ impl Engine {
         self.submit(ticket, Task::Export(task))
     }
 
-    /// Writes a database into a file that is not there yet. `observe` is told the number of rows read so far.
+    /// Writes a database into a file that is not there yet. `observe` is told how many of its rows are read.
     pub fn export(
         &self,
         database: &DatabaseName,
         path: &Path,
         format: Format,
         contents: Contents,
-        observe: &mut dyn FnMut(u64),
+        observe: &mut dyn FnMut(Done),
     ) -> Result<ExportOutcome, EngineError> {
+        let total = self.count_rows(database, &|| false).map_err(unfinished)?;
         let mut snapshot = self.take_snapshot(database)?;
-        let mut step = |rows| {
-            observe(rows);
+        let mut step = |n: u64| {
+            observe(Done { n, total: Some(total.max(n)) }); // there may be more by now
             Ok(())
         };
         let temporary = format!(".faceclique-export-{}", std::process::id());
@@ -97,8 +101,7 @@ impl Engine {
         let written = Rows { engine: self, format, contents, writer }.write(&mut snapshot, &mut step);
         match written {
             Ok((complete, outcome)) => complete.publish().map(|_| outcome).map_err(unwritable),
-            Err(Unfinished::Fault(error)) => Err(error),
-            Err(Unfinished::Told) => Err(EngineError::new(ErrorKind::Internal, "nobody told the export to stop")),
+            Err(reason) => Err(unfinished(reason)),
         }
     }
 
@@ -115,7 +118,7 @@ impl Engine {
             place.check_free(DBPATH, &task.path, file)?;
         }
         let contents = Contents { metadata: task.include_metadata, image_data: task.include_image_data };
-        let total = self.count_rows(&name, control)?;
+        let total = self.count_rows(&name, &|| control.orders.obey().is_some())?;
         let mut step = |rows| {
             control.note(Stage::Write, rows, total);
             control.orders.obey().map_or(Ok(()), |_| Err(Unfinished::Told))
@@ -344,6 +347,14 @@ impl Rows<'_> {
         outcome.n_images += 1;
         outcome.n_faces += u64::from(!std::mem::replace(&mut face.is_counted, true));
         Ok(())
+    }
+}
+
+/// Of an export without a job, which nobody can tell to stop.
+fn unfinished(reason: Unfinished) -> EngineError {
+    match reason {
+        Unfinished::Fault(error) => error,
+        Unfinished::Told => EngineError::new(ErrorKind::Internal, "nobody told the export to stop"),
     }
 }
 

@@ -94,6 +94,12 @@ pub struct Figures {
     pub folder_bytes: BTreeMap<&'static str, u64>,
     /// Bytes of the results of ended jobs.
     pub result_bytes: u64,
+    /// Jobs whose start is delayed.
+    pub delayed_jobs: u64,
+    /// Ends of jobs that receivers are still to be told of.
+    pub callbacks_waiting: u64,
+    /// What became of telling them since the engine was opened: delivered, failed (and tried again), given up.
+    pub callbacks: [(&'static str, u64); 3],
     /// Jobs at work whose progress stands still.
     pub stuck_jobs: u64,
     /// Pairs compared by clusterings since the engine was opened; what was known already is not among them.
@@ -158,13 +164,14 @@ impl Engine {
         }
         let mut jobs = nothing(|_| true);
         let mut result_bytes = 0u64;
-        let ended = {
+        let (ended, delayed_jobs, callbacks_waiting, posted) = {
             let table = self.lock_jobs();
             for (_, entry) in table.iter() {
                 result_bytes = result_bytes.saturating_add(entry.record.kept);
                 *jobs.entry((entry.record.queue, entry.state().word())).or_default() += 1;
             }
-            table.ended.clone()
+            let (delayed, waiting) = (table.delayed.len() as u64, table.outbox.waiting() as u64);
+            (table.ended.clone(), delayed, waiting, table.outbox.posted)
         };
         let mut jobs_ended = nothing(State::is_ended);
         jobs_ended.extend(ended.by);
@@ -184,6 +191,9 @@ impl Engine {
             store_bytes: self.store.bytes().ok(),
             folder_bytes: self.folder_bytes(),
             result_bytes,
+            delayed_jobs,
+            callbacks_waiting,
+            callbacks: [("delivered", posted.delivered), ("failed", posted.failed), ("given up", posted.given_up)],
             stuck_jobs: self.n_stuck(),
             pairs_compared: compared.pairs,
             pairs_per_second: compared.per_second,

@@ -16,7 +16,7 @@ use std::thread;
 use tracing::{error, warn};
 
 use super::Engine;
-use super::accept::Ticket;
+use super::accept::{Ticket, may_be_accepted};
 use super::change::Faces;
 use super::databases::Pictures;
 use super::error::{EngineError, ErrorKind};
@@ -82,6 +82,9 @@ pub struct ImportRequest {
 impl Engine {
     /// Accepts an import. The files are kept with the job: what happens to the originals afterwards has no effect.
     pub fn submit_import(&self, ticket: Ticket, request: ImportRequest) -> Result<Token, EngineError> {
+        if let Some(token) = self.repeated(Queue::ImportFaceDatabase, &ticket)? {
+            return Ok(token);
+        }
         if let Some(model) = &request.model {
             self.settings.model(model)?;
         }
@@ -89,6 +92,7 @@ impl Engine {
         let token = ticket.token;
         let format = request.format.to_string();
         let (data, ids) = (format!("{token}.{format}"), format!("{token}.ids.csv"));
+        let mut may_be_there = false;
         let accepted = self.keep(request.data, &data).and_then(|data| {
             let ids = request.ids.map(|input| self.keep(input, &ids)).transpose()?;
             let task = ImportTask {
@@ -101,13 +105,17 @@ impl Engine {
                 include_metadata: request.include_metadata,
                 include_image_data: request.include_image_data,
             };
-            self.submit(ticket, Task::Import(task))
+            let accepted = self.submit(ticket, Task::Import(task));
+            may_be_there = may_be_accepted(&accepted, token);
+            accepted
         });
-        accepted.inspect_err(|_| {
+        if !may_be_there {
+            // refused, or the same request came in meanwhile
             for name in [&data, &ids] {
                 let _ = fs::remove_file(self.uploads_folder().join(name)); // there may be none
             }
-        })
+        }
+        accepted
     }
 
     /// Puts a file durably into the folder of uploads.
@@ -148,8 +156,10 @@ impl Engine {
                 StagingPlace::Unnamed(number) => self.name_database(token, &name, number, task, staged),
                 StagingPlace::Aside(_) => self.take_aside(token, &name, task, staged, control).map(Some),
             });
-            if !matches!(state, Ok(Some(State::Finished))) {
-                self.clear_place(place);
+            match state {
+                Ok(Some(State::Finished)) => {}
+                Err(Unfinished::Told) => control.leave_rows(place),
+                _ => self.clear_place(place),
             }
             if let Some(state) = state? {
                 return Ok(state);
@@ -173,7 +183,7 @@ impl Engine {
     }
 
     /// Takes rows away that were not taken over. What fails here is done at the next start.
-    fn clear_place(&self, place: StagingPlace) {
+    pub(super) fn clear_place(&self, place: StagingPlace) {
         let cleared = match place {
             StagingPlace::Unnamed(number) => self.clear_database(number, Pictures::Go),
             StagingPlace::Aside(token) => self.unstage(token),

@@ -1,22 +1,22 @@
-//! The table of jobs: what is kept of each, how it is shown, and which one is started next.
+//! The table of jobs: what is kept of each, and how it is shown.
 //!
 //! **Promises.** What the table says is on the disk already. A view shares what it shows with the table, so that a
 //! client that polls costs next to nothing.
 //!
-//! **Not here.** How a job comes in (`accept`), is told something (`steer`), ends and is forgotten (`ending`).
+//! **Not here.** How a job comes in (`accept`), is chosen to start (`start`), is told something (`steer`), ends and is forgotten (`ending`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-use tracing::info;
+use std::time::Duration;
 
 use super::Engine;
 use super::error::EngineError;
 use super::figures::EndedJobs;
-use super::orders::Order;
+use super::outbox::Outbox;
 use super::progress::{Control, Progress};
 use super::records::{JobRecord, JobResult, Task};
-use crate::job::{Event, Lived, Priority, Queue, Run, State, Timestamp, Token, Waiting, next};
+use super::terms::TermsRecord;
+use crate::job::{Lived, Priority, Queue, Run, State, Timestamp, Token};
 use crate::store::{Batch, keys};
 
 /// A job and, while it is at work, its run.
@@ -56,12 +56,20 @@ pub(super) struct Jobs {
     pub(super) suspects: BTreeSet<Token>,
     /// Queues that start nothing.
     pub(super) paused: BTreeSet<Queue>,
+    /// Jobs whose records are damaged; of which queue they are nobody knows.
+    pub(super) damaged: BTreeSet<Token>,
     /// For each job whose end is awaited, by how many; such a job is not forgotten.
     pub(super) attended: BTreeMap<Token, usize>,
     /// Forgotten jobs whose results are there still, because somebody may be reading them.
     forgotten: Vec<Removed>,
     /// Jobs that are written and not yet synced: nobody sees them, but they have their places.
     arriving: BTreeMap<Token, Queue>,
+    /// What is agreed on with jobs besides their tasks, where that is something.
+    pub(super) terms: BTreeMap<Token, Arc<TermsRecord>>,
+    /// Jobs whose start is delayed, with the uptime at which that is over.
+    pub(super) delayed: BTreeMap<Token, Duration>,
+    /// Ends of jobs that are to be told.
+    pub(super) outbox: Outbox,
     /// How many jobs of each queue have not ended.
     n_open: BTreeMap<Queue, usize>,
     /// What ended since the start.
@@ -97,7 +105,10 @@ impl Jobs {
     /// The job with this token, if it is of this queue.
     pub(super) fn find(&self, queue: Queue, token: Token) -> Result<&Entry, EngineError> {
         let entry = self.table.get(&token).filter(|entry| entry.record.queue == queue);
-        entry.ok_or_else(|| EngineError::unknown_token(queue, &token.to_string()))
+        entry.ok_or_else(|| match self.damaged.contains(&token) {
+            true => EngineError::damaged_job(token),
+            false => EngineError::unknown_token(queue, &token.to_string()),
+        })
     }
 
     /// Jobs of a queue that have not ended, with those that are about to be there.
@@ -111,6 +122,11 @@ impl Jobs {
         self.table.contains_key(&token) || self.arriving.contains_key(&token)
     }
 
+    /// Whether a job is written and not yet synced.
+    pub(super) fn is_arriving(&self, token: Token) -> bool {
+        self.arriving.contains_key(&token)
+    }
+
     /// The number in the order of acceptance that no other job has or is given.
     pub(super) fn take_order(&mut self) -> u64 {
         self.last_order += 1;
@@ -118,13 +134,17 @@ impl Jobs {
     }
 
     /// Keeps a place for a job until it has [arrived](Self::arrived).
-    pub(super) fn arrives(&mut self, token: Token, queue: Queue) {
+    pub(super) fn arrives(&mut self, token: Token, queue: Queue, is_told: bool) {
         self.arriving.insert(token, queue);
+        if is_told {
+            self.outbox.promise(token);
+        }
     }
 
     /// Its place is its own from now on, or nobody's.
     pub(super) fn arrived(&mut self, token: Token) {
         self.arriving.remove(&token);
+        self.outbox.take_back(token);
     }
 
     /// Takes up what was stored of a job: a new one, or what a known one is from now on. The one place where records
@@ -145,10 +165,18 @@ impl Jobs {
                 was_open
             }
             None => {
+                if is_open && self.terms(token).is_some_and(|terms| terms.callback.is_some()) {
+                    self.outbox.promise(token);
+                }
                 self.table.insert(token, Entry::new(record));
                 false
             }
         };
+        if was_open && !is_open {
+            self.delayed.remove(&token);
+            let record = Arc::clone(&self.table[&token].record);
+            self.posted(token, &record);
+        }
         if let Some(entry) = self.table.get_mut(&token).filter(|_| !is_open) {
             entry.ended.get_or_insert(now);
         }
@@ -158,6 +186,7 @@ impl Jobs {
 
     /// Removes a job; its result stays until [`Self::unseen`] gives it.
     pub(super) fn remove(&mut self, token: Token) {
+        self.terms.remove(&token);
         if let Some(entry) = self.table.remove(&token) {
             self.forgotten.push((token, entry.record));
         }
@@ -194,6 +223,8 @@ pub struct JobView {
     pub progress: Progress,
     /// When this was looked at.
     pub now: Timestamp,
+    /// Before when it does not start; until it has started.
+    pub start_after: Option<Timestamp>,
     record: Arc<JobRecord>,
 }
 
@@ -227,25 +258,11 @@ pub struct QueueFigures {
     pub completed: usize,
 }
 
-/// What a job's thread is handed.
-#[derive(Debug)]
-pub(super) struct Started {
-    pub(super) token: Token,
-    record: Arc<JobRecord>,
-    pub(super) control: Arc<Control>,
-}
-
-impl Started {
-    pub(super) fn task(&self) -> &Task {
-        &self.record.task
-    }
-}
-
 impl Engine {
     /// The jobs of a queue that are kept, in the order of acceptance.
     pub fn jobs(&self, queue: Queue) -> Vec<JobView> {
         let jobs = self.lock_jobs();
-        let mut list: Vec<JobView> = jobs.of(queue).map(|(token, entry)| self.view(token, entry)).collect();
+        let mut list: Vec<JobView> = jobs.of(queue).map(|(token, entry)| self.view(&jobs, token, entry)).collect();
         drop(jobs);
         list.sort_by_key(|job| job.record.order);
         list
@@ -253,8 +270,13 @@ impl Engine {
 
     /// One job of a queue.
     pub fn job(&self, queue: Queue, token: Token) -> Option<JobView> {
+        self.find_job(queue, token).ok()
+    }
+
+    /// The same, with why there is none: it is not known, or its record is damaged.
+    pub fn find_job(&self, queue: Queue, token: Token) -> Result<JobView, EngineError> {
         let jobs = self.lock_jobs();
-        jobs.find(queue, token).ok().map(|entry| self.view(token, entry))
+        jobs.find(queue, token).map(|entry| self.view(&jobs, token, entry))
     }
 
     /// How many jobs of a queue are where.
@@ -274,9 +296,11 @@ impl Engine {
         figures
     }
 
-    pub(super) fn view(&self, token: Token, entry: &Entry) -> JobView {
+    pub(super) fn view(&self, jobs: &Jobs, token: Token, entry: &Entry) -> JobView {
         let record = Arc::clone(&entry.record);
         let state = entry.state();
+        let terms = jobs.terms(token).filter(|_| !state.is_ended());
+        let start_after = terms.and_then(|terms| Some(terms.delay?.until));
         let mut progress = match (&record.reached, &entry.control) {
             (Some(reached), _) => reached.clone(),
             (None, Some(control)) => control.progress(),
@@ -294,72 +318,9 @@ impl Engine {
             ended: record.life.ended,
             progress,
             now: self.clock.now(),
+            start_after,
             record,
         }
-    }
-
-    /// Takes up the next job, if there is one and its queue has a thread free. Its start is on the disk before its
-    /// work begins, so that a job that kills the process is known by its attempts (contract R77).
-    pub(super) fn start_next(&self) -> Result<Option<Started>, EngineError> {
-        let is_low = self.watch_room();
-        let mut jobs = self.turn();
-        if jobs.stopping || is_low {
-            return Ok(None);
-        }
-        let Some(token) = Queue::ALL.into_iter().find_map(|queue| self.choose(&jobs, queue)) else {
-            return Ok(None);
-        };
-        let record = &jobs.get(token).expect("a chosen job is in the table").record;
-        let (life, _) =
-            record.life.after(Run::Idle, Event::Start, self.clock.now()).expect("only jobs that wait are chosen");
-        let record = JobRecord { life, ..record.as_ref().clone() };
-        jobs.commit(put(token, &record, self.lived()))?;
-        info!(%token, queue = %record.queue, attempt = record.life.attempts, "job started");
-        jobs.put(token, record, self.lived());
-        let entry = jobs.get_mut(token).expect("it was put there");
-        let control = Arc::new(Control::new());
-        entry.control = Some(Arc::clone(&control));
-        let started = Arc::clone(&entry.record);
-        if jobs.stopping {
-            control.orders.end(Order::Release); // it was told to all runs meanwhile
-        }
-        Ok(Some(Started { token, record: started, control }))
-    }
-
-    /// The job of a queue to start now. While a job is left that was at work at an unclean end, only such jobs run, one
-    /// at a time over all queues, so that none is condemned with another (contract R78); but only if it can run at
-    /// all: one that is paused holds nobody up.
-    fn choose(&self, jobs: &Jobs, queue: Queue) -> Option<Token> {
-        // At every acceptance all queues are looked at: those with nothing to do must not cost a walk over all jobs.
-        if jobs.paused.contains(&queue) || jobs.n_open(queue) == 0 {
-            return None;
-        }
-        let is_busy = |entry: &Entry| entry.control.is_some() && entry.state() != State::Resting;
-        let is_in_doubt = jobs.suspects.iter().filter_map(|&token| jobs.get(token)).any(|entry| {
-            is_busy(entry) || (entry.state() == State::Queued && !self.is_held_up(jobs, entry.record.queue))
-        });
-        let is_taken = if is_in_doubt {
-            jobs.iter().any(|(_, entry)| is_busy(entry))
-        } else {
-            jobs.of(queue).filter(|(_, entry)| entry.control.is_some()).count() >= self.settings.max_jobs_of(queue)
-        };
-        if is_taken || self.is_held_up(jobs, queue) {
-            return None;
-        }
-        let candidates = jobs
-            .of(queue)
-            .filter(|(token, entry)| entry.state() == State::Queued && (!is_in_doubt || jobs.suspects.contains(token)));
-        next(candidates.map(|(token, entry)| Waiting {
-            token,
-            priority: entry.record.priority,
-            order: entry.record.order,
-        }))
-    }
-
-    /// Whether no job of a queue can start before somebody resumes something.
-    fn is_held_up(&self, jobs: &Jobs, queue: Queue) -> bool {
-        let n_resting = jobs.of(queue).filter(|(_, entry)| entry.state() == State::Resting).count();
-        jobs.paused.contains(&queue) || n_resting >= self.settings.max_jobs_of(queue)
     }
 }
 

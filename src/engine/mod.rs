@@ -40,6 +40,7 @@ mod lanes;
 mod ledger;
 mod lived;
 mod orders;
+mod outbox;
 #[cfg(feature = "vision")]
 mod pack;
 mod paths;
@@ -54,8 +55,10 @@ mod room;
 mod settings;
 mod snapshot;
 mod staging;
+mod start;
 mod steer;
 mod tally;
+mod terms;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "vision")]
@@ -91,11 +94,12 @@ pub use figures::{DatabaseFigures, Figures, Histogram};
 pub use fsck::{Finding, Mending, Report, fsck};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};
+pub use outbox::{Delivery, Messenger};
 #[cfg(feature = "vision")]
 pub use pack::PackTrainer;
 pub use pictures::{Picture, StagedPictures};
 pub use probe::{Probe, probe};
-pub use progress::{Progress, Stage};
+pub use progress::{Done, Progress, Stage};
 pub use records::{
     BuildAllTask, BuildOutcome, BuildTask, ClusterTask, ClusteringOutcome, ExportOutcome, ExportTask, ImportOutcome,
     ImportTask, JobResult, OnError, SkippedRow, Task, TrainOutcome, TrainTask, Upload,
@@ -105,6 +109,7 @@ pub use retrain::{Observe, Retrained, WithoutPicture};
 pub use room::Room;
 pub use settings::{COSINE, Model, Settings};
 pub use steer::Concerned;
+pub use terms::{Key, Sameness, Terms};
 pub use train::TrainRequest;
 pub use trainer::{Fingerprint, Found, Template, Trained, Trainer, Untrainable};
 pub use verdict::ImageFacts;
@@ -166,6 +171,10 @@ pub struct Engine {
     wake: Notify,
     /// Told, with `jobs`, when a job has ended and when the server shuts down.
     ended: Condvar,
+    /// Told, with `jobs`, when a job that was submitted with a key is on the disk, or is not going to be.
+    arrived: Condvar,
+    /// Told when the end of a job is to be told to somebody.
+    posted: Notify,
     /// The graphs that runs have.
     borrowed: index::Borrowed,
     /// The server shuts down: what cannot be done now is left to the next start.
@@ -220,6 +229,8 @@ impl Engine {
             jobs: Mutex::new(Jobs::default()),
             wake: Notify::new(),
             ended: Condvar::new(),
+            arrived: Condvar::new(),
+            posted: Notify::new(),
             borrowed: index::Borrowed::default(),
             stopping: AtomicBool::new(false),
             failed,

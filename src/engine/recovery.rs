@@ -14,7 +14,7 @@ use super::changes::ChangeRecord;
 use super::databases::Pictures;
 use super::error::{EngineError, ErrorKind};
 use super::files::clear_folder;
-use super::jobs::put;
+use super::jobs::{Jobs, put};
 use super::ledger::{kept_name, log_name};
 use super::records::{JobRecord, JobResult, Task};
 use crate::job::{Run, State, Token};
@@ -73,7 +73,7 @@ impl Engine {
         self.damaged.load(Ordering::Relaxed)
     }
 
-    fn collect(&self, prefix: &[u8]) -> Result<Vec<store::Entry>, EngineError> {
+    pub(super) fn collect(&self, prefix: &[u8]) -> Result<Vec<store::Entry>, EngineError> {
         Ok(self.store.scan(prefix).collect::<Result<_, _>>()?)
     }
 
@@ -102,18 +102,23 @@ impl Engine {
 
     /// Reads all jobs; one that was at work is queued again, or ended if that happened too often (contract R75, R77).
     fn load_jobs(&self) -> Result<(), EngineError> {
-        let mut read = Vec::new();
+        let (mut read, mut damaged) = (Vec::new(), BTreeSet::new());
         for (key, value) in self.collect(&keys::jobs())? {
             let record = || Ok((keys::token(&key)?, decode::<JobRecord>(&key, &value)?));
-            read.extend(self.unless_damaged(record())?);
+            match self.unless_damaged(record())? {
+                Some(job) => read.push(job),
+                None => damaged.extend(keys::token(&key)),
+            }
         }
         let mut ends = self.read_ends()?;
         self.begin_to_live(&read, &ends)?;
         let mut jobs = self.lock_jobs();
+        jobs.damaged = damaged;
+        self.load_terms(&mut jobs)?;
         let mut unknown = Batch::new();
         for (token, mut record) in read {
             if record.life.was_at_work() {
-                self.crashed(token, &mut record)?;
+                self.crashed(&jobs, token, &mut record)?;
                 jobs.ended.note(record.queue, &record.life, None);
             } else if record.life.has_ended() && !ends.contains_key(&token) {
                 let end = self.end_by_the_clock(&record);
@@ -135,6 +140,7 @@ impl Engine {
         if !unknown.is_empty() {
             self.store.commit(unknown)?;
         }
+        self.load_letters(&mut jobs)?;
         for (key, _) in self.collect(&keys::paused_queues())? {
             jobs.paused.insert(keys::queue(&key)?);
         }
@@ -149,7 +155,7 @@ impl Engine {
         Ok(())
     }
 
-    fn crashed(&self, token: Token, record: &mut JobRecord) -> Result<(), EngineError> {
+    fn crashed(&self, jobs: &Jobs, token: Token, record: &mut JobRecord) -> Result<(), EngineError> {
         let attempts = record.life.attempts;
         let event = record.life.event_of_crash(self.settings.max_attempts);
         let (life, run) = record.life.after(Run::Running, event, self.clock.now()).expect("a job at work can crash");
@@ -166,7 +172,9 @@ impl Engine {
             }
         }
         warn!(%token, attempts, state = %record.life.state(run), "a job was at work when the process ended");
-        Ok(self.store.commit(put(token, record, self.lived()))?)
+        let mut batch = put(token, record, self.lived());
+        jobs.post_into(&mut batch, token, record);
+        Ok(self.store.commit(batch)?)
     }
 
     /// Removes uploads that no waiting job needs, and whatever was half received.

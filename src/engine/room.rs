@@ -93,7 +93,7 @@ impl Room {
     pub fn try_disk(&self) -> io::Result<()> {
         let path = self.0.data.join(TRIAL);
         let tried = File::create(&path).and_then(|mut file| {
-            file.write_all(&[0x5A; TRIAL_BYTES])?;
+            file.write_all(&vec![0x5A; TRIAL_BYTES])?;
             file.sync_all()?;
             sync(&self.0.data)
         });
@@ -107,7 +107,7 @@ impl Room {
         if seen.at.is_some_and(|at| at.elapsed() < BELIEVED) {
             return seen;
         }
-        let disks = FOLDERS.iter().filter_map(|folder| rustix::fs::statvfs(&data.join(folder)).ok());
+        let disks = FOLDERS.iter().filter_map(|folder| rustix::fs::statvfs(data.join(folder)).ok());
         let free = disks.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).min();
         let is_low = free.is_some_and(|free| free < *reserve);
         *seen = Seen { at: Some(Instant::now()), free, is_low };

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::error::{EngineError, ErrorKind};
+use super::outbox::Messenger;
 use super::paths::shown;
 use super::records::{DatabaseRecord, ModelRecord};
 use super::room::Room;
@@ -77,6 +78,14 @@ pub struct Settings {
     pub models: Vec<Model>,
     /// What images are trained by; without, training jobs end in Error 61 (contract R149).
     pub trainer: Option<Arc<dyn Trainer>>,
+    /// What tells receivers of the ends of jobs; without, nobody is told.
+    pub messenger: Option<Arc<dyn Messenger>>,
+    /// How often a receiver is told in vain before it is given up.
+    pub callback_attempts: u32,
+    /// The pause behind the first attempt in vain; each further one is twice as long.
+    pub callback_pause: Duration,
+    /// How many ends of jobs are to be told at most, those of jobs included that have not ended.
+    pub max_callbacks: usize,
     /// The most pixels of a picture that is made small; the trainer has its own limit (contract R156).
     pub max_pixels: u64,
     /// The most threads that one training job may ask for (contract R143).
@@ -120,6 +129,10 @@ impl Settings {
             save_every: Duration::from_secs(2),
             models: Vec::new(),
             trainer: None,
+            messenger: None,
+            callback_attempts: 10,
+            callback_pause: Duration::from_secs(5),
+            max_callbacks: 10_000,
             max_pixels: 100_000_000,
             max_num_parallel: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             allowed_input: Vec::new(),
@@ -187,8 +200,7 @@ impl Settings {
     /// The record of a model by its name.
     pub(super) fn model(&self, name: &str) -> Result<ModelRecord, EngineError> {
         if name == COSINE {
-            let knots = ConfidenceScale::cosine().knots().to_vec();
-            return Ok(ModelRecord { name: COSINE.to_owned(), dimension: None, knots, fingerprint: None });
+            return Ok(ModelRecord::cosine());
         }
         let models = || self.trainer.iter().map(|trainer| trainer.model()).chain(&self.models);
         let Some(model) = models().find(|model| model.name == name) else {

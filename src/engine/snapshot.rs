@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use super::Engine;
 use super::error::EngineError;
 use super::pictures::PictureId;
-use super::progress::Control;
 use super::records::{FaceRecord, ImageRecord};
 use super::view::Before;
 use super::worker::Unfinished;
@@ -118,14 +117,14 @@ impl Engine {
     }
 
     /// About how many faces and images it has now, for showing how far an export is: nobody is kept waiting for it.
-    pub(super) fn count_rows(&self, name: &DatabaseName, control: &Control) -> Result<u64, Unfinished> {
+    pub(super) fn count_rows(&self, name: &DatabaseName, is_told: &dyn Fn() -> bool) -> Result<u64, Unfinished> {
         let number = self.database(name)?.number;
         let mut rows = 0;
         for prefix in [keys::faces(number), keys::images(number)] {
             for entry in self.store.scan(&prefix) {
                 entry?;
                 rows += 1;
-                if control.orders.obey().is_some() {
+                if is_told() {
                     return Err(Unfinished::Told);
                 }
             }

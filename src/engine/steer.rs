@@ -125,6 +125,7 @@ impl Engine {
             let reached = control.map(|control| control.reached(false));
             let record = JobRecord { life: life.clone(), reached, ..entry.record.as_ref().clone() };
             put_into(&mut batch, *token, &record, lived);
+            jobs.post_into(&mut batch, *token, &record);
             if life.has_ended() && entry.control.is_some() {
                 // Its thread may have left parts of a result, and may not live to clear them.
                 batch.put(keys::forgotten_job(*token), Vec::new());
@@ -161,6 +162,7 @@ impl Engine {
         }
         if concerned.iter().any(|(_, state)| state.is_ended()) {
             self.ended.notify_all();
+            self.posted.notify_one();
             self.forget_expired(queue);
         }
         self.wake.notify_one();

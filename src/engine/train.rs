@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use tracing::debug;
 
 use super::Engine;
-use super::accept::Ticket;
+use super::accept::{Ticket, may_be_accepted};
 use super::bundle::Bundle;
 use super::change::{Change, Which};
 use super::error::{EngineError, ErrorKind};
@@ -54,7 +54,11 @@ impl Engine {
         request: TrainRequest,
         fill: impl FnOnce(&mut Bundle<'_>) -> Result<(), EngineError>,
     ) -> Result<Token, EngineError> {
+        if let Some(token) = self.repeated(Queue::TrainFace, &ticket)? {
+            return Ok(token);
+        }
         self.check_capacity(Queue::TrainFace)?;
+        let token = ticket.token;
         let mut bundle = Bundle::new(self, ticket.token)?;
         fill(&mut bundle)?;
         let (pictures, lengths) = bundle.seal()?;
@@ -85,8 +89,8 @@ impl Engine {
             parallel: request.parallel,
         };
         let accepted = self.submit(ticket, Task::Train(task));
-        if accepted.as_ref().map_or_else(|error| error.kind() == ErrorKind::Storage, |_| true) {
-            bundle.hand_over(); // a job that could not be written may be there at the next start all the same
+        if may_be_accepted(&accepted, token) {
+            bundle.hand_over();
         }
         accepted
     }

@@ -64,7 +64,7 @@ impl Attendance<'_> {
         loop {
             let Some(entry) = jobs.get(self.token) else { return Waited::Unknown };
             if entry.state().is_ended() {
-                return Waited::Ended(Box::new(self.engine.view(self.token, entry)));
+                return Waited::Ended(Box::new(self.engine.view(&jobs, self.token, entry)));
             }
             if jobs.stopping {
                 return Waited::Stopping;

@@ -15,9 +15,10 @@ use tracing::{error, info, info_span, warn};
 
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
-use super::jobs::Started;
 use super::orders::Order;
+use super::outbox;
 use super::records::{JobResult, Task};
+use super::start::Started;
 use crate::job::{Event, State};
 use crate::store::Batch;
 
@@ -47,6 +48,8 @@ pub async fn run(engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
     let _present = Present::new(&engine);
     let mut shutdown = pin!(shutdown);
     let mut running = JoinSet::new();
+    let mut posting = JoinSet::new(); // dropped, it ends
+    posting.spawn(outbox::run(Arc::clone(&engine)));
     let mut rounds = tokio::time::interval(ROUND); // goes on however often jobs come and go
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -68,8 +71,10 @@ pub async fn run(engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
             }
             Err(error) => error!(%error, "starting a job failed"),
         }
+        let delay = engine.next_delayed();
         tokio::select! {
             () = engine.wake.notified() => {}
+            () = tokio::time::sleep(delay.unwrap_or_default()), if delay.is_some() => {}
             Some(_) = running.join_next() => {}
             () = tokio::time::sleep(RETRY), if engine.room.is_low() => {} // nobody tells that there is room again
             _ = rounds.tick() => {
@@ -79,6 +84,7 @@ pub async fn run(engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
             () = &mut shutdown => break,
         }
     }
+    posting.shutdown().await;
     engine.release_all();
     while running.join_next().await.is_some() {}
     info!("the worker has stopped");
@@ -130,6 +136,9 @@ impl Engine {
             }
         };
         self.end_surely(started, event, result.as_ref());
+        if let Some(place) = control.left_rows() {
+            self.clear_place(place); // behind the end; if the process dies before, the next start does it
+        }
     }
 
     /// Ends the job, trying again for as long as the store fails; a job whose end cannot be written has not ended.

@@ -21,6 +21,7 @@ use tracing::{Instrument as _, Span};
 use super::body::{self, BodyError, Source};
 use super::coding::Coding;
 use super::connection::Shared;
+use super::header::unquoted;
 use super::paths::{self, Path};
 use super::reply::{AnswerBody, Content, Outlet, Start};
 use super::review;
@@ -28,6 +29,9 @@ use super::wire::{Busy, Pulse};
 use crate::aci::form::read_target;
 use crate::aci::intake::Intake;
 use crate::aci::{Client, Fault, Outcome, Refused, Request, Service};
+
+/// The header that stands for a parameter of queued actions.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 pub(crate) type Answered = io::Result<Response<AnswerBody>>;
 
@@ -79,6 +83,18 @@ pub(crate) async fn answer(
     serve(Arc::clone(&shared.service), request, client, span, outlet);
     let Ok(start) = started.await else { return Err(io::Error::other("the service gave no answer")) };
     response(start, busy, unread)
+}
+
+/// The request with its idempotency key, if a header has that: a text, in quotes or not.
+fn keyed(request: Request, headers: &HeaderMap) -> Result<Request, Fault> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(request) };
+    if values.any(|other| other != value) {
+        return Err(Fault::given_twice("Idempotency-Key"));
+    }
+    let key = String::from_utf8(unquoted(value.as_bytes().trim_ascii()));
+    let key = key.map_err(|_| Fault::undecodable("the value of the header 'Idempotency-Key' is not UTF-8"))?;
+    Ok(request.with_idempotency_key(&key))
 }
 
 /// The token that a client shows, if it shows one; the name of the scheme may be in any letter case.
@@ -169,7 +185,7 @@ pub(crate) async fn decode<B: Body<Data = Bytes> + Send + Unpin>(
     };
     let (action, format) = (intake.action().to_owned(), intake.format());
     let request = match received {
-        Ok(()) => intake.request(),
+        Ok(()) => intake.request().and_then(|request| keyed(request, &head.headers)),
         Err(BodyError::Fault(fault)) => Err(fault),
         Err(error) => return Err(error),
     };

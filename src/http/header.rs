@@ -50,7 +50,8 @@ fn split(value: &[u8]) -> Vec<Vec<u8>> {
     pieces
 }
 
-fn unquoted(value: &[u8]) -> Vec<u8> {
+/// The text between quotes, or all of it if there are none.
+pub(crate) fn unquoted(value: &[u8]) -> Vec<u8> {
     let Some(inner) = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")) else {
         return value.to_vec();
     };

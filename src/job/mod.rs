@@ -5,12 +5,14 @@
 //!
 //! **Not here.** What a job computes (`engine`) and where it is kept (`store`).
 
+mod delay;
 mod life;
 mod lived;
 mod queue;
 mod state;
 mod token;
 
+pub use delay::Delay;
 pub use life::{Life, Run, Timestamp};
 pub use lived::{Lived, Noted, micros};
 pub use queue::{Priority, Queue, Retention, Waiting, expired, next, too_much};

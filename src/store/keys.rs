@@ -19,6 +19,9 @@
 //! | `#` | database number | how many faces and images it has |
 //! | `x` | token | a job is forgotten and its result is to be cleared |
 //! | `p` | picture | no row refers to the file of this picture: it is being written, or to be removed |
+//! | `c` | token | `TermsRecord`: what was agreed on with a job besides its task |
+//! | `k` | queue name, 0, idempotency key | `KeyRecord`: the job that was submitted with it |
+//! | `o` | token | `LetterRecord`: the end of a job is still to be told |
 //! | `l` | nothing | `Noted`: the time the store has lived, and what the clock said then |
 //! | `t` | token | `Lived`: when a job that has ended did so, in that time |
 //! | `e` | token | `ExportMark`: the file of an export is whole and about to appear |
@@ -31,11 +34,15 @@
 //! Numbers are big-endian, names are as they are: they hold no byte 0 (contract R13), so that the separator sorts
 //! before every continuation and the order is that of (identifier, label), each byte by byte.
 
+mod agreed;
+
 use std::fmt::Write as _;
 
 use super::StoreError;
 use crate::face::{DatabaseName, Identifier, ImageLabel};
 use crate::job::{Queue, Token};
+
+pub use agreed::{all_terms, idempotency, idempotency_names, letter, letters, terms};
 
 fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
@@ -378,34 +385,4 @@ pub fn printable(key: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn identifier() -> impl Strategy<Value = Identifier> {
-        "[ -~é]{1,4}".prop_map(|text| Identifier::new(&text).unwrap())
-    }
-
-    fn label() -> impl Strategy<Value = ImageLabel> {
-        "[ -~é]{1,4}".prop_map(|text| ImageLabel::new(&text).unwrap())
-    }
-
-    proptest! {
-        #[test]
-        fn the_order_of_keys_is_image_order(a in (identifier(), label()), b in (identifier(), label())) {
-            prop_assert_eq!(image(7, &a.0, &a.1).cmp(&image(7, &b.0, &b.1)), a.cmp(&b));
-            prop_assert_eq!(image_names(&image(7, &a.0, &a.1)).unwrap(), a.clone());
-            let token = Token::generate();
-            prop_assert_eq!(staged_names(&staged_image(token, &a.0, &a.1)).unwrap(), a.clone());
-            prop_assert!(image(7, &a.0, &a.1).starts_with(&images_of(7, &a.0)));
-            if a.0 != b.0 {
-                prop_assert!(!image(7, &b.0, &b.1).starts_with(&images_of(7, &a.0)));
-            }
-        }
-    }
-
-    #[test]
-    fn a_key_in_a_message_is_printable() {
-        assert_eq!(printable(b"ia\0\xffb"), "ia\\x00\\xffb");
-    }
-}
+mod tests;

@@ -58,7 +58,7 @@ enum Act {
 fn faces(n: u32) -> Vec<u8> {
     let mut text = String::new();
     for at in 0..n {
-        let values: Vec<String> = (0..8).map(|i| format!("{}", ((at * 37 + i * 101) % 199) as i32 - 99)).collect();
+        let values: Vec<String> = (0..8).map(|i| format!("{}", f64::from((at * 37 + i * 101) % 199) - 99.0)).collect();
         writeln!(text, "{{\"identifier\":\"p{at}\",\"imagelabel\":\"x\",\"embedding\":[{}]}}", values.join(","))
             .unwrap();
     }
@@ -142,7 +142,7 @@ fn scene(fault: (&str, &str), (act, part, skip): (Act, &str, u32)) -> Option<Str
     assert!(is_success(&list), "reading goes on: {list}");
     world.new_face("late");
     world.mend();
-    assert_eq!(world.figure("faceclique_store_failed"), 0.0);
+    assert!(world.figure("faceclique_store_failed") < 0.5);
     if act == Act::Retention {
         world.forget_jobs(); // only the last of them is kept
     }

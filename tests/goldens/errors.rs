@@ -47,6 +47,12 @@ fn from_the_request() -> Vec<Row> {
     vec![
         row(Code::UnknownAction, "error-1", get("/action=Frobnicate"), of_people),
         row(Code::NotOffered, "error-2", get("/action=GetRequestLog"), of_people),
+        row(
+            Code::NotOffered,
+            "error-2-callbackurl",
+            get("/action=FaceClustering&callbackurl=https://hooks.example/jobs"),
+            of_people,
+        ),
         row(Code::NoAction, "error-3", get("/"), of_people),
         row(Code::Missing, "error-10", get("/action=RemoveFace&database=people"), of_people),
         row(Code::ValueNotValid, "error-11", get("/action=FaceClustering&clusterthreshold=abc"), of_people),
@@ -58,6 +64,16 @@ fn from_the_request() -> Vec<Row> {
         ),
         row(Code::Undecodable, "error-13", get("/action=ListFaces&database=%zz"), of_people),
         row(Code::Contradiction, "error-14", get("/action=ListFaces&database=people&database=staff"), of_people),
+        row(
+            Code::Contradiction,
+            "error-14-idempotencykey",
+            get("/action=FaceClustering&idempotencykey=night-1&clusterthreshold=80"),
+            |request| {
+                let world = World::new();
+                world.get("/action=FaceClustering&idempotencykey=night-1");
+                masked(&world.ask(request))
+            },
+        ),
         row(
             Code::CountsDisagree,
             "error-15",

@@ -231,6 +231,14 @@ fn results() -> Vec<Change> {
     vec![
         waited("FaceClustering-synchronous", "&database=people"),
         waited("FaceClustering-search", "&database=people&search=exact&matchscope=cluster&clusterthreshold=76"),
+        Change {
+            name: "QueueInfo-getStatus-delayed",
+            target: clusterings("getStatus&showdelay=true&queued-after=2021-01-13T12:01:15Z"),
+            before: |scene| {
+                let answer = scene.world.get("/action=FaceClustering&delay=3600&idempotencykey=night-1");
+                assert!(answer.contains("SUCCESS"), "{answer}");
+            },
+        },
         waited("FaceClustering-synctime", "&database=people&syncdatabase=false&maxresults=0"),
         Change {
             name: "QueueInfo-getStatus-exports",

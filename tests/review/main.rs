@@ -359,3 +359,32 @@ fn clusters_are_shown_as_they_are_and_what_differs_from_the_run_before() {
         json["clusters"].as_array().unwrap().iter().map(|cluster| cluster["images"].as_array().unwrap().len()).sum();
     assert_eq!(n, 20);
 }
+
+#[test]
+fn decisions_and_changes_are_made_listed_and_taken_back() {
+    let world = World::new();
+    world.server.import("people", &people(3));
+    assert!(world.page("/review/decisions").contains("Nothing was decided"));
+    let (cookie, visit) = world.visit();
+    let act = |fields: &str| -> serde_json::Value {
+        let (head, text) =
+            world.post(&format!("{cookie}Accept: application/json\r\n"), &format!("{fields}&visit={visit}"));
+        assert!(head.starts_with("HTTP/1.1 200 "), "{fields}: {head}{text}");
+        serde_json::from_str(&text).unwrap()
+    };
+    let about = "database=people&identifier=person+1&imagelabel=0-3";
+    for (fields, action, words) in [
+        (format!("action=MoveFaceImage&{about}&newidentifier=person+0&undoable=true"), "UndoChange", "move"),
+        ("action=MergeFaces&database=people&identifier=person+2&intoidentifier=person+0".into(), "UndoChange", "merge"),
+        ("action=SetAsideFaceImages&database=people&identifier=person+1&imagelabels=1-0".into(), "UndoChange", "1-0"),
+        (format!("action=AddDecision&decision=labelright&{about}"), "RemoveDecision", "The label is right"),
+    ] {
+        let undo = act(&fields)["undo"].clone();
+        assert_eq!(undo["action"], action, "{fields}");
+        let page = world.page("/review/decisions");
+        assert!(page.contains(words) && page.contains("name=\"id\""), "{page}");
+        act(&format!("action={action}&id={}", undo["id"].as_str().unwrap()));
+    }
+    let page = world.page("/review/decisions");
+    assert!(page.contains("Nothing was decided") && page.contains("Undone."), "{page}");
+}

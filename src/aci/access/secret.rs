@@ -1,4 +1,4 @@
-//! A secret that is compared and never shown.
+//! A secret that is compared or signed with, and never shown.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub const MIN_SECRET: usize = 16;
 /// The greatest, so that it fits into a header.
 const MAX_SECRET: usize = 4_096;
 
-/// A bearer token. Neither `Debug` nor `Display` shows it, nor its length.
+/// A bearer token, or the key of a signature. Neither `Debug` nor `Display` shows it, nor its length.
 #[derive(Clone)]
 pub struct Secret(String);
 
@@ -42,6 +42,11 @@ impl Secret {
     /// Whether it is this text. How long that takes tells nothing but whether the lengths are equal.
     pub fn is(&self, given: &str) -> bool {
         self.0.as_bytes().ct_eq(given.as_bytes()).into()
+    }
+
+    /// What is signed with it.
+    pub fn key(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
 fn face_clustering<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     let (wanted, task) = parameters.read(|p| {
         refuse_unbuilt(p, "audit")?;
-        let mut wanted = Wanted::read(p)?;
+        let mut wanted = Wanted::read(actions, p)?;
         if p.boolean("respectdecisions")? == Some(true) {
             wanted = wanted.respecting_decisions();
         }

@@ -47,7 +47,7 @@ fn export_database<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut P
         if by_ending.is_none() && !p.is_given("format") {
             return Err(Fault::new(Code::Missing, "'format' is required: the ending of 'dbpath' names none"));
         }
-        let wanted = Wanted::read(p)?;
+        let wanted = Wanted::read(actions, p)?;
         let database = p.required_name("database", DatabaseName::new)?;
         let format = p.choice("format", &formats)?.or(by_ending).expect("one of them is there");
         let contents = Contents {

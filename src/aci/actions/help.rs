@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::table::{Action, Way};
 use super::{Actions, Caller, Write, find, offered, offered_on_service_port};
-use crate::aci::{COMMON, Fault, Need, Parameter, Parameters, SYNCHRONOUS};
+use crate::aci::{COMMON, Fault, Need, Parameter, Parameters, QUEUED};
 
 /// Help: all actions in a line each, or one in full.
 pub(super) fn help<'a>(_: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
@@ -96,7 +96,7 @@ pub fn shown(name: &str) -> Result<String, Fault> {
         list("Parameters", action.parameters);
     }
     if action.way != Way::AtOnce {
-        list("Parameter of every queued action", &[SYNCHRONOUS]);
+        list("Parameters of every queued action", &QUEUED);
     }
     list("Parameters of every action", &COMMON);
     let _ = writeln!(text, "Answer\n  {}\n", action.answer);
@@ -112,8 +112,8 @@ pub fn page() -> String {
     );
     text.push_str("Every action takes these parameters:\n\n");
     table(&mut text, &COMMON);
-    text.push_str("Every queued action takes this one besides:\n\n");
-    table(&mut text, &[SYNCHRONOUS]);
+    text.push_str("Every queued action takes these besides:\n\n");
+    table(&mut text, &QUEUED);
     for (title, mut actions) in ports() {
         let _ = writeln!(text, "# The {title}\n");
         actions.sort_by_key(|action| action.name);

@@ -46,7 +46,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
 
 fn import_database<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     let asked = parameters.read(|p| {
-        let wanted = Wanted::read(p)?;
+        let wanted = Wanted::read(actions, p)?;
         let formats: Vec<(&str, Format)> = Format::ALL.into_iter().map(|format| (format.as_str(), format)).collect();
         Ok(Asked {
             wanted,
@@ -58,6 +58,9 @@ fn import_database<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut P
             include_image_data: p.boolean("includeimagedata")?.unwrap_or(true),
         })
     })?;
+    if asked.wanted.is_repeated(actions, Queue::ImportFaceDatabase)? {
+        return asked.wanted.repeat(actions, caller, Queue::ImportFaceDatabase); // dbpath may be gone by now
+    }
     let data = file(actions, parameters, "dbdata", "dbpath")?.ok_or_else(|| Fault::missing("dbdata"))?;
     let ids = file(actions, parameters, "ids", "idspath")?;
     let Some(format) = asked.format.or(data.format) else {

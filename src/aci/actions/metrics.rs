@@ -126,6 +126,13 @@ fn write_jobs(text: &mut Exposition, figures: &Figures) {
     );
     let help = "Jobs at work whose progress stands still (jobs.stuck_after).";
     text.single(Gauge, "faceclique_stuck_jobs", help, figures.stuck_jobs as f64);
+    let help = "Jobs whose start is delayed (delay).";
+    text.single(Gauge, "faceclique_delayed_jobs", help, figures.delayed_jobs as f64);
+    let help = "Ends of jobs that receivers are still to be told of (callbackurl).";
+    text.single(Gauge, "faceclique_callbacks_waiting", help, figures.callbacks_waiting as f64);
+    let help = "Attempts to tell a receiver that were delivered or failed, and callbacks that were given up.";
+    let callbacks = figures.callbacks.map(|(result, n)| ([("result", result)], n as f64));
+    text.family(Counter, "faceclique_callbacks_total", help, callbacks);
     let help = "Pairs that the last clustering compared in a second.";
     text.single(Gauge, "faceclique_pairs_per_second", help, figures.pairs_per_second);
 }

@@ -445,6 +445,9 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::NoPicture => Code::NoPicture,
         ErrorKind::TooLarge => Code::TooLarge,
         ErrorKind::NothingTrained => Code::NothingTrained,
+        ErrorKind::KeyTaken => Code::Contradiction,
+        ErrorKind::NotOffered => Code::NotOffered,
+        ErrorKind::Receiver => Code::ValueNotValid,
     }
 }
 

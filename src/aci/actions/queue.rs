@@ -13,11 +13,11 @@ use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Prepare, Write, fault};
 use crate::aci::parameter::{depending, optional, required};
 use crate::aci::{Answer, Code, Fault, Form, Parameters};
-use crate::engine::{Concerned, EngineError, JobView};
+use crate::engine::{Concerned, EngineError, ErrorKind, JobView};
 use crate::job::{Priority, Queue, State, Timestamp, Token};
 use progress::Stages;
-use status::Filter;
 pub(super) use status::write_result;
+use status::{Filter, Show};
 
 /// What QueueInfo is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
         optional("finished-before", Form::Date, "none", "getStatus: only jobs that ended earlier."),
         optional("min-priority", Form::Integer(0, 100), "0", "getStatus: only jobs of at least this priority."),
         optional("max-priority", Form::Integer(0, 100), "100", "getStatus: only jobs of at most this priority."),
+        optional("showdelay", Form::Boolean, "false", "getStatus: show of a job whose start is delayed until when."),
         optional("allstages", Form::Boolean, "false", "progress: show all stages so far."),
         optional("maxdepth", Form::Integer(0, u64::MAX), "1", "progress: 0 shows no stages."),
         optional(
@@ -127,7 +128,7 @@ struct Asked {
     token: Option<String>,
     priority: Priority,
     filter: Filter,
-    page: Option<Page>,
+    show: Show,
     stages: Stages,
 }
 
@@ -148,7 +149,7 @@ fn queue_info<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters)
                 Some(_) => jobs(actions, queue, token),
                 None => asked.filter.apply(actions.engine.jobs(queue)),
             };
-            Ok(status::get_status(actions, queue, jobs, asked.page))
+            Ok(status::get_status(actions, queue, jobs, asked.show))
         }
         QueueAction::Progress => {
             let mut jobs = jobs(actions, queue, token);
@@ -201,7 +202,10 @@ fn ask(actions: &Actions, p: &Parameters) -> Result<Asked, Fault> {
         token: p.text("token").map(str::to_owned),
         priority: priority(p, "priority")?.unwrap_or_default(),
         filter: Filter::read(p, &actions.zone)?,
-        page: is_paged.then(|| Page { first: first.unwrap_or(1), max: max.unwrap_or(u64::MAX) }),
+        show: Show {
+            page: is_paged.then(|| Page { first: first.unwrap_or(1), max: max.unwrap_or(u64::MAX) }),
+            delays: p.boolean("showdelay")?.unwrap_or(false),
+        },
         stages: Stages::read(p)?,
     })
 }
@@ -212,8 +216,12 @@ fn priority(p: &Parameters, name: &str) -> Result<Option<Priority>, Fault> {
 
 /// The token of a job that is in the queue.
 fn find(actions: &Actions, queue: Queue, text: &str) -> Result<Token, Fault> {
-    let known = Token::parse(text).filter(|&token| actions.engine.job(queue, token).is_some());
-    known.ok_or_else(|| Fault::token_not_known(text, queue.name()))
+    let token = Token::parse(text).ok_or_else(|| Fault::token_not_known(text, queue.name()))?;
+    match actions.engine.find_job(queue, token) {
+        Ok(_) => Ok(token),
+        Err(error) if error.kind() == ErrorKind::Storage => Err(fault(&error)),
+        Err(_) => Err(Fault::token_not_known(text, queue.name())), // in the client's own words
+    }
 }
 
 /// The jobs asked about, the newest first.

@@ -2,14 +2,25 @@
 //! R61, R80-R83).
 //!
 //! **Promises.** Both go through the same queue. A client that waits is shown every few seconds that the server lives;
-//! if that cannot be written, nobody waits any longer, and the job goes on.
+//! if that cannot be written, nobody waits any longer, and the job goes on. A request that is repeated with its
+//! idempotency key is answered as the first one, or waits for the same job.
+
+use std::io;
+use std::time::Duration;
 
 use tracing::debug;
 
 use super::{Actions, Caller, Write, code, fault, queue};
+use crate::aci::parameter::{IDEMPOTENCY_KEY, MAX_DELAY};
 use crate::aci::{Code, Fault, Parameters};
-use crate::engine::{Attendance, Engine, EngineError, JobResult, JobView, Ticket, Waited};
-use crate::job::{State, Token};
+use crate::engine::{
+    Attendance, Engine, EngineError, ErrorKind, JobResult, JobView, Key, Sameness, Terms, Ticket, Waited,
+};
+use crate::face::check_name;
+use crate::job::{Queue, State, Token};
+
+/// The parameter that says who is told of the end.
+const CALLBACK_URL: &str = "callbackurl";
 
 /// What an action that is worked as a job is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +40,13 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Reads it of the parameters; before an upload is taken from them, for what was given is kept with the job (R97).
-    pub(super) fn read(parameters: &Parameters) -> Result<Self, Fault> {
+    pub(super) fn read(actions: &Actions, parameters: &Parameters) -> Result<Self, Fault> {
         let is_synchronous = parameters.boolean("synchronous")?.unwrap_or(false);
-        let ticket = Ticket { parameters: parameters.own(), ..Ticket::default() };
+        let mut shown = parameters.own();
+        for (_, url) in shown.iter_mut().filter(|(name, _)| name == CALLBACK_URL) {
+            url.truncate(url.find('?').unwrap_or(url.len())); // what is behind it may be a secret of the receiver
+        }
+        let ticket = Ticket { parameters: shown, terms: terms(actions, parameters)?, ..Ticket::default() };
         Ok(Self { ticket, answered: if is_synchronous { Answered::Result } else { Answered::Token } })
     }
 
@@ -39,6 +54,20 @@ impl Wanted {
     pub(super) fn respecting_decisions(mut self) -> Self {
         self.ticket.respects_decisions = true;
         self
+    }
+
+    /// Whether the request is one that was answered already, so that nothing more needs to be there for it.
+    pub(super) fn is_repeated(&self, actions: &Actions, queue: Queue) -> Result<bool, Fault> {
+        let earlier = actions.engine.repeated(queue, &self.ticket).map_err(|error| fault(&error))?;
+        Ok(earlier.is_some())
+    }
+
+    /// Answers such a request.
+    pub(super) fn repeat<'a>(self, actions: &'a Actions, caller: &Caller, queue: Queue) -> Result<Write<'a>, Fault> {
+        self.submit(actions, caller, |engine, ticket| {
+            let earlier = engine.repeated(queue, &ticket)?;
+            earlier.ok_or_else(|| EngineError::new(ErrorKind::Internal, "the job was forgotten in this moment"))
+        })
     }
 
     /// Submits the job, and waits for its end if that is wanted.
@@ -54,14 +83,52 @@ impl Wanted {
             return Ok(Box::new(move |answer| answer.value("token", token)));
         }
         // before the job is there: whoever cannot wait for it is refused, and changes nothing (R57)
-        let attendance = engine.attend(self.ticket.token).map_err(|error| fault(&error))?;
-        submit(engine, self.ticket).map_err(|error| fault(&error))?;
+        let own = self.ticket.token;
+        let mut attendance = engine.attend(own).map_err(|error| fault(&error))?;
+        let token = submit(engine, self.ticket).map_err(|error| fault(&error))?;
+        if token != own {
+            drop(attendance);
+            attendance = engine.attend(token).map_err(|error| fault(&error))?;
+        }
         let job = end(actions, caller, &attendance)?;
         Ok(Box::new(move |answer| {
             let _attendance = attendance; // the result is not forgotten while it is written
             queue::write_result(actions, answer, &job, None)
         }))
     }
+}
+
+/// What is agreed on with the job.
+fn terms(actions: &Actions, parameters: &Parameters) -> Result<Terms, Fault> {
+    let text = parameters.text(IDEMPOTENCY_KEY);
+    if let Some(Err(error)) = text.map(check_name) {
+        return Err(Fault::name(IDEMPOTENCY_KEY, text.unwrap_or_default(), &error));
+    }
+    let delay = parameters.integer("delay", 0..=MAX_DELAY)?.map(Duration::from_secs);
+    let callback = parameters.text(CALLBACK_URL).map(str::to_owned);
+    if let Some(url) = &callback {
+        actions.engine.check_callback(url).map_err(|error| fault(&error))?;
+    }
+    let key = |text: &str| Ok(Key { text: text.to_owned(), sameness: sameness(parameters)? });
+    let key = text.map(key).transpose().map_err(|_: io::Error| Fault::storage())?;
+    Ok(Terms { key, delay, callback })
+}
+
+/// All that makes the request the same as another: its parameters as they were given, and what its uploads hold.
+fn sameness(parameters: &Parameters) -> io::Result<[u8; 32]> {
+    let (texts, uploads) = parameters.own_content();
+    let mut sameness = Sameness::default();
+    for (name, text) in texts.filter(|&(name, _)| name != IDEMPOTENCY_KEY) {
+        sameness.text(name);
+        sameness.text(text);
+    }
+    for (name, uploads) in uploads {
+        for upload in uploads {
+            sameness.text(name);
+            sameness.upload(upload.len(), upload.open()?)?;
+        }
+    }
+    Ok(sameness.finish())
 }
 
 /// The job when it has Finished; any other end is a fault (R81, R82).
@@ -80,7 +147,10 @@ fn end(actions: &Actions, caller: &Caller, attendance: &Attendance<'_>) -> Resul
                 let text = format!("the server is stopping; the job {token} is kept and can be asked for later");
                 return Err(Fault::new(Code::Stopping, text));
             }
-            Waited::Unknown => return Err(Fault::internal()), // what is attended is not forgotten
+            // What is attended is not forgotten: only a job that another request has submitted can be gone.
+            Waited::Unknown => {
+                return Err(Fault::new(Code::UnknownToken, format!("the job {token} is kept no longer")));
+            }
         }
     };
     match (job.state, job.result()) {

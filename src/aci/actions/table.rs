@@ -9,7 +9,7 @@
 use std::fmt;
 
 use super::Prepare;
-use crate::aci::parameter::{COMMON, Parameter, SYNCHRONOUS};
+use crate::aci::parameter::{COMMON, Parameter, QUEUED};
 use crate::aci::{Parameters, Role};
 use crate::job::Queue;
 
@@ -35,7 +35,7 @@ pub struct Action {
 impl Action {
     /// All its parameters: its own, and those of every action like it.
     pub fn all_parameters(&self) -> impl Iterator<Item = &'static Parameter> {
-        let of_queued: &[Parameter] = if self.way == Way::AtOnce { &[] } else { &[SYNCHRONOUS] };
+        let of_queued: &[Parameter] = if self.way == Way::AtOnce { &[] } else { &QUEUED };
         self.parameters.iter().chain(of_queued).chain(&COMMON)
     }
 }

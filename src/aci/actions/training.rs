@@ -97,12 +97,12 @@ struct Training {
 }
 
 impl Training {
-    fn read(p: &Parameters, max_paths: usize) -> Result<Self, Fault> {
+    fn read(actions: &Actions, p: &Parameters, max_paths: usize) -> Result<Self, Fault> {
         let given: Vec<&str> = ["imagedata", "imagepath"].into_iter().filter(|name| p.is_given(name)).collect();
         if given.is_empty() {
             return Err(Fault::new(Code::Missing, "one of 'imagedata', 'imagepath' is required"));
         }
-        let wanted = Wanted::read(p)?;
+        let wanted = Wanted::read(actions, p)?;
         let request = TrainRequest {
             database: p.required_name("database", DatabaseName::new)?,
             identifier: p.name("identifier", Identifier::new)?,
@@ -131,7 +131,7 @@ fn metadata(p: &Parameters) -> Result<BTreeMap<String, String>, Fault> {
 
 fn train_face<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     let max_paths = actions.engine.settings().max_pictures;
-    let Training { wanted, request, paths } = parameters.read(|p| Training::read(p, max_paths))?;
+    let Training { wanted, request, paths } = parameters.read(|p| Training::read(actions, p, max_paths))?;
     let uploads = parameters.take_uploads("imagedata");
     check_labels(request.labels.as_deref(), paths.as_ref().map_or(uploads.len(), Vec::len))?;
     let fill = |bundle: &mut Bundle<'_>| -> Result<(), EngineError> {
@@ -145,7 +145,7 @@ fn train_face<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parame
 
 fn build_face<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     let (wanted, task) = parameters.read(|p| {
-        let wanted = Wanted::read(p)?;
+        let wanted = Wanted::read(actions, p)?;
         let (database, identifier) = face_names(p)?;
         check_device(p)?;
         let (database, identifier) = (database.to_string(), identifier.to_string());
@@ -156,7 +156,7 @@ fn build_face<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parame
 
 fn build_all<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     let (wanted, task) = parameters.read(|p| {
-        let wanted = Wanted::read(p)?;
+        let wanted = Wanted::read(actions, p)?;
         let database = p.name("database", DatabaseName::new)?.map(|database| database.to_string());
         Ok((wanted, BuildAllTask { database, parallel: parallel(p)? }))
     })?;

@@ -47,6 +47,7 @@ fn sample(setting: &Setting) -> String {
         Kind::Path => "some/path".to_owned(),
         Kind::Paths => "/some/path, /other".to_owned(),
         Kind::HostNames => "one.example, two".to_owned(),
+        Kind::Hosts => "one.example, *.two.example, 10.0.0.0/8".to_owned(),
         Kind::Origins => "https://one.example:8443".to_owned(),
         Kind::OneOf(words) => (*words.last().unwrap()).to_owned(),
         Kind::Filter => "faceclique=debug".to_owned(),
@@ -154,6 +155,9 @@ fn every_setting_has_an_effect() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    let authority = folder.path().join("authority.pem");
+    let made = rcgen::generate_simple_self_signed(["h.example".to_owned()]).unwrap();
+    std::fs::write(&authority, made.cert.pem()).unwrap();
     let tls = [
         ("FACECLIQUE_SERVER_TLS_CERTIFICATE", "c"),
         ("FACECLIQUE_SERVER_TLS_KEY", "k"),
@@ -162,10 +166,14 @@ fn every_setting_has_an_effect() {
     ];
     for setting in settings::all() {
         let (name, mut value) = (setting.variable(), sample(setting));
-        if setting.name() == "security.bearer_token_file" {
-            value = file.display().to_string();
+        match setting.name().as_str() {
+            "security.bearer_token_file" | "callbacks.secret_file" => value = file.display().to_string(),
+            "callbacks.ca_file" => value = authority.display().to_string(),
+            _ => {}
         }
-        let before: Vec<_> = tls.into_iter().filter(|_| setting.key.starts_with("tls_")).collect();
+        let is_callback = setting.section == "callbacks" && setting.key != "enabled";
+        let enabled = [("FACECLIQUE_CALLBACKS_ENABLED", "true")].into_iter().filter(|_| is_callback);
+        let before: Vec<_> = tls.into_iter().filter(|_| setting.key.starts_with("tls_")).chain(enabled).collect();
         let after: Vec<_> =
             before.iter().copied().filter(|(other, _)| *other != name).chain([(&*name, &*value)]).collect();
         let (before, after) = (read("a.toml", "", &before, &[]).unwrap(), read("a.toml", "", &after, &[]).unwrap());
@@ -280,6 +288,13 @@ fn settings_that_contradict_each_other_are_faults() {
         ),
         ("[server]\ntls_client_auth = 'required'", "client certificates need TLS"),
         ("[security]\nbearer_token = 'a-token-that-nobody-guesses'\nbearer_token_file = 'x'", "are both given"),
+        ("[callbacks]\nsecret = 'a-secret-that-nobody-guesses'\nsecret_file = 'x'", "are both given"),
+        ("[callbacks]\nenabled = true\nca_file = '/nowhere/x'", "callbacks.ca_file: cannot read /nowhere/x"),
+        ("[callbacks]\nenabled = true\nca_file = '/dev/null'", "callbacks.ca_file: it holds no certificate"),
+        (
+            "[callbacks]\nallowed_hosts = ['http://h.example']",
+            "callbacks.allowed_hosts is ['http://h.example'] in a.toml line 2; it must be a list of host names",
+        ),
         ("[security]\nbearer_token_file = '/nowhere/x'", "security.bearer_token_file: cannot read /nowhere/x"),
         (
             "[security]\nbearer_token = 'short'",
@@ -358,7 +373,7 @@ fn the_examples_of_the_documented_file_are_valid() {
         let example = line.strip_prefix("# ").is_some_and(|rest| {
             rest.starts_with("[[") || rest.split_once(" = ").is_some_and(|(key, _)| !key.contains([' ', ',']))
         });
-        example && !line.contains("bearer_token")
+        example && !["bearer_token", "secret"].iter().any(|secret| line.contains(secret))
     };
     let text = Print::Defaults.write(Form::Toml);
     let lines = text.lines().map(|line| if is_example(line) { &line[2..] } else { line });
@@ -369,7 +384,10 @@ fn the_examples_of_the_documented_file_are_valid() {
 
 #[test]
 fn what_is_printed_is_read_back_as_the_same() {
-    let every = settings::all().filter(|setting| !setting.key.starts_with("bearer_token"));
+    // those are masked, or name files that are read
+    let is_left_out =
+        |setting: &Setting| ["bearer_token", "secret", "ca_file"].iter().any(|begin| setting.key.starts_with(begin));
+    let every = settings::all().filter(|setting| !is_left_out(setting));
     let lines = every.map(|setting| format!("{} = {}", setting.name(), sample_in_toml(setting)));
     let mut text = lines.collect::<Vec<_>>().join("\n") + "\n";
     text = text.replace("service_listen = '127.0.0.1:777'", "service_listen = 'off'");

@@ -32,6 +32,7 @@ use super::Engine;
 use super::error::{EngineError, ErrorKind};
 use super::files::{folder_of, sync};
 use super::pictures::PictureRecord;
+use super::progress::Done;
 use super::records::{ImageRecord, JobRecord};
 use crate::store::{StoreError, decode};
 pub(super) use journal::Journal;
@@ -120,8 +121,8 @@ impl Engine {
     }
 
     /// Writes a backup into the folder `to`, which must not be there. `observe` is told how many records and files are
-    /// written.
-    pub fn backup(&self, to: &Path, observe: &mut dyn FnMut(u64)) -> Result<Manifest, EngineError> {
+    /// written; of how many, as soon as the records are counted.
+    pub fn backup(&self, to: &Path, observe: &mut dyn FnMut(Done)) -> Result<Manifest, EngineError> {
         let cannot = |source| failed("the backup cannot be written", source);
         let name = to.file_name().ok_or_else(|| cannot(io::ErrorKind::InvalidInput.into()))?;
         let work = to.with_file_name([std::ffi::OsStr::new(".partial-"), name].join(std::ffi::OsStr::new("")));
@@ -143,22 +144,24 @@ impl Engine {
         written
     }
 
-    fn write_backup(&self, work: &Path, observe: &mut dyn FnMut(u64)) -> Result<Manifest, EngineError> {
+    fn write_backup(&self, work: &Path, observe: &mut dyn FnMut(Done)) -> Result<Manifest, EngineError> {
         let cannot = |source| failed("the backup cannot be written", source);
-        let mut done = 0;
-        let mut step = || {
-            done += 1;
+        let mut done = Done { n: 0, total: None };
+        let mut step = |total| {
+            done = Done { n: done.n + 1, total };
             observe(done);
+            done.n
         };
         let mut named = Named::default();
         let mut part = Part::create(&work.join(PARTS[0])).map_err(cannot)?;
         self.journal.begin(Part::create(&work.join(PARTS[1])).map_err(cannot)?);
+        let mut n_read = 0;
         let mut read = || -> Result<(), EngineError> {
             for entry in self.store.scan(&[]) {
                 let (key, value) = entry?;
                 named.take(&key, Some(&value))?;
                 part.push(&key, Some(&value)).map_err(cannot)?;
-                step();
+                n_read = step(None);
             }
             Ok(())
         };
@@ -179,6 +182,7 @@ impl Engine {
             parts.insert(name.to_owned(), sum);
         }
         let mut files = Vec::new();
+        let total = n_read + (uploads.len() + named.pictures.len()) as u64;
         let pictures = named.pictures.values().map(|picture| picture.path());
         let pictures = pictures.map(|path| File::open(self.settings.data.join(&path)).map(|file| (path, file)));
         for file in uploads.into_iter().map(Ok).chain(pictures) {
@@ -187,7 +191,7 @@ impl Engine {
             })?;
             let sum = copy(&mut file, &work.join(&path)).map_err(cannot)?;
             files.push(format!("{} {} {path}\n", sum.blake3, sum.bytes));
-            step();
+            step(Some(total));
         }
         parts.insert(FILES.to_owned(), write(&work.join(FILES), files.concat().as_bytes()).map_err(cannot)?);
         let manifest = Manifest {
@@ -231,8 +235,8 @@ fn copy(from: &mut dyn io::Read, to: &Path) -> io::Result<Sum> {
     Ok(Sum { bytes, blake3: hasher.finalize().to_hex().to_string() })
 }
 
-/// What a file is.
-fn sum(path: &Path) -> io::Result<Sum> {
+/// What a file is. `observe` is told the bytes that are read, piece by piece.
+fn sum(path: &Path, observe: &mut dyn FnMut(u64)) -> io::Result<Sum> {
     let (mut file, mut hasher, mut bytes, mut buffer) = (File::open(path)?, blake3::Hasher::new(), 0, vec![0; 1 << 16]);
     loop {
         let n = file.read(&mut buffer)?;
@@ -241,6 +245,7 @@ fn sum(path: &Path) -> io::Result<Sum> {
         }
         hasher.update(&buffer[..n]);
         bytes += n as u64;
+        observe(n as u64);
     }
 }
 

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use super::super::changes::ChangeRecord;
 use super::super::decisions::{DecisionRecord, RespectRecord};
+use super::super::outbox::LetterRecord;
 use super::super::pictures::PictureRecord;
 use super::super::records::{DatabaseRecord, ExportMark, FaceRecord, ImageRecord, JobRecord, Task};
 use super::super::result;
 use super::super::tally::Count;
+use super::super::terms::{KeyRecord, TermsRecord};
 use super::rows::Rows;
 use super::{Report, kind};
 use crate::face::ImageStatus;
@@ -75,6 +77,10 @@ pub(super) fn shown(key: &[u8]) -> String {
         Some(b't') => format!("the time at which job {} ended", token()),
         Some(b'l') => "the time the store has lived".to_owned(),
         Some(b's' | b'm') => format!("a row of import {}", token()),
+        Some(b'c') => format!("the terms of job {}", token()),
+        Some(b'k') => keys::idempotency_names(key)
+            .map_or_else(|_| keys::printable(key), |(queue, text)| format!("the key '{text}' of {queue}")),
+        Some(b'o') => format!("the callback of job {}", token()),
         _ => format!("record {}", keys::printable(key)),
     }
 }
@@ -176,6 +182,19 @@ impl<'a> Check<'a> {
             Some(b'x') => drop(keys::token(key)?),
             Some(b'p') => drop(keys::picture(key)?),
             Some(b'q') => drop(keys::queue(key)?),
+            Some(b'o') => {
+                keys::token(key)?;
+                decode::<LetterRecord>(key, value)?;
+            }
+            Some(b'c') => {
+                decode::<TermsRecord>(key, value)?;
+                return Ok(self.beside_job(key, keys::token(key)?));
+            }
+            Some(b'k') => {
+                keys::idempotency_names(key)?;
+                let known: KeyRecord = decode(key, value)?;
+                return Ok(self.beside_job(key, Token::from_bytes(known.token)));
+            }
             _ => verify(key, value)?,
         }
         Ok(Fate::Keep)
@@ -225,6 +244,16 @@ impl<'a> Check<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What goes with a job goes on with it only.
+    fn beside_job(&mut self, key: &[u8], token: Token) -> Fate {
+        if self.jobs.contains_key(&token) {
+            return Fate::Keep;
+        }
+        let why = format!("its job {token} is not there");
+        self.report.find(shown(key), why.clone(), GIVEN_UP);
+        Fate::Drop(why)
     }
 
     fn result(&mut self, key: &[u8], value: &[u8]) -> Result<Fate, StoreError> {

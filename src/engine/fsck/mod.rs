@@ -2,7 +2,8 @@
 //!
 //! **Promises.** Looking changes nothing. A repair writes what is healthy into a new store, and only when that is whole
 //! and synced it takes the place of the damaged one, which is kept beside it. What is left out goes into a file first, byte
-//! for byte. What remains is what was stored: nothing is guessed.
+//! for byte. What remains is what was stored: nothing is guessed, but for a database whose record is lost, which gets a
+//! name that says so (`recovered-N`) and the model that embeddings of unknown origin have.
 //!
 //! **Not here.** Graphs and pairs: they are derived, have checksums of their own, and who finds them damaged makes them
 //! anew.
@@ -22,6 +23,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::error::{EngineError, ErrorKind};
 use super::faces::ROWS_PER_BATCH;
 use super::files::sync;
+use super::progress::Done;
 use super::tally::Tally;
 use crate::store::{Batch, Gap, Repair, Salvage, Store, StoreError, keys};
 use check::{Check, Fate};
@@ -73,7 +75,7 @@ struct Mended {
 }
 
 /// Looks at the data directory `data`, which no process has. `observe` is told how many records were read.
-pub fn fsck(data: &Path, mending: Mending, observe: &mut dyn FnMut(u64)) -> Result<Report, EngineError> {
+pub fn fsck(data: &Path, mending: Mending, observe: &mut dyn FnMut(Done)) -> Result<Report, EngineError> {
     if !crate::store::is_there(data) && !data.join("witness").exists() {
         return Err(EngineError::new(
             ErrorKind::Storage,
@@ -97,7 +99,7 @@ pub fn fsck(data: &Path, mending: Mending, observe: &mut dyn FnMut(u64)) -> Resu
     let mut n_read = 0;
     let gaps = salvage.read(|(key, value)| -> Result<(), EngineError> {
         n_read += 1;
-        observe(n_read);
+        observe(Done { n: n_read, total: None });
         let fate = check.take(&key, &value);
         mended.as_mut().map_or(Ok(()), |mended| mended.take(&key, value, fate))
     })?;
@@ -211,6 +213,9 @@ fn kind(key: &[u8]) -> &'static str {
         Some(b'#' | b'n') => "counts",
         Some(b't' | b'l') => "times",
         Some(b'q') => "paused queues",
+        Some(b'c') => "terms of jobs",
+        Some(b'k') => "idempotency keys",
+        Some(b'o') => "callbacks",
         Some(b'a' | b'g' | b'x' | b'p' | b'e' | b'y') => "markers",
         _ if key == keys::version() || key == keys::last_sync() => "format",
         _ => "others",

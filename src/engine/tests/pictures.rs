@@ -392,7 +392,7 @@ fn r175_an_export_sees_one_moment_whatever_changes_meanwhile() {
         Box::new(|| engine.rename_database(&name("a"), &name("z")).unwrap()),
     ];
     changes.reverse();
-    let mut observe = |rows: u64| {
+    let mut observe = |Done { n: rows, .. }| {
         if rows > 0
             && rows.is_multiple_of(30)
             && let Some(change) = changes.pop()
@@ -405,7 +405,7 @@ fn r175_an_export_sees_one_moment_whatever_changes_meanwhile() {
     assert!(read(&quiet) == read(&busy), "the same rows and pixels");
     whole(&engine, &folder); // no picture was kept for longer
     let gone = folder.path().join("gone.jsonl");
-    let mut observe = |rows: u64| {
+    let mut observe = |Done { n: rows, .. }| {
         if rows == 30 {
             engine.remove_database(&name("z")).unwrap();
         }

@@ -5,8 +5,8 @@ use std::thread::JoinHandle;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::jobs::Started;
 use crate::engine::orders::Order;
+use crate::engine::start::Started;
 use crate::job::{Event, Priority};
 
 const QUEUE: Queue = Queue::FaceClustering;

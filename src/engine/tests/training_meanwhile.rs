@@ -5,7 +5,7 @@ use std::thread;
 
 use super::training::{Fake, build, build_all, request, told, train, trained_by, untrained};
 use super::*;
-use crate::engine::jobs::Started;
+use crate::engine::start::Started;
 
 /// An engine whose trainer does something when it looks at the picture.
 fn acting(picture: &'static str, act: impl Fn(&Engine) + Send + Sync + 'static) -> (TempDir, Arc<Fake>, Arc<Engine>) {

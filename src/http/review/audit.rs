@@ -186,11 +186,11 @@ fn image_of(who: &Who) -> Vec<(&'static str, String)> {
 fn moved(image: &Who, to: &Who) -> Answer {
     let mut parameters = image_of(image);
     parameters.push(("newidentifier", to.identifier.clone()));
-    if to.database == image.database {
-        parameters.push(("undoable", "true".to_owned()));
+    parameters.push(if to.database == image.database {
+        ("undoable", "true".to_owned())
     } else {
-        parameters.push(("newdatabase", to.database.clone()));
-    }
+        ("newdatabase", to.database.clone())
+    });
     Answer { words: "Yes, move it", action: "MoveFaceImage", parameters }
 }
 

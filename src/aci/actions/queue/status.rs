@@ -133,12 +133,21 @@ fn states(p: &Parameters) -> Result<Option<Vec<&'static str>>, Fault> {
     list.iter().map(word).collect::<Result<_, _>>().map(Some)
 }
 
-pub(super) fn get_status(actions: &Actions, queue: Queue, jobs: Vec<JobView>, page: Option<Page>) -> Write<'_> {
+/// What is shown of a job besides what always is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Show {
+    /// Which clusters of a result; none says all, without saying so (R94).
+    pub(super) page: Option<Page>,
+    /// Until when its start is delayed.
+    pub(super) delays: bool,
+}
+
+pub(super) fn get_status(actions: &Actions, queue: Queue, jobs: Vec<JobView>, show: Show) -> Write<'_> {
     Box::new(move |answer| {
         answer.open("actions")?;
         for job in &jobs {
             answer.open("action")?;
-            write_job(actions, answer, queue, job, page)?;
+            write_job(actions, answer, queue, job, show)?;
             answer.close("action")?;
         }
         answer.close("actions")
@@ -146,13 +155,7 @@ pub(super) fn get_status(actions: &Actions, queue: Queue, jobs: Vec<JobView>, pa
 }
 
 /// One job, its times and its result (R90).
-fn write_job(
-    actions: &Actions,
-    answer: &mut Answer<'_>,
-    queue: Queue,
-    job: &JobView,
-    page: Option<Page>,
-) -> io::Result<()> {
+fn write_job(actions: &Actions, answer: &mut Answer<'_>, queue: Queue, job: &JobView, show: Show) -> io::Result<()> {
     answer.text("status", job.state.word())?;
     answer.text("queued_time", &actions.date(job.queued))?;
     let left_queue = job.started.or(job.ended).unwrap_or(job.now);
@@ -164,13 +167,16 @@ fn write_job(
     if let Some(ended) = job.ended {
         answer.text("process_end_time", &actions.date(ended))?;
     }
+    if let Some(at) = job.start_after.filter(|_| show.delays) {
+        answer.text("startafter", &actions.date(at))?; // only of a job that waits, which has nothing else to say
+    }
     match job.result() {
         Some(JobResult::Fault { kind, text }) => {
             let fault = Fault::new(code(*kind), text.clone());
             answer.text("error", &fault.job_text(queue.name()))?;
             answer.value("token", job.token)
         }
-        _ => write_result(actions, answer, job, page),
+        _ => write_result(actions, answer, job, show.page),
     }
 }
 

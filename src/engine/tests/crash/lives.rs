@@ -1,5 +1,6 @@
 //! The lives that are cut off: what clients ask, step by step, and the work between.
 
+use super::super::outbox::deliver_due;
 use super::super::training::{Fake, build, build_all, request, train, trained_by, untrained};
 use super::*;
 use crate::engine::{NewDecision, Subject, Verdict};
@@ -30,7 +31,7 @@ pub(super) struct Life {
     pub(super) steps: &'static [Step],
 }
 
-pub(super) const LIVES: [Life; 8] = [
+pub(super) const LIVES: [Life; 9] = [
     Life { name: "queues", settings, steps: &QUEUES },
     Life { name: "faces", settings, steps: &FACES },
     Life { name: "review", settings: reviewing, steps: &REVIEW },
@@ -38,6 +39,7 @@ pub(super) const LIVES: [Life; 8] = [
     Life { name: "exports", settings: exporting, steps: &EXPORTS },
     Life { name: "training", settings: training, steps: &TRAINING },
     Life { name: "clustering", settings: clustering, steps: &CLUSTERING },
+    Life { name: "terms", settings: telling, steps: &TERMS },
     Life { name: "retention", settings: forgetting, steps: &RETENTION },
 ];
 
@@ -304,4 +306,67 @@ const RETENTION: [Step; 8] = [
     WORK, // and the first one is forgotten
     Request(|engine, told| imported(engine, told, "people", MORE)),
     WORK,
+];
+
+/// Leaves a file for each end it tells, which lasts as what a receiver was told does.
+#[derive(Debug)]
+struct Filing(std::path::PathBuf);
+
+impl Messenger for Filing {
+    fn check(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn deliver(&self, delivery: &Delivery) -> Result<(), String> {
+        let name = format!("{}-{}", delivery.url.trim_start_matches("http://"), delivery.status);
+        std::fs::write(self.0.join(name), "told").map_err(|error| error.to_string())
+    }
+}
+
+fn telling(folder: &TempDir) -> Settings {
+    let out = folder.path().join("out");
+    std::fs::create_dir_all(&out).unwrap();
+    Settings { messenger: Some(Arc::new(Filing(out))), ..forgetting(folder) }
+}
+
+/// A clustering with a key, which is asked for twice, a delay, and somebody to be told.
+fn agreed(engine: &Engine, told: &mut Told, key: Option<&str>, delay: u64, callback: &str) {
+    let terms = Terms {
+        key: key.map(|text| Key { text: text.to_owned(), sameness: [7; 32] }),
+        delay: Some(Duration::from_secs(delay)),
+        callback: Some(format!("http://{callback}")),
+    };
+    let ticket = || Ticket { terms: terms.clone(), ..Ticket::default() };
+    let task = || Task::Cluster(ClusterTask::default());
+    let token = engine.submit(ticket(), task()).unwrap();
+    if key.is_some() {
+        assert_eq!(engine.submit(ticket(), task()).unwrap(), token, "the same again is the same job");
+    }
+    told.accepted(Queue::FaceClustering, token);
+}
+
+/// More than any life lasts.
+const LONG: u64 = 1_000_000_000;
+
+const TERMS: [Step; 9] = [
+    Request(|engine, told| agreed(engine, told, Some("a"), 0, "first")),
+    Request(|engine, told| agreed(engine, told, Some("b"), LONG, "second")),
+    WORK, // the first
+    Work(|engine, _| {
+        deliver_due(engine);
+    }),
+    Request(|engine, told| {
+        let (queue, token) = told.last();
+        engine.cancel(queue, token).unwrap(); // and the first is forgotten, and its key
+    }),
+    Request(|engine, told| agreed(engine, told, None, 2, "third")),
+    Work(|engine, _| {
+        for _ in 0..100 {
+            work_all(engine); // the clock goes on with every look
+        }
+    }),
+    Request(|engine, told| agreed(engine, told, Some("a"), LONG, "fourth")),
+    Work(|engine, _| {
+        deliver_due(engine);
+    }),
 ];

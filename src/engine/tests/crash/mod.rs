@@ -87,8 +87,13 @@ fn everything(engine: &Engine, folder: &TempDir) -> String {
         }
         for job in engine.jobs(queue) {
             let says = if job.state.is_ended() { said(engine, &job) } else { String::new() };
-            writeln!(text, "{queue} {} {:?} {says}", job.state, job.priority).unwrap();
+            let delay = if job.start_after.is_some() { "delayed " } else { "" };
+            writeln!(text, "{queue} {} {:?} {delay}{says}", job.state, job.priority).unwrap();
         }
+    }
+    for kind in [b'k', b'o'] {
+        let n = engine.store.scan(&[kind]).count();
+        writeln!(text, "{n} records of {}", char::from(kind)).unwrap();
     }
     text += &review::decisions(engine);
     for change in engine.list_changes(None, u64::MAX, usize::MAX).unwrap() {
@@ -125,11 +130,13 @@ fn swept(engine: &Engine, map: &Map, folder: &TempDir, order: Order) {
     let changes: BTreeSet<u64> = changes.collect();
     let decided = engine.list_decisions(None, 0, usize::MAX).unwrap().into_iter().map(|decision| decision.id);
     let reviewed: BTreeSet<u64> = decided.chain(changes.iter().copied()).collect();
-    for key in map.keys() {
+    for (key, value) in map {
         let is_needed = match key[0] {
             b'b' | b'u' => reviewed.contains(&keys::database_number(key).unwrap()),
             b'h' => changes.contains(&keys::database_number(key).unwrap()),
-            b'v' | b'd' | b'j' | b'q' | b'l' | b'n' => true,
+            b'v' | b'd' | b'j' | b'q' | b'l' | b'n' | b'o' => true,
+            b'c' => kept.contains(&keys::token(key).unwrap()),
+            b'k' => kept.contains(&of_key(key, value)),
             b't' => kept.contains(&keys::token(key).unwrap()) && !open.contains(&keys::token(key).unwrap()),
             b'#' if order == Order::Lost => true,
             b'f' | b'i' | b'#' => numbers.contains(&keys::database_number(key).unwrap()),
@@ -158,6 +165,12 @@ fn swept(engine: &Engine, map: &Map, folder: &TempDir, order: Order) {
     let is_open_export = |name: &String| open.iter().any(|token| name.contains(&token.to_string()));
     let hidden = file_names(&folder.path().join("out")).into_iter().filter(|name| name.starts_with('.'));
     assert!(hidden.into_iter().all(|name| is_open_export(&name)), "half an export is left over");
+}
+
+/// The job that a key leads to.
+fn of_key(key: &[u8], value: &[u8]) -> Token {
+    let known: crate::engine::terms::KeyRecord = crate::store::decode(key, value).unwrap();
+    Token::from_bytes(known.token)
 }
 
 /// How many deaths a life died, and the disks that were opened behind them.
@@ -393,6 +406,11 @@ fn a_death_at_any_write_of_a_life_of_training_loses_nothing() {
 #[test]
 fn a_death_at_any_write_of_a_life_of_clustering_loses_nothing() {
     live("clustering");
+}
+
+#[test]
+fn a_death_at_any_write_of_a_life_of_keys_delays_and_callbacks_loses_nothing() {
+    live("terms");
 }
 
 #[test]
