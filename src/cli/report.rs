@@ -53,8 +53,8 @@ pub struct Report {
 impl Report {
     pub(super) fn run(self, log: &LogArguments) -> Result<(), Failure> {
         let text = match &self.data {
-            Some(data) => self.from_directory(data, log)?,
-            None => self.from_server(&self.server.client()?)?,
+            Some(data) => self.read(data, log)?,
+            None => self.ask(&self.server.client()?)?,
         };
         write_whole(&self.html, |out| Ok(out.write_all(text.as_bytes())?))?;
         let (file, n_bytes) = (self.html.display().to_string(), text.len());
@@ -67,7 +67,7 @@ impl Report {
         Ok(())
     }
 
-    fn from_directory(&self, data: &Path, log: &LogArguments) -> Result<String, Failure> {
+    fn read(&self, data: &Path, log: &LogArguments) -> Result<String, Failure> {
         if !data.is_dir() {
             return Err(format!("--data {}: there is no such directory", data.display()).into());
         }
@@ -82,7 +82,7 @@ impl Report {
     }
 
     /// Asks for the job first: a server says more about a token as an action than as a page.
-    fn from_server(&self, client: &Client) -> Result<String, Failure> {
+    fn ask(&self, client: &Client) -> Result<String, Failure> {
         let queue = [("queuename", "FaceClustering"), ("queueaction", "getStatus"), ("resultmaxclusters", "0")];
         let job = client.ask("QueueInfo", &[&queue[..], &[("token", &*self.token)]].concat())?;
         let status = find(&job, "status").unwrap_or_default();

@@ -158,7 +158,7 @@ impl Mask {
 
     /// One edge: in every row that it crosses, how much of each cell lies to its right.
     fn edge(&self, cells: &mut [f32], from: Point, to: Point) {
-        if from.1 == to.1 {
+        if from.1.total_cmp(&to.1).is_eq() {
             return;
         }
         let (sign, a, b) = if from.1 < to.1 { (1.0, from, to) } else { (-1.0, to, from) };
@@ -174,33 +174,9 @@ impl Mask {
             }
             let limit = self.width as f32;
             let x = |y: f32| (a.0 + (y - a.1) * slope).clamp(0.0, limit);
-            self.span(&mut cells[row * (self.width + 2)..], sign * height, x(y), x(below));
+            span(&mut cells[row * (self.width + 2)..], sign * height, x(y), x(below));
             y = below;
         }
-    }
-
-    /// Spreads `area`, a height, over the cells between `x` and `other` of one row.
-    fn span(&self, row: &mut [f32], area: f32, x: f32, other: f32) {
-        let (low, high) = (x.min(other), x.max(other));
-        let first = low as usize;
-        let last = (high.ceil() as usize).max(first + 1);
-        if last == first + 1 {
-            let middle = (low + high) / 2.0 - first as f32;
-            row[first] += area * (1.0 - middle);
-            row[first + 1] += area * middle;
-            return;
-        }
-        let a_cell = area / (high - low);
-        let mut before = 0.0; // what the cells so far have of the area right of the edge
-        for cell in first..last {
-            let (from, to) = (low.max(cell as f32), high.min(cell as f32 + 1.0));
-            let passed = a_cell * (from - low); // edges that lie wholly to the left
-            let middle = (from + to) / 2.0 - cell as f32;
-            let covered = passed + a_cell * (to - from) * (1.0 - middle);
-            row[cell] += covered - before;
-            before = covered;
-        }
-        row[last] += area - before;
     }
 
     /// What both cover.
@@ -239,6 +215,30 @@ impl Mask {
         }
         Self { left, top, width, height, shares }
     }
+}
+
+/// Spreads `area`, a height, over the cells between `x` and `other` of one row.
+fn span(row: &mut [f32], area: f32, x: f32, other: f32) {
+    let (low, high) = (x.min(other), x.max(other));
+    let first = low as usize;
+    let last = (high.ceil() as usize).max(first + 1);
+    if last == first + 1 {
+        let middle = (low + high) / 2.0 - first as f32;
+        row[first] += area * (1.0 - middle);
+        row[first + 1] += area * middle;
+        return;
+    }
+    let a_cell = area / (high - low);
+    let mut before = 0.0; // what the cells so far have of the area right of the edge
+    for (cell, share) in row.iter_mut().enumerate().take(last).skip(first) {
+        let (from, to) = (low.max(cell as f32), high.min(cell as f32 + 1.0));
+        let passed = a_cell * (from - low); // edges that lie wholly to the left
+        let middle = (from + to) / 2.0 - cell as f32;
+        let covered = passed + a_cell * (to - from) * (1.0 - middle);
+        *share += covered - before;
+        before = covered;
+    }
+    row[last] += area - before;
 }
 
 /// Running means of lines: `lines` of them, each of `n` values, with these strides from line to line and on a line.

@@ -83,6 +83,8 @@ impl Embedder {
 
 fn unit(mut numbers: Vec<f32>) -> Vec<f32> {
     let length = numbers.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-6);
-    numbers.iter_mut().for_each(|value| *value /= length);
+    for value in &mut numbers {
+        *value /= length;
+    }
     numbers
 }

@@ -6,6 +6,10 @@
 //!
 //! **Not here.** Where the database lives and who clusters it (`cli`).
 
+#![allow(clippy::unreadable_literal, reason = "colours are written as a stylesheet writes them")]
+#![allow(clippy::cast_possible_wrap, reason = "a picture has few pixels, a path few points")]
+#![allow(clippy::manual_midpoint, reason = "coordinates are small, and a formula is read as it is written")]
+
 mod canvas;
 mod embed;
 mod names;

@@ -201,7 +201,7 @@ impl<'a> Author<'a> {
             };
             let parts = [labels(self, kept), labels(self, lost)];
             for at in self.of(lost) {
-                self.images[at].place.identifier = self.names[kept].clone();
+                self.images[at].place.identifier.clone_from(&self.names[kept]);
             }
             self.planted.several_people.push(Merged { identifier: self.names[kept].clone(), parts });
         }
@@ -213,7 +213,7 @@ impl<'a> Author<'a> {
             let (person, under) = (self.take(), self.take());
             let images = self.of(person);
             let at = self.random.choose(&images);
-            self.images[at].place.identifier = self.names[under].clone();
+            self.images[at].place.identifier.clone_from(&self.names[under]);
             let place = self.images[at].place.clone();
             self.planted.misfiled.push(Misfiled { place, belongs_to: self.names[person].clone() });
         }

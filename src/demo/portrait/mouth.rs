@@ -202,7 +202,7 @@ impl Artist<'_> {
             (-w, top + 0.04),
         ];
         self.face(&Path::smooth(&points), Paint::Plain(colour), 0.96);
-        self.combed(&[(0.0, top + 0.03)], w, chin_y + 0.06, colour, 7);
+        self.combed((0.0, top + 0.03), w, chin_y + 0.06, colour, 7);
     }
 
     fn full_beard(&mut self, colour: super::Colour) {
@@ -227,12 +227,11 @@ impl Artist<'_> {
         ];
         let paint = self.linear((0.0, 0.3), colour, (0.0, chin_y + 0.3), shade(colour, -0.25));
         self.face(&Path::smooth(&points), paint, 0.97);
-        self.combed(&[(0.0, inner + 0.03)], jaw * 0.95, chin_y + 0.18, colour, 15);
+        self.combed((0.0, inner + 0.03), jaw * 0.95, chin_y + 0.18, colour, 15);
     }
 
     /// Hairs that fan out from below the mouth.
-    fn combed(&mut self, from: &[Point; 1], wide: f32, low: f32, colour: super::Colour, n: usize) {
-        let top = from[0].1;
+    fn combed(&mut self, (_, top): Point, wide: f32, low: f32, colour: super::Colour, n: usize) {
         for i in 0..n {
             let t = (i as f32 + 0.5) / n as f32 * 2.0 - 1.0;
             let sway = self.random.within(-0.03, 0.03);

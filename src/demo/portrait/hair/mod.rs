@@ -53,7 +53,7 @@ impl Artist<'_> {
             Hair::Curls => self.ring(1.10, 0.17, 0.20, dark),
             Hair::Afro => self.ring(1.26, 0.26, 0.55, dark),
             Hair::Ponytail => {
-                let side = if self.person.seed % 2 == 0 { 1.0 } else { -1.0 };
+                let side = if self.person.seed.is_multiple_of(2) { 1.0 } else { -1.0 };
                 let tail = [
                     (0.3, -1.0),
                     (0.85, -0.95),

@@ -28,7 +28,7 @@ impl Artist<'_> {
 
     pub(super) fn side_part(&mut self) {
         let t = self.person.temple;
-        let side = if self.person.seed % 2 == 0 { 1.0 } else { -1.0 };
+        let side = if self.person.seed.is_multiple_of(2) { 1.0 } else { -1.0 };
         let points = [
             (-t - 0.05, 0.02),
             (-t - 0.09, -0.30),
@@ -140,7 +140,7 @@ impl Artist<'_> {
         let t = self.person.temple.max(self.person.cheek - 0.03);
         let wavy = self.person.hair == Hair::Waves;
         for side in [-1.0f32, 1.0] {
-            let part = part * if self.person.seed % 2 == 0 { 1.0 } else { -1.0 };
+            let part = part * if self.person.seed.is_multiple_of(2) { 1.0 } else { -1.0 };
             let bulge = if wavy { 0.10 } else { 0.0 };
             let outer = [
                 (part, -1.18),
@@ -173,7 +173,7 @@ impl Artist<'_> {
 
     pub(super) fn pixie(&mut self) {
         let t = self.person.temple;
-        let side = if self.person.seed % 2 == 0 { 1.0 } else { -1.0 };
+        let side = if self.person.seed.is_multiple_of(2) { 1.0 } else { -1.0 };
         let points = [
             (-t - 0.06, 0.14),
             (-t - 0.10, -0.30),
