@@ -6,7 +6,7 @@ VENV := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-page check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard bench-load bench-submit bench-idle bench-photos appliance photos photos-http photos-reference \
+	bench-hard bench-load bench-submit bench-idle bench-photos bench-cancel bench-audit appliance photos photos-http photos-reference \
 	soak soak-train soak-damage soak-full soak-crash crash-table soak-years fuzz fixtures clean
 
 help: ## print the targets
@@ -16,8 +16,8 @@ run: ## run the main job over HTTP: import the fixture, cluster it, print QueueI
 	$(CARGO) build
 	$(PYTHON) tests/main_job.py target/debug/faceclique fixtures/people.jsonl
 
-demo: ## cluster the fixture offline, with a summary
-	$(CARGO) run -- cluster fixtures/people.jsonl --verify
+demo: ## drawn faces of 60 people with planted errors: made, clustered, and the page to look at them (a minute); DEMO=flags of it
+	$(CARGO) run -- demo --data target/demo --planted $(DEMO)
 
 test: ## run all tests; those on real faces say so when ../shared is absent
 	$(CARGO) test --no-fail-fast
@@ -88,9 +88,15 @@ bench-submit: ## durable jobs accepted a second from 1, 16 and 256 clients, besi
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/submit.py target/release/faceclique $(ARGS)
 
+bench-audit: ## errors planted in LFW and what the identity audit finds of them: precision, recall, calibration (a minute)
+	$(CARGO) bench --bench audit -- $(ARGS)
+
 bench-idle: ## memory, threads and wake-ups of an idle server, and its start with 100,000 faces and 10,000 jobs (some minutes)
 	$(CARGO) build --release
 	$(PYTHON) tests/bench/idle.py target/release/faceclique $(ARGS)
+
+bench-cancel: ## how long a job that is stopped takes to leave each of its stages, 100,000 x 128, 5 tries; ARGS="CANCEL_FACES=n CANCEL_TRIES=n CANCEL_KINDS=Exact,Hnsw" (half an hour)
+	CANCEL_FACES=100000 CANCEL_TRIES=5 $(if $(ARGS),env $(ARGS)) $(CARGO) test --release --test stops -- --nocapture
 
 STATIC := x86_64-unknown-linux-musl
 

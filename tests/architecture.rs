@@ -60,7 +60,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
 /// Outside crates that belong to certain rooms.
 const CRATES: [(&str, &[&str]); 38] = [
     ("bincode", &["store"]),
-    ("base64", &["aci", "exchange"]),
+    ("base64", &["aci", "exchange", "http"]),
     ("blake3", &["engine", "http"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -81,6 +81,7 @@ const CRATES: [(&str, &[&str]); 38] = [
     ("maud", &["http"]),
     ("multer", &["http"]),
     ("npyz", &["exchange"]),
+    ("parquet", &["cli"]),
     ("plotters", &["cli"]),
     ("quick_xml", &["aci"]),
     ("rustix", &["cli", "engine", "store", "vision"]),

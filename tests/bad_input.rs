@@ -73,7 +73,7 @@ fn shown(server: &Server) -> String {
 fn unknown_actions_and_missing_ones_are_named() {
     let data = Untouched::new();
     data.refuses("/action=FaceRain", 1, "'action=FaceRain' is not an action of this server");
-    data.refuses("/action=GetIdentityAudit", 2, "'action=GetIdentityAudit' is not offered by this server");
+    data.refuses("/action=FaceDetect", 2, "'action=FaceDetect' is not offered by this server");
     data.refuses("/nothing", 3, "neither 'action' nor 'a' is given");
     data.refuses("/action=NewFace", 10, "'database' is required and not given");
     data.refuses("/action=FaceClustering&synchronous=yes", 11, "'synchronous=yes' is not one of true, false");

@@ -319,6 +319,11 @@ fn the_status_of_the_real_server_is_shown() {
     assert_eq!(status.code, 0, "{status:?}");
     assert!(shown.contains(&"health ok".to_owned()), "{status:?}");
     assert!(shown.contains(&"FaceClustering open 0 0 0".to_owned()), "{status:?}");
+    let csv = run(&url, &["status", "--csv"]).out;
+    assert!(
+        csv.starts_with("queue,state,waiting,running,ended\n") && csv.contains("\nFaceClustering,open,0,0,0\n"),
+        "{csv}"
+    );
     let json: Value = serde_json::from_str(&run(&url, &["status", "--json"]).out).unwrap();
     assert_eq!(json["health"], "ok");
     assert_eq!(json["status"]["product"], "FaceClique");

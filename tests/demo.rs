@@ -1,4 +1,4 @@
-//! The demo: what it plants is found by clustering, and the command makes it, says it and serves it.
+//! The demo: what it plants is found by clustering, the command makes it, says it and serves it, and a report shows it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -6,7 +6,9 @@
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 
 use faceclique::cluster::{self, Agreement, Parameters, Resources, Unwatched};
@@ -94,11 +96,11 @@ fn the_command_makes_the_demo_once_and_serves_it() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("demo");
     let data = data.to_str().unwrap();
-    let made = program(&["demo", "--data", data, "--no-serve", "--planted"]).output().unwrap();
+    let made = program(&["demo", "--data", data, "--no-serve", "--planted", "--side", "64"]).output().unwrap();
     let said = String::from_utf8(made.stdout).unwrap();
     assert!(made.status.success(), "{said}{}", String::from_utf8_lossy(&made.stderr));
     assert!(said.starts_with("drawn ") && said.contains("\nclustered ") && said.contains("\nmisfiled "), "{said}");
-    let planted: Value = serde_json::from_slice(&std::fs::read(format!("{data}/planted.json")).unwrap()).unwrap();
+    let planted: Value = serde_json::from_slice(&fs::read(format!("{data}/planted.json")).unwrap()).unwrap();
     assert_eq!(planted["misfiled"].as_array().unwrap().len(), 9);
     assert!(planted["misfiled"][0]["imagelabel"].is_string(), "{planted}");
 
@@ -112,6 +114,44 @@ fn the_command_makes_the_demo_once_and_serves_it() {
     let listed = program(&["queue", "list", "FaceClustering", "--server", url, "--json"]).output().unwrap();
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 1, "it is not clustered again: {listed}");
+    let token = listed[0]["token"].as_str().unwrap();
+    let asked = report(folder.path(), token, &["--server", url]);
     child.kill().unwrap();
     child.wait().unwrap();
+
+    let config = format!("{data}/faceclique.toml");
+    let read = report(folder.path(), token, &["--data", data, "--config", &config]);
+    assert!(asked == read, "a server and its directory make the same report");
+    judge(&read);
+    let short = report(folder.path(), token, &["--data", data, "--config", &config, "--max-clusters", "3"]);
+    assert!(short.len() < read.len() / 3 && short.contains("Shown: 3 of "), "{}", short.len());
+    let refused = program(&["report", "nonsense", "--html", "x.html", "--data", data, "--config", &config]).output();
+    let refused = refused.unwrap();
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("nonsense"), "{refused:?}");
+    let nowhere = program(&["report", token, "--html", "x.html", "--data", "/nowhere"]).output().unwrap();
+    assert!(!nowhere.status.success() && !Path::new("/nowhere").exists(), "a mistyped directory is not made");
+}
+
+/// What `faceclique report` writes.
+fn report(folder: &Path, token: &str, from: &[&str]) -> String {
+    let file = folder.join("report.html");
+    let arguments = [&["report", token, "--html", file.to_str().unwrap()], from].concat();
+    let made = program(&arguments).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    fs::read_to_string(file).unwrap()
+}
+
+/// A report stands alone, shows faces, and begins with what is mixed.
+fn judge(text: &str) {
+    let sources = text.split("src=\"").skip(1);
+    let n_pictures = sources.map(|source| assert!(source.starts_with("data:image/"), "{}", &source[..60])).count();
+    assert!(n_pictures > 400 && text.contains("data:image/jpeg;base64,"), "{n_pictures}");
+    for foreign in ["http://", "https://", "<script", "<link", "url(", "@import", "href=\"/"] {
+        assert!(!text.contains(foreign), "it holds {foreign}");
+    }
+    let first = text.find("<article class=\"cluster mixed\">").unwrap();
+    assert!(first < text.find("<article class=\"cluster\">").unwrap());
+    for (a, b) in [("Every pair of a cluster", "50"), ("Finished", "20")] {
+        assert!(text[text.find(a).unwrap()..][..120].contains(b), "{a}");
+    }
 }

@@ -46,7 +46,7 @@ fn examples(help: &str) -> Vec<Vec<String>> {
         let end = ends.iter().filter_map(|end| line.find(end)).min().unwrap_or(line.len());
         line[..end].split_whitespace().map(str::to_owned).collect()
     };
-    lines.map(command).collect()
+    lines.flat_map(|line| line.split(" && ")).map(command).filter(|words| words[0] == "faceclique").collect()
 }
 
 #[test]

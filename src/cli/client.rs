@@ -175,6 +175,18 @@ impl Client {
         self.read(request.call())
     }
 
+    /// The text behind a path that is there.
+    pub(super) fn page(&self, path: &str) -> Result<String, Trouble> {
+        let mut request = self.agent.get(format!("{}{path}", self.server));
+        if let Some(authorization) = &self.authorization {
+            request = request.header("Authorization", authorization);
+        }
+        match self.read(request.call())? {
+            (200, text) => Ok(text),
+            (status, _) => Err(self.unreachable(format!("it answers with the HTTP status {status}"))),
+        }
+    }
+
     fn read(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<(u16, String), Trouble> {
         let mut answer = answer.map_err(|error| self.unreachable(reason(&error)))?;
         let text = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_string();

@@ -1,24 +1,20 @@
 //! `faceclique cluster`: a file of faces clustered without a server or a database, with a summary for people.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Permissions;
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use indicatif::HumanBytes;
-use serde::Serialize;
-use tempfile::NamedTempFile;
-
-use super::Failure;
+use super::figures::Figures;
 use super::labelled::Rows;
+use super::partition::{self, Output};
 use super::progress::Stages;
-use crate::aci::actions::{Page, write_clusters};
-use crate::aci::{Answer, ResponseFormat};
-use crate::cluster::{self, Clustering, MatchScope, Parameters, Resources, Search};
+use super::{Failure, terminal};
+use crate::cluster::{self, MatchScope, Parameters, Resources, Search};
 use crate::confidence::{ConfidenceScale, Threshold};
-use crate::engine::{ResultFace, Settings};
-use crate::face::FaceSet;
+use crate::engine::Settings;
 
 /// Cluster a file of faces, without a server or a database.
 #[derive(Debug, clap::Args)]
@@ -27,7 +23,9 @@ Examples:
   faceclique cluster faces.npz
   faceclique cluster faces.npz --threshold 71.5 --verify --out clusters.csv
   faceclique cluster faces.csv --knots -1:0,0.43:50,1:100 --max-results 5 --out matches.xml
-  faceclique cluster faces.npy --ids names.csv --search hnsw --memory 2GiB")]
+  faceclique cluster faces.npy --ids names.csv --search hnsw --memory 2GiB
+  faceclique cluster faces.npz --threshold 60 --out clusters.parquet
+  faceclique cluster faces.npz --threshold 60 --json | jq .clusters")]
 pub struct Cluster {
     /// The file of faces.
     #[arg(value_name = "FILE")]
@@ -60,9 +58,15 @@ pub struct Cluster {
     /// Prove the result once more from the vectors: partition, every pair, no two clusters mergeable, every match.
     #[arg(long)]
     verify: bool,
-    /// Where the clusters are written: .csv, .json or .xml by the ending; by default only a summary is printed.
+    /// Where the clusters are written: .csv, .json, .xml or .parquet by the ending; by default only a summary is printed.
     #[arg(long, value_name = "OUT")]
     out: Option<PathBuf>,
+    /// Print the figures of the summary as CSV: names, and one row.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Print them as JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     rows: Rows,
 }
@@ -93,25 +97,6 @@ pub(super) fn scale(text: &str) -> Result<ConfidenceScale, String> {
     });
     let knots = knots.collect::<Result<Vec<_>, String>>()?;
     ConfidenceScale::new(knots).map_err(|error| error.to_string())
-}
-
-/// What the result is written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Output {
-    Csv,
-    Json,
-    Xml,
-}
-
-impl Output {
-    fn of(path: &Path) -> Result<Self, Failure> {
-        match path.extension().and_then(|ending| ending.to_str()) {
-            Some("csv") => Ok(Self::Csv),
-            Some("json") => Ok(Self::Json),
-            Some("xml") => Ok(Self::Xml),
-            _ => Err(format!("--out {}: the ending must be .csv, .json or .xml", path.display()).into()),
-        }
-    }
 }
 
 impl Cluster {
@@ -147,15 +132,22 @@ impl Cluster {
             })?;
         }
         if let Some((path, output)) = output {
-            write_whole(path, |out| write(out, output, &faces, &clustering))?;
+            write_whole(path, |out| partition::write(out, output, &faces, &clustering))?;
         }
+        let figures = Figures::of(&faces, &clustering, &parameters, [read_in, clustered_in], stages);
         let mut out = io::stdout().lock();
-        summary(&mut out, &self, &faces, &clustering, [read_in, clustered_in])?;
-        let stages: Vec<String> =
-            stages.iter().map(|(stage, took)| format!("{stage} {:.2} s", took.as_secs_f64())).collect();
-        writeln!(out, "stages       {}", stages.join(", "))?;
-        if let Some((path, _)) = output {
-            writeln!(out, "written      {}", path.display())?;
+        if self.json {
+            writeln!(out, "{}", terminal::json(&figures.json()))?;
+        } else if self.csv {
+            figures.csv(&mut out)?;
+        } else {
+            figures.tell(&mut out)?;
+            if self.verify {
+                writeln!(out, "verified     every promise proven again from the vectors")?;
+            }
+            if let Some((path, _)) = output {
+                writeln!(out, "written      {}", path.display())?;
+            }
         }
         Ok(())
     }
@@ -168,144 +160,12 @@ pub(super) fn write_whole(
 ) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let at = |error: io::Error| format!("cannot write {}: {error}", path.display());
-    let file = NamedTempFile::new_in(folder).map_err(at)?;
+    let like_any_file = Permissions::from_mode(0o666); // less what the umask takes; a temporary one is its owner's alone
+    let file = tempfile::Builder::new().permissions(like_any_file).tempfile_in(folder).map_err(at)?;
     let mut out = BufWriter::new(file);
     write(&mut out)?;
     let file = out.into_inner().map_err(|error| at(error.into_error()))?;
     file.as_file().sync_all().map_err(at)?;
     file.persist(path).map_err(|error| at(error.error))?;
-    Ok(())
-}
-
-/// The images in output order, as a stored result has them.
-fn result_faces(clustering: &Clustering) -> impl Iterator<Item = ResultFace> {
-    clustering.clusters().iter().enumerate().flat_map(move |(cluster, members)| {
-        members.iter().map(move |&face| ResultFace {
-            cluster: cluster as u64,
-            face,
-            matches: clustering.matches_of(face).iter().map(|m| (m.face, m.confidence)).collect(),
-        })
-    })
-}
-
-#[derive(Serialize)]
-struct JsonFace<'a> {
-    cluster: u64,
-    identifier: &'a str,
-    imagelabel: &'a str,
-    matches: Vec<JsonMatch<'a>>,
-}
-
-#[derive(Serialize)]
-struct JsonMatch<'a> {
-    confidence: f64,
-    identifier: &'a str,
-    imagelabel: &'a str,
-}
-
-fn write(out: &mut dyn Write, output: Output, faces: &FaceSet, clustering: &Clustering) -> Result<(), Failure> {
-    match output {
-        Output::Csv => {
-            let mut csv = csv::Writer::from_writer(out);
-            csv.write_record(["cluster", "identifier", "imagelabel"])?;
-            for face in result_faces(clustering) {
-                let id = faces.id(face.face as usize);
-                csv.write_record([&(face.cluster + 1).to_string(), id.identifier.as_str(), id.label.as_str()])?;
-            }
-            csv.flush()?;
-        }
-        Output::Json => {
-            for face in result_faces(clustering) {
-                serde_json::to_writer(&mut *out, &json(faces, &face))?;
-                out.write_all(b"\n")?;
-            }
-        }
-        Output::Xml => {
-            let mut answer = Answer::begin(out, ResponseFormat::Xml, "FaceClustering")?;
-            write_clusters(&mut answer, faces.ids(), result_faces(clustering).map(Ok), Page::ALL)?;
-            answer.finish()?;
-        }
-    }
-    Ok(())
-}
-
-fn json<'a>(faces: &'a FaceSet, face: &ResultFace) -> JsonFace<'a> {
-    let id = faces.id(face.face as usize);
-    let matches = face.matches.iter().map(|&(other, confidence)| {
-        let other = faces.id(other as usize);
-        JsonMatch {
-            confidence: f64::from(confidence.hundredths()) / 100.0,
-            identifier: other.identifier.as_str(),
-            imagelabel: other.label.as_str(),
-        }
-    });
-    JsonFace {
-        cluster: face.cluster + 1,
-        identifier: id.identifier.as_str(),
-        imagelabel: id.label.as_str(),
-        matches: matches.collect(),
-    }
-}
-
-/// What a person wants to know first.
-fn summary(
-    out: &mut dyn Write,
-    asked: &Cluster,
-    faces: &FaceSet,
-    clustering: &Clustering,
-    [read_in, clustered_in]: [Duration; 2],
-) -> io::Result<()> {
-    let clusters = clustering.clusters();
-    let identity = |face: u32| &faces.id(face as usize).identifier;
-    let mut clusters_of: BTreeMap<_, usize> = BTreeMap::new();
-    let mut mixed = 0;
-    for members in clusters {
-        let identities: BTreeSet<_> = members.iter().map(|&face| identity(face)).collect();
-        mixed += usize::from(identities.len() > 1);
-        for identifier in identities {
-            *clusters_of.entry(identifier).or_default() += 1;
-        }
-    }
-    let split = clusters_of.values().filter(|&&n| n > 1).count();
-    let singletons = clusters.iter().filter(|members| members.len() == 1).count();
-    let largest = clusters.first().map_or(0, Vec::len);
-    let (n, d) = (faces.len(), faces.dimension());
-    let bytes = HumanBytes((n * d * 4) as u64);
-    writeln!(
-        out,
-        "faces        {n} x {d} of {} identities ({bytes}), read in {:.2} s",
-        clusters_of.len(),
-        read_in.as_secs_f64()
-    )?;
-    writeln!(
-        out,
-        "clusters     {} at confidence {} ({singletons} of one image, the largest of {largest})",
-        clusters.len(),
-        asked.threshold,
-    )?;
-    writeln!(out, "to look at   {mixed} clusters hold several identities, {split} identities are in several clusters")?;
-    writeln!(
-        out,
-        "matches      {} listed, at confidence {} or more",
-        clustering.matches().total(),
-        asked.output_threshold
-    )?;
-    write!(out, "method       {} in {:.2} s", clustering.method().name(), clustered_in.as_secs_f64())?;
-    writeln!(out, " ({})", clustering.choice().reason)?;
-    if let Some(audit) = clustering.audit() {
-        let percent = |hundredths: u16| format!("{}.{:02}", hundredths / 100, hundredths % 100);
-        writeln!(
-            out,
-            "missed       an estimated {} % of the pairs, with 95 % confidence {} to {} % ({} pairs of {} faces looked at)",
-            percent(audit.missed_hundredths()),
-            percent(audit.low),
-            percent(audit.high),
-            audit.pairs,
-            audit.sampled,
-        )?;
-    }
-    if asked.verify {
-        writeln!(out, "verified     every promise proven again from the vectors")?;
-    }
     Ok(())
 }

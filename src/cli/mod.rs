@@ -16,9 +16,9 @@ mod doctor;
 mod everyone;
 mod exit;
 mod export;
+mod figures;
 mod fsck;
 mod help;
-#[cfg(feature = "vision")]
 mod here;
 mod import;
 mod labelled;
@@ -26,11 +26,14 @@ mod man;
 #[cfg(feature = "vision")]
 mod models;
 mod notify;
+mod parquet;
+mod partition;
 mod photos;
 mod plot;
 mod progress;
 mod queue;
 mod reopen;
+mod report;
 mod retrain;
 mod serve;
 mod status;
@@ -121,6 +124,8 @@ pub enum Command {
     Undo(decide::Undo),
     /// Show how a running server is.
     Status(status::Status),
+    /// Write a finished clustering into one HTML file.
+    Report(report::Report),
     /// Check a configuration, or print what holds and where it was said.
     Config(config::Config),
     /// Check configuration, data directory, disk and machine, and say what to do.
@@ -245,6 +250,7 @@ impl Arguments {
             Command::Decide(decide) => decide.run(),
             Command::Undo(undo) => undo.run(),
             Command::Status(status) => status.run(),
+            Command::Report(report) => report.run(&log),
             Command::Doctor(doctor) => doctor.run(&log),
             Command::Completions(completions) => completions.run(),
             Command::Manual(manual) => manual.run(),

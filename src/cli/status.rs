@@ -23,11 +23,15 @@ Examples:
   faceclique status
   faceclique status --server https://faces.example:14000 --ca-file authority.pem
   faceclique status --json | jq .health
+  faceclique status --csv > queues.csv
 
 Exit code: 0 well; 1 not well, or the server refused; 2 the server cannot be reached.")]
 pub struct Status {
     #[command(flatten)]
     server: ServerArguments,
+    /// Print the queues as CSV.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
 }
 
 impl Status {
@@ -47,10 +51,14 @@ impl Status {
                 "{}",
                 terminal::json(&json!({ "server": client.server(), "health": health, "status": status }))
             )?;
+        } else if self.csv {
+            let mut csv = csv::Writer::from_writer(&mut out);
+            csv.write_record(COLUMNS.map(|column| column.title()))?;
+            queues(&status).iter().try_for_each(|queue| csv.write_record(row(queue)))?;
+            csv.flush()?;
         } else {
             write!(out, "{}", terminal::list(&pairs(client.server(), &health, &status)))?;
-            let queues = status["queues"]["queue"].as_array().map_or(&[][..], Vec::as_slice);
-            let rows: Vec<_> = queues.iter().map(row).collect();
+            let rows: Vec<_> = queues(&status).iter().map(row).collect();
             write!(out, "\n{}", terminal::table(&COLUMNS, &rows, terminal::width()))?;
         }
         drop(out);
@@ -60,6 +68,10 @@ impl Status {
             Err(format!("the server is not well: {}", terminal::shown(&health)).into())
         }
     }
+}
+
+fn queues(status: &Value) -> &[Value] {
+    status["queues"]["queue"].as_array().map_or(&[], Vec::as_slice)
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> &'v str {

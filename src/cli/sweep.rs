@@ -11,6 +11,7 @@ use super::cluster::{scale, write_whole};
 use super::labelled::{Labelled, LabelledFaces};
 use super::plot::{self, Axis, Curve, Look, Panel, Scale};
 use super::progress::Stages;
+use super::terminal::{self, Column};
 use super::{Failure, LogArguments};
 use crate::cluster::{self, Agreement, Resources};
 use crate::confidence::{Confidence, ConfidenceScale, Threshold};
@@ -175,12 +176,8 @@ fn csv(out: &mut dyn Write, rows: &[Row]) -> Result<(), Failure> {
 fn table(out: &mut dyn Write, faces: &FaceSet, rows: &[Row], took: Duration) -> io::Result<()> {
     let (n, d, took) = (faces.len(), faces.dimension(), took.as_secs_f64());
     writeln!(out, "{n} x {d} at {} thresholds in {took:.2} s\n", rows.len())?;
-    let line = |cells: &[String]| {
-        let cells = cells.iter().zip(HEADER).map(|(cell, name)| format!("{cell:>width$}", width = name.len().max(8)));
-        cells.collect::<Vec<_>>().join(" ")
-    };
-    writeln!(out, "{}", line(&HEADER.map(str::to_owned)))?;
-    rows.iter().try_for_each(|row| writeln!(out, "{}", line(&row.cells())))
+    let rows: Vec<_> = rows.iter().map(|row| row.cells().to_vec()).collect();
+    write!(out, "{}", terminal::table(&HEADER.map(Column::number), &rows, terminal::width()))
 }
 
 /// Counts of clusters, wrong pairs, and the agreement.

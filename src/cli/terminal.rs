@@ -93,6 +93,11 @@ impl Column {
         Self { title, rank, least, alignment: console::Alignment::Left, paint: |_| None }
     }
 
+    /// What stands above it.
+    pub(super) fn title(&self) -> &'static str {
+        self.title
+    }
+
     /// The same with a colour that follows the text.
     pub(super) const fn painted(self, paint: fn(&str) -> Option<Paint>) -> Self {
         Self { paint, ..self }

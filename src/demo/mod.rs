@@ -39,14 +39,16 @@ pub const KNOTS: [(f64, f64); 3] = [(-1.0, 0.0), (0.45, 50.0), (1.0, 100.0)];
 /// The seed of the database that `faceclique demo` makes.
 pub const SEED: u64 = 7;
 
-/// Pixels of a side of a portrait.
-const SIDE: usize = 320;
+/// Pixels of a side of a portrait, if nothing else is asked.
+pub const SIDE: usize = 320;
 
 impl Plan {
-    /// Draws all images and writes them as a file of JSON lines, `threads` at once; `observe` is told how many are done.
+    /// Draws all images, `side` pixels high and wide, and writes them as a file of JSON lines, `threads` at once; `observe`
+    /// is told how many are done.
     pub fn write(
         &self,
         path: &Path,
+        side: usize,
         threads: NonZeroUsize,
         observe: &mut dyn FnMut(usize),
     ) -> Result<(), ExchangeError> {
@@ -58,8 +60,11 @@ impl Plan {
             let share = images.len().div_ceil(threads.get()).max(1);
             let drawn: Vec<Vec<Record>> = thread::scope(|scope| {
                 let (embedder, people) = (&embedder, &people);
-                let draw = |images| move || self.drawn(images, embedder, people);
-                let workers: Vec<_> = images.chunks(share).map(|images| scope.spawn(draw(images))).collect();
+                let record = move |image| self.record(image, side, embedder, people);
+                let workers: Vec<_> = images
+                    .chunks(share)
+                    .map(|images| scope.spawn(move || images.iter().map(record).collect()))
+                    .collect();
                 workers.into_iter().map(|worker| worker.join().expect("drawing does not panic")).collect()
             });
             for record in drawn.into_iter().flatten() {
@@ -79,15 +84,11 @@ impl Plan {
         self.images.iter().filter_map(|image| Some((&image.place, image.person, of(image)?))).collect()
     }
 
-    fn drawn(&self, images: &[Image], embedder: &Embedder, people: &[Vec<f32>]) -> Vec<Record> {
-        images.iter().map(|image| self.record(image, embedder, people)).collect()
-    }
-
-    fn record(&self, image: &Image, embedder: &Embedder, people: &[Vec<f32>]) -> Record {
+    fn record(&self, image: &Image, side: usize, embedder: &Embedder, people: &[Vec<f32>]) -> Record {
         let person = &self.people[image.person];
         let embedding = embedding(image, embedder, people);
         let draw = if embedding.is_some() { portrait::draw } else { portrait::empty };
-        let pixels = draw(person, &image.shot, SIDE);
+        let pixels = draw(person, &image.shot, side);
         Record {
             row: 0,
             identifier: Identifier::new(&image.place.identifier).expect("names of the demo are short"),
@@ -96,7 +97,7 @@ impl Plan {
             model: Some(MODEL.to_owned()),
             reason: embedding.is_none().then_some(FailReason::NoFace),
             embedding,
-            picture: Picture::new(SIDE, SIDE, pixels).jpeg(),
+            picture: Picture::new(side, side, pixels).jpeg(),
             metadata: Vec::new(),
         }
     }

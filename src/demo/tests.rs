@@ -8,7 +8,7 @@ use super::{Plan, SEED};
 fn written(plan: &Plan, threads: usize) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("faces.jsonl");
-    plan.write(&path, NonZeroUsize::new(threads).unwrap(), &mut |_| {}).unwrap();
+    plan.write(&path, 64, NonZeroUsize::new(threads).unwrap(), &mut |_| {}).unwrap();
     std::fs::read(path).unwrap()
 }
 

@@ -9,6 +9,7 @@ use tracing::field::display;
 use tracing::{Span, info};
 
 use super::Engine;
+use super::audit::AuditRecord;
 use super::decisions::RespectRecord;
 use super::error::{EngineError, ErrorKind};
 use super::files::sync;
@@ -32,6 +33,8 @@ pub struct Ticket {
     pub terms: Terms,
     /// Whether a clustering obeys what was decided of its images.
     pub respects_decisions: bool,
+    /// Whether an identity audit is kept with the result of a clustering.
+    pub audits: bool,
 }
 
 impl Default for Ticket {
@@ -43,6 +46,7 @@ impl Default for Ticket {
             priority: Priority::default(),
             terms: Terms::default(),
             respects_decisions: false,
+            audits: false,
         }
     }
 }
@@ -79,7 +83,7 @@ impl Engine {
     }
 
     fn accept(&self, mut jobs: MutexGuard<'_, Jobs>, ticket: Ticket, task: Task) -> Result<Token, EngineError> {
-        let Ticket { token, parameters, priority, respects_decisions, terms } = ticket;
+        let Ticket { token, parameters, priority, respects_decisions, audits, terms } = ticket;
         let queue = task.queue();
         if let Some(key) = &terms.key
             && let Some(earlier) = self.known(&jobs, queue, key)?
@@ -113,6 +117,9 @@ impl Engine {
         if respects_decisions {
             batch.record(&keys::respect(token), &RespectRecord::default());
         }
+        if audits {
+            batch.record(&keys::audit(token), &AuditRecord::default());
+        }
         self.store.write(batch)?;
         jobs.arrives(token, queue, terms.callback.is_some());
         drop(jobs);
@@ -144,7 +151,8 @@ impl Engine {
         };
         parameters.retain(|(name, _)| name != KEY_PARAMETER);
         let respects_decisions = self.respect(token)?.is_some();
-        let ticket = Ticket { parameters, priority, terms, respects_decisions, ..Ticket::default() };
+        let audits = self.audit_record(token)?.is_some();
+        let ticket = Ticket { parameters, priority, respects_decisions, audits, terms, ..Ticket::default() };
         let copy = ticket.token;
         // Outside the lock, for a file may be large; so the job may end meanwhile, and its files go.
         if let Task::Train(task) = &mut task {

@@ -2,6 +2,7 @@
 
 use tracing::info;
 
+use super::audit::AuditRecord;
 use super::change::Faces;
 use super::decisions::RespectRecord;
 use super::error::{EngineError, ErrorKind};
@@ -11,6 +12,7 @@ use super::progress::Control;
 use super::records::{ClusterTask, ClusteringOutcome, DatabaseRecord, ImageRecord, JobResult, ModelRecord};
 use super::worker::Unfinished;
 use super::{COSINE, Engine};
+use crate::cluster::audit::{Audit, Decided, Subject, audit};
 use crate::cluster::{self, Choice, ClusterError, Clustering, Constraints, NoShelf, Parameters, Resources, Shelf};
 use crate::confidence::ConfidenceScale;
 use crate::face::{DatabaseName, Embedding, FaceId, FaceSet, ImageStatus};
@@ -30,6 +32,22 @@ struct Snapshot {
     synced: Timestamp,
     /// What is decided of the faces.
     constraints: Option<Constraints>,
+    /// The same for the audit, if there is to be one.
+    decided: Option<Decided>,
+}
+
+impl Snapshot {
+    /// What the clustering of it is asked for.
+    fn parameters(&self, task: &ClusterTask) -> Parameters {
+        Parameters {
+            cluster_threshold: task.cluster_threshold(),
+            output_threshold: task.output_threshold(),
+            max_matches: task.max_results.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            scope: task.scope,
+            search: task.search.unwrap_or_default(),
+            constraints: self.constraints.clone().unwrap_or_default(),
+        }
+    }
 }
 
 impl Engine {
@@ -42,15 +60,20 @@ impl Engine {
     ) -> Result<State, Unfinished> {
         control.loading();
         let respects_decisions = self.respect(token)?.is_some();
-        let snapshot = self.snapshot(task, respects_decisions, control)?;
+        let audits = self.audit_record(token)?.is_some();
+        if audits {
+            control.expect_audit();
+        }
+        let snapshot = self.snapshot(task, respects_decisions, audits, control)?;
         let (clustering, ledger) = self.clustered(token, task, &snapshot, control)?;
         let (units, took) = control.compared();
         self.pace.note(ledger.n_compared(units), took);
-        let n_chunks = self.keep_result(token, &snapshot.faces, &clustering, control)?;
+        let audit = self.audited(task, &snapshot, &clustering, control)?;
+        let written = self.keep_result(token, &snapshot.faces, &clustering, audit.as_ref(), control)?;
         let outcome = ClusteringOutcome {
             n_faces: snapshot.faces.len() as u64,
             n_clusters: clustering.clusters().len() as u64,
-            n_chunks,
+            n_chunks: written.n_chunks,
             choice: clustering.choice(),
             audit: clustering.audit(),
             synced: (!task.sync).then_some(snapshot.synced.0),
@@ -60,6 +83,9 @@ impl Engine {
         let mut with = Batch::new();
         if let Some(constraints) = &snapshot.constraints {
             with.record(&keys::respect(token), &RespectRecord { respected: Some(constraints.len() as u64) });
+        }
+        if audits {
+            with.record(&keys::audit(token), &AuditRecord { kept: written.audit });
         }
         let state = self.end(token, Event::Finish, Some(JobResult::Clustering(outcome)), with)?;
         if state == State::Finished {
@@ -76,25 +102,9 @@ impl Engine {
         snapshot: &'a Snapshot,
         control: &'a Control,
     ) -> Result<(Clustering, JobLedger<'a>), Unfinished> {
-        let Snapshot { faces, scale, database, constraints, .. } = snapshot;
-        let parameters = Parameters {
-            cluster_threshold: task.cluster_threshold(),
-            output_threshold: task.output_threshold(),
-            max_matches: task.max_results.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
-            scope: task.scope,
-            search: task.search.unwrap_or_default(),
-            constraints: constraints.clone().unwrap_or_default(),
-        };
-        let resources = Resources {
-            threads: self.settings.threads,
-            max_bytes: self.settings.memory.saturating_sub(snapshot.bytes),
-            auto_exact: self.settings.auto_exact,
-            ..Resources::default()
-        };
-        let shelf: Box<dyn Shelf + '_> = match database.and_then(|number| self.borrow_shelf(number)) {
-            Some(shelf) => Box::new(shelf),
-            None => Box::new(NoShelf),
-        };
+        let Snapshot { faces, scale, database, .. } = snapshot;
+        let (parameters, resources) = (snapshot.parameters(task), self.resources(snapshot));
+        let shelf = self.shelf_of(snapshot);
         let run = |earlier| {
             let ledger = JobLedger::new(self, token, control, faces, *database, earlier);
             let past = cluster::Past { ledger: &ledger, shelf: &*shelf };
@@ -104,12 +114,38 @@ impl Engine {
         if ledger.is_misread() {
             (clustering, ledger) = run(Earlier::Unasked);
         }
-        match clustering {
-            Ok(clustering) => Ok((clustering, ledger)),
-            Err(ClusterError::Stopped) => Err(Unfinished::Told),
-            Err(error @ ClusterError::TooManyPairs { .. }) => {
-                Err(EngineError::new(ErrorKind::Limit, limit_text(error, snapshot.bytes)).into())
-            }
+        Ok((clustering.map_err(|error| unfinished(error, snapshot.bytes))?, ledger))
+    }
+
+    /// The audit of a clustering, if the job asks for one.
+    fn audited(
+        &self,
+        task: &ClusterTask,
+        snapshot: &Snapshot,
+        clustering: &Clustering,
+        control: &Control,
+    ) -> Result<Option<Audit>, Unfinished> {
+        let Snapshot { faces, scale, decided: Some(decided), .. } = snapshot else { return Ok(None) };
+        let parameters = snapshot.parameters(task);
+        let subject = Subject { faces, scale, parameters: &parameters, clustering, decided };
+        let audit = audit(&subject, &self.resources(snapshot), control, &*self.shelf_of(snapshot));
+        Ok(Some(audit.map_err(|error| unfinished(error, snapshot.bytes))?))
+    }
+
+    fn resources(&self, snapshot: &Snapshot) -> Resources {
+        Resources {
+            threads: self.settings.threads,
+            max_bytes: self.settings.memory.saturating_sub(snapshot.bytes),
+            auto_exact: self.settings.auto_exact,
+            ..Resources::default()
+        }
+    }
+
+    /// Where the graph of the job's database is kept.
+    fn shelf_of<'a>(&'a self, snapshot: &Snapshot) -> Box<dyn Shelf + 'a> {
+        match snapshot.database.and_then(|number| self.borrow_shelf(number)) {
+            Some(shelf) => Box::new(shelf),
+            None => Box::new(NoShelf),
         }
     }
 
@@ -118,6 +154,7 @@ impl Engine {
         &self,
         task: &ClusterTask,
         respects_decisions: bool,
+        audits: bool,
         control: &Control,
     ) -> Result<Snapshot, Unfinished> {
         let mut faces = self.write_faces();
@@ -159,8 +196,10 @@ impl Engine {
         let set =
             set.map_err(|error| EngineError::caused(ErrorKind::Internal, "the images do not fit together", error))?;
         let names = || databases.iter().map(|(name, record)| (record.number, name.clone())).collect();
+        let decided = audits.then(|| faces.book.of_faces(&names(), set.ids()).decided());
         let constraints = respects_decisions.then(|| faces.book.of_faces(&names(), set.ids()).constraints(&set));
-        Ok(Snapshot { faces: set, scale, bytes: self.settings.memory - left, database: number, synced, constraints })
+        let bytes = self.settings.memory - left;
+        Ok(Snapshot { faces: set, scale, bytes, database: number, synced, constraints, decided })
     }
 
     /// Counts an image against the memory of a job.
@@ -244,6 +283,14 @@ fn trained_image(
     };
     let (identifier, label) = keys::image_names(&key)?;
     Ok(Some((FaceId { database: database.clone(), identifier, label }, embedding(&key, values)?)))
+}
+
+/// What a clustering or an audit of it that failed means for the job, whose images take `bytes`.
+fn unfinished(error: ClusterError, bytes: u64) -> Unfinished {
+    match error {
+        ClusterError::Stopped => Unfinished::Told,
+        ClusterError::TooManyPairs { .. } => EngineError::new(ErrorKind::Limit, limit_text(error, bytes)).into(),
+    }
 }
 
 /// The figure and the limit, both with the images, and what helps (contract R121).

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::face::{DatabaseName, Identifier, ImageLabel};
-use crate::job::{Queue, State};
+use crate::job::{Queue, State, Token};
 use crate::store::{Failure, StoreError, is_full};
 
 /// The system's number of an input or output error.
@@ -195,6 +195,12 @@ impl EngineError {
              or the image came as an embedding"
         );
         Self::new(ErrorKind::NoPicture, text)
+    }
+
+    /// There was such a job, and what it was cannot be read any more.
+    pub fn damaged_job(token: Token) -> Self {
+        let text = format!("the record of the job 'token={token}' is damaged: it is not run, and its result is lost");
+        Self::new(ErrorKind::Storage, text)
     }
 
     /// There is no such job in the queue.

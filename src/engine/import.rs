@@ -156,8 +156,10 @@ impl Engine {
                 StagingPlace::Unnamed(number) => self.name_database(token, &name, number, task, staged),
                 StagingPlace::Aside(_) => self.take_aside(token, &name, task, staged, control).map(Some),
             });
-            if !matches!(state, Ok(Some(State::Finished))) {
-                self.clear_place(place);
+            match state {
+                Ok(Some(State::Finished)) => {}
+                Err(Unfinished::Told) => control.leave_rows(place),
+                _ => self.clear_place(place),
             }
             if let Some(state) = state? {
                 return Ok(state);
@@ -181,7 +183,7 @@ impl Engine {
     }
 
     /// Takes rows away that were not taken over. What fails here is done at the next start.
-    fn clear_place(&self, place: StagingPlace) {
+    pub(super) fn clear_place(&self, place: StagingPlace) {
         let cleared = match place {
             StagingPlace::Unnamed(number) => self.clear_database(number, Pictures::Go),
             StagingPlace::Aside(token) => self.unstage(token),

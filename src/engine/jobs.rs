@@ -56,6 +56,8 @@ pub(super) struct Jobs {
     pub(super) suspects: BTreeSet<Token>,
     /// Queues that start nothing.
     pub(super) paused: BTreeSet<Queue>,
+    /// Jobs whose records are damaged; of which queue they are nobody knows.
+    pub(super) damaged: BTreeSet<Token>,
     /// For each job whose end is awaited, by how many; such a job is not forgotten.
     pub(super) attended: BTreeMap<Token, usize>,
     /// Forgotten jobs whose results are there still, because somebody may be reading them.
@@ -103,7 +105,10 @@ impl Jobs {
     /// The job with this token, if it is of this queue.
     pub(super) fn find(&self, queue: Queue, token: Token) -> Result<&Entry, EngineError> {
         let entry = self.table.get(&token).filter(|entry| entry.record.queue == queue);
-        entry.ok_or_else(|| EngineError::unknown_token(queue, &token.to_string()))
+        entry.ok_or_else(|| match self.damaged.contains(&token) {
+            true => EngineError::damaged_job(token),
+            false => EngineError::unknown_token(queue, &token.to_string()),
+        })
     }
 
     /// Jobs of a queue that have not ended, with those that are about to be there.
@@ -265,8 +270,13 @@ impl Engine {
 
     /// One job of a queue.
     pub fn job(&self, queue: Queue, token: Token) -> Option<JobView> {
+        self.find_job(queue, token).ok()
+    }
+
+    /// The same, with why there is none: it is not known, or its record is damaged.
+    pub fn find_job(&self, queue: Queue, token: Token) -> Result<JobView, EngineError> {
         let jobs = self.lock_jobs();
-        jobs.find(queue, token).ok().map(|entry| self.view(&jobs, token, entry))
+        jobs.find(queue, token).map(|entry| self.view(&jobs, token, entry))
     }
 
     /// How many jobs of a queue are where.

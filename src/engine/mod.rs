@@ -13,6 +13,7 @@
 //! follow, and a marker that stands until they are all there lets [`Engine::open`] do it again after a crash.
 
 mod accept;
+mod audit;
 mod backup;
 mod build;
 mod built;
@@ -80,6 +81,7 @@ use tokio::sync::Notify;
 
 pub use crate::store::{Failure, is_there};
 pub use accept::Ticket;
+pub use audit::AuditReader;
 pub use backup::{Manifest, restore_backup, verify_backup};
 pub use built::{BuiltFace, BuiltReader};
 pub use bundle::Bundle;

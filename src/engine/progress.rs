@@ -1,13 +1,14 @@
 //! How far a running job is, and what it is told: shared by the threads that work and the clients that ask.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use super::orders::{Order, Orders};
+use super::staging::Place;
 use super::watchdog::Vigil;
 use crate::cluster;
 
@@ -114,6 +115,8 @@ pub(super) struct Control {
     n_light_done: AtomicU64,
     /// Bytes of the rows of its result.
     kept: AtomicU64,
+    /// Rows of an import that was told to end.
+    left: OnceLock<Place>,
     pub(super) vigil: Vigil,
 }
 
@@ -180,6 +183,7 @@ impl Control {
             n_light: AtomicU64::new(0),
             n_light_done: AtomicU64::new(0),
             kept: AtomicU64::new(0),
+            left: OnceLock::new(),
             vigil: Vigil::default(),
         }
     }
@@ -224,6 +228,16 @@ impl Control {
     /// What they take.
     pub(super) fn kept(&self) -> u64 {
         self.kept.load(Ordering::Relaxed)
+    }
+
+    /// Rows of an import that nobody needs: clearing them may take longer than whoever stopped it should wait.
+    pub(super) fn leave_rows(&self, place: Place) {
+        self.left.get_or_init(|| place);
+    }
+
+    /// Where they are.
+    pub(super) fn left_rows(&self) -> Option<Place> {
+        self.left.get().copied()
     }
 
     /// Where the run is: its stage, and how many steps of it are done.

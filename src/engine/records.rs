@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::error::ErrorKind;
 use super::pictures::PictureRecord;
 use super::progress::Progress;
+use super::settings::COSINE;
 use super::trainer::Fingerprint;
 use super::verdict::Verdict;
 use crate::cluster::{Choice, MatchScope, RecallAudit, Search};
-use crate::confidence::{Confidence, Threshold};
+use crate::confidence::{Confidence, ConfidenceScale, Threshold};
 use crate::face::ImageStatus;
 use crate::job::{Life, Priority, Queue};
 
@@ -25,6 +26,14 @@ pub(super) struct ModelRecord {
     pub knots: Vec<(f64, f64)>,
     /// Which of the models of that name made the embeddings; none if all came from elsewhere.
     pub fingerprint: Option<Fingerprint>,
+}
+
+impl ModelRecord {
+    /// What embeddings are bound to of which nobody says where they are from.
+    pub(super) fn cosine() -> Self {
+        let knots = ConfidenceScale::cosine().knots().to_vec();
+        Self { name: COSINE.to_owned(), dimension: None, knots, fingerprint: None }
+    }
 }
 
 impl fmt::Display for ModelRecord {

@@ -102,14 +102,18 @@ impl Engine {
 
     /// Reads all jobs; one that was at work is queued again, or ended if that happened too often (contract R75, R77).
     fn load_jobs(&self) -> Result<(), EngineError> {
-        let mut read = Vec::new();
+        let (mut read, mut damaged) = (Vec::new(), BTreeSet::new());
         for (key, value) in self.collect(&keys::jobs())? {
             let record = || Ok((keys::token(&key)?, decode::<JobRecord>(&key, &value)?));
-            read.extend(self.unless_damaged(record())?);
+            match self.unless_damaged(record())? {
+                Some(job) => read.push(job),
+                None => damaged.extend(keys::token(&key)),
+            }
         }
         let mut ends = self.read_ends()?;
         self.begin_to_live(&read, &ends)?;
         let mut jobs = self.lock_jobs();
+        jobs.damaged = damaged;
         self.load_terms(&mut jobs)?;
         let mut unknown = Batch::new();
         for (token, mut record) in read {

@@ -6,11 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::audit::AuditKept;
 use super::error::{EngineError, ErrorKind};
 use super::progress::{Control, Stage};
 use super::records::ClusteringOutcome;
 use super::worker::Unfinished;
 use crate::cluster::Clustering;
+use crate::cluster::audit::{Audit, Finding};
 use crate::confidence::Confidence;
 use crate::face::{FaceId, FaceSet, face_id};
 use crate::job::Token;
@@ -20,11 +22,13 @@ use crate::store::{Batch, Scan, StoreError, decode, encode, keys};
 const ITEMS_PER_CHUNK: usize = 8_192;
 
 #[derive(Debug, Serialize, Deserialize)]
-enum Chunk {
+pub(super) enum Chunk {
     /// Names by their number, from where the last chunk ended: database, identifier, label.
     Names(Vec<(String, String, String)>),
     /// Images, cluster by cluster.
     Images(Vec<Image>),
+    /// What the audit found, in its order.
+    Findings(Vec<Finding>),
 }
 
 /// Whether the value of a chunk is what was written.
@@ -34,7 +38,7 @@ pub(super) fn check(key: &[u8], value: &[u8]) -> Result<(), StoreError> {
 
 /// One image of a cluster.
 #[derive(Debug, Serialize, Deserialize)]
-struct Image {
+pub(super) struct Image {
     /// The number of its cluster, from 0, in output order.
     cluster: u64,
     /// Its name.
@@ -80,6 +84,31 @@ impl ChunkWriter<'_> {
         batch.put(key, value);
         Ok(self.engine.store.write(batch)?)
     }
+
+    fn write_audit(&mut self, audit: &Audit) -> Result<AuditKept, EngineError> {
+        let first_chunk = self.n_chunks;
+        let (mut findings, mut n_items) = (Vec::new(), 0);
+        for finding in &audit.findings {
+            n_items += finding.n_items();
+            findings.push(finding.clone());
+            if n_items >= ITEMS_PER_CHUNK {
+                self.write(&Chunk::Findings(std::mem::take(&mut findings)))?;
+                n_items = 0;
+            }
+        }
+        if !findings.is_empty() {
+            self.write(&Chunk::Findings(findings))?;
+        }
+        Ok(AuditKept { first_chunk, n_findings: audit.findings.len() as u64, chance: audit.chance })
+    }
+}
+
+/// What was written.
+pub(super) struct Written {
+    /// How many chunks there are.
+    pub(super) n_chunks: u32,
+    /// Where the findings are, if there was an audit.
+    pub(super) audit: Option<AuditKept>,
 }
 
 impl Engine {
@@ -89,8 +118,9 @@ impl Engine {
         token: Token,
         faces: &FaceSet,
         clustering: &Clustering,
+        audit: Option<&Audit>,
         control: &Control,
-    ) -> Result<u32, Unfinished> {
+    ) -> Result<Written, Unfinished> {
         self.clear_rows(&[keys::result(token)])?; // of an earlier run
         let mut writer = ChunkWriter { engine: self, token, n_chunks: 0, n_bytes: 0 };
         for ids in faces.ids().chunks(ITEMS_PER_CHUNK) {
@@ -118,8 +148,9 @@ impl Engine {
         if !images.is_empty() {
             writer.write(&Chunk::Images(images))?;
         }
+        let audit = audit.map(|audit| writer.write_audit(audit)).transpose()?;
         control.keeps(writer.n_bytes);
-        Ok(writer.n_chunks)
+        Ok(Written { n_chunks: writer.n_chunks, audit })
     }
 
     /// Reads the result of a finished clustering, from its first image on. As long as somebody has a
@@ -140,14 +171,14 @@ impl Engine {
                     }
                 }
                 Some(Chunk::Images(images)) => break images.into_iter(),
-                None => break Vec::new().into_iter(),
+                Some(Chunk::Findings(_)) | None => break Vec::new().into_iter(),
             }
         };
         Ok(reader)
     }
 }
 
-fn named((database, identifier, label): &(String, String, String)) -> Result<FaceId, EngineError> {
+pub(super) fn named((database, identifier, label): &(String, String, String)) -> Result<FaceId, EngineError> {
     face_id(database, identifier, label)
         .map_err(|error| EngineError::caused(ErrorKind::Storage, "a name in the result is damaged", error))
 }
@@ -199,6 +230,7 @@ impl ResultReader<'_> {
                 Some(Chunk::Names(_)) => {
                     return Err(EngineError::new(ErrorKind::Storage, "the chunks of the result are out of order"));
                 }
+                Some(Chunk::Findings(_)) => {} // they are read by themselves
                 None => return Ok(None),
             }
         }

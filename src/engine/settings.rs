@@ -200,8 +200,7 @@ impl Settings {
     /// The record of a model by its name.
     pub(super) fn model(&self, name: &str) -> Result<ModelRecord, EngineError> {
         if name == COSINE {
-            let knots = ConfidenceScale::cosine().knots().to_vec();
-            return Ok(ModelRecord { name: COSINE.to_owned(), dimension: None, knots, fingerprint: None });
+            return Ok(ModelRecord::cosine());
         }
         let models = || self.trainer.iter().map(|trainer| trainer.model()).chain(&self.models);
         let Some(model) = models().find(|model| model.name == name) else {

@@ -136,6 +136,9 @@ impl Engine {
             }
         };
         self.end_surely(started, event, result.as_ref());
+        if let Some(place) = control.left_rows() {
+            self.clear_place(place); // behind the end; if the process dies before, the next start does it
+        }
     }
 
     /// Ends the job, trying again for as long as the store fails; a job whose end cannot be written has not ended.

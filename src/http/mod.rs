@@ -36,6 +36,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use files::{allow_files, files_needed};
+pub use review::{ReportLimits, report};
 pub use tls::{ClientAuth, Tls, TlsError};
 pub use turns::MAX_BLOCKING;
 

@@ -30,6 +30,7 @@
 //! | `u` | number | `ChangeRecord`: a change that can be undone |
 //! | `h` | number of a change, identifier, 0, label | an image that the change has set aside |
 //! | `y` | token | `RespectRecord`: a clustering respects decisions, and how many it did |
+//! | `z` | token | `AuditRecord`: a clustering is audited, and where in its result the findings are |
 //!
 //! Numbers are big-endian, names are as they are: they hold no byte 0 (contract R13), so that the separator sorts
 //! before every continuation and the order is that of (identifier, label), each byte by byte.
@@ -338,6 +339,11 @@ pub fn aside_image(change: u64, identifier: &Identifier, label: &ImageLabel) -> 
 /// All images that a change has set aside.
 pub fn aside_images(change: u64) -> Vec<u8> {
     key(b'h', &[&change.to_be_bytes()])
+}
+
+/// That a clustering is audited.
+pub fn audit(token: Token) -> Vec<u8> {
+    key(b'z', &[&token.to_bytes()])
 }
 
 /// That a clustering respects decisions.

@@ -7,17 +7,17 @@ use faceclique::face::{Embedding, FaceId, FaceSet, face_id};
 
 /// One image of the data: the identity it is filed under, its label, its embedding.
 #[derive(Clone)]
-pub struct Image {
-    pub identity: String,
-    pub label: String,
-    pub embedding: Vec<f32>,
+pub(crate) struct Image {
+    pub(crate) identity: String,
+    pub(crate) label: String,
+    pub(crate) embedding: Vec<f32>,
 }
 
 /// A small generator of numbers (SplitMix64).
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,17 +25,17 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 
     /// From -1 to 1, in a bell.
-    pub fn bell(&mut self) -> f32 {
+    pub(crate) fn bell(&mut self) -> f32 {
         let uniform = |r: u64| (r >> 11) as f32 / (1u64 << 53) as f32 * 2.0 - 1.0;
         (0..6).map(|_| uniform(self.next())).sum::<f32>() / 6.0
     }
 
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for at in (1..items.len()).rev() {
             let other = self.below(at + 1);
             items.swap(at, other);
@@ -44,33 +44,33 @@ impl Random {
 }
 
 /// What was planted.
-pub struct Planted {
-    pub faces: FaceSet,
+pub(crate) struct Planted {
+    pub(crate) faces: FaceSet,
     /// Of each label the identity it truly belongs to.
     truth: BTreeMap<String, String>,
     /// Labels of images that were moved from an identity of at least three, so that at least two of it are left.
-    pub moved: BTreeSet<String>,
+    pub(crate) moved: BTreeSet<String>,
     /// Labels of all images that are not where they belong.
-    pub wrong: BTreeSet<String>,
+    pub(crate) wrong: BTreeSet<String>,
     /// Names of the halves of identities that were split.
-    pub split: BTreeSet<(String, String)>,
+    pub(crate) split: BTreeSet<(String, String)>,
     /// Names of identities that hold two people.
-    pub merged: BTreeSet<String>,
+    pub(crate) merged: BTreeSet<String>,
     /// Labels of copies.
-    pub copies: BTreeSet<String>,
+    pub(crate) copies: BTreeSet<String>,
 }
 
 /// How much is planted.
-pub struct Amount {
-    pub moved: usize,
-    pub split: usize,
-    pub merged: usize,
-    pub copies: usize,
+pub(crate) struct Amount {
+    pub(crate) moved: usize,
+    pub(crate) split: usize,
+    pub(crate) merged: usize,
+    pub(crate) copies: usize,
 }
 
 impl Amount {
     /// 1 % of the images moved, 1 % of the identities split, 20 merged, 40 copied.
-    pub fn usual(images: &[Image]) -> Self {
+    pub(crate) fn usual(images: &[Image]) -> Self {
         let identities: BTreeSet<&str> = images.iter().map(|image| image.identity.as_str()).collect();
         Self { moved: images.len() / 100, split: identities.len() / 100, merged: 20, copies: 40 }
     }
@@ -78,7 +78,7 @@ impl Amount {
 
 /// Plants errors. Identities that are split or merged have no other errors; copies are half exact and half with noise, half
 /// under their own identifier and half under another.
-pub fn plant(images: &[Image], amount: &Amount, seed: u64) -> Planted {
+pub(crate) fn plant(images: &[Image], amount: &Amount, seed: u64) -> Planted {
     let mut random = Random(seed);
     let mut images = images.to_vec();
     let truth: BTreeMap<String, String> = images.iter().map(|i| (i.label.clone(), i.identity.clone())).collect();
@@ -186,7 +186,7 @@ impl Planted {
     }
 
     /// Whether a finding is right, by the labels before anything was planted.
-    pub fn is_true(&self, finding: &Finding, identities: &Identities, clusters: &[Vec<u32>]) -> bool {
+    pub(crate) fn is_true(&self, finding: &Finding, identities: &Identities, clusters: &[Vec<u32>]) -> bool {
         match &finding.case {
             Case::Misfiled { face, suggested, .. } => {
                 let truth = self.true_identity(*face);
@@ -215,7 +215,7 @@ impl Planted {
     }
 
     /// What of the planted a true finding of this kind finds: a name for it.
-    pub fn found(&self, finding: &Finding, identities: &Identities) -> Option<String> {
+    pub(crate) fn found(&self, finding: &Finding, identities: &Identities) -> Option<String> {
         let identifier = |identity| self.id(identities.faces(identity).start).identifier.to_string();
         match &finding.case {
             Case::Misfiled { face, .. } => {
@@ -238,7 +238,7 @@ impl Planted {
     }
 
     /// How many findings of a kind there are to be made, where that is known.
-    pub fn planted(&self, kind: Kind) -> Option<usize> {
+    pub(crate) fn planted(&self, kind: Kind) -> Option<usize> {
         match kind {
             Kind::Misfiled => Some(self.moved.len()),
             Kind::SamePerson => Some(self.split.len()),
@@ -249,7 +249,7 @@ impl Planted {
     }
 
     /// Of a kind each finding's score with whether it is true and what planted error it is.
-    pub fn judge(&self, audit: &Audit, kind: Kind, clusters: &[Vec<u32>]) -> Vec<(f64, bool, Option<String>)> {
+    pub(crate) fn judge(&self, audit: &Audit, kind: Kind, clusters: &[Vec<u32>]) -> Vec<(f64, bool, Option<String>)> {
         let identities = Identities::new(self.faces.ids());
         let judge = |finding: &Finding| {
             let score = f64::from(finding.score.ten_thousandths()) / 10_000.0;

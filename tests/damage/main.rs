@@ -19,7 +19,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use faceclique::engine::{Engine, Settings};
+use faceclique::engine::{Engine, ErrorKind, Settings};
+use faceclique::face::DatabaseName;
 use faceclique::job::Queue;
 use faceclique::store::{Batch, Disk, Store as _, keys};
 use random::Random;
@@ -289,8 +290,10 @@ fn a_damaged_record_of_a_job_or_a_count_holds_up_no_start_and_is_told() {
     let before = open().jobs(Queue::FaceClustering).len();
     let disk = Disk::open(folder.path(), 8 << 20).unwrap();
     let mut batch = Batch::new();
-    for prefix in [keys::jobs(), keys::counts()] {
+    let mut job = None;
+    for prefix in [keys::counts(), keys::jobs()] {
         let (key, mut value) = disk.scan(&prefix).last().unwrap().unwrap();
+        job = keys::token(&key).ok();
         *value.last_mut().unwrap() ^= 1;
         batch.put(key, value);
     }
@@ -299,10 +302,47 @@ fn a_damaged_record_of_a_job_or_a_count_holds_up_no_start_and_is_told() {
     let engine = open();
     assert_eq!(engine.n_damaged(), 2);
     assert_eq!(engine.jobs(Queue::FaceClustering).len(), before - 1);
+    let token = job.unwrap();
+    let said = engine.find_job(Queue::FaceClustering, token).unwrap_err();
+    assert_eq!(said.kind(), ErrorKind::Storage, "{said}");
+    drop(engine);
+    let appliance = appliance::Appliance::open(Settings::new(folder.path()));
+    let status = [("action", "QueueInfo"), ("queuename", "FaceClustering"), ("queueaction", "getStatus")];
+    let said = appliance.ask(&[&status[..], &[("token", &token.to_string())]].concat());
+    assert!(said.contains("is damaged") && said.contains("70</errorid>"), "{said}");
+    drop(appliance);
+    let engine = open();
     assert_eq!(engine.list_databases().unwrap().iter().map(|database| database.n_faces).sum::<u64>(), 8 + 2);
     assert_eq!(engine.overview().unwrap().faces, 8 + 2, "the rows were counted");
     drop(engine);
     let (code, said) = fsck(folder.path(), &["--repair"]);
     assert!(code == 0 && said.contains("\"what\": \"job "), "{said}");
     assert_eq!(open().n_damaged(), 0);
+}
+
+#[test]
+fn a_database_whose_record_is_lost_is_recovered_under_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    world::make(folder.path(), 64, 1);
+    let open = || Engine::open(Settings::new(folder.path())).unwrap();
+    let size = |name: &str| {
+        let list = open().list_databases().unwrap();
+        list.iter().find(|database| database.name.as_str() == name).map(|database| database.n_faces)
+    };
+    let n_faces = size(world::DATABASES[0]).unwrap();
+    let disk = Disk::open(folder.path(), 8 << 20).unwrap();
+    let lost = DatabaseName::new(world::DATABASES[0]).unwrap();
+    let mut batch = Batch::new();
+    batch.remove(keys::database(&lost));
+    batch.put(keys::database(&DatabaseName::new("damaged").unwrap()), b"not a record".to_vec());
+    disk.commit(batch).unwrap();
+    drop(disk);
+    let (code, said) = fsck(folder.path(), &["--repair"]);
+    assert!(code == 0 && said.contains("here 'recovered-1'"), "{said}");
+    let (code, said) = fsck(folder.path(), &[]);
+    assert_eq!(code, 0, "what was recovered is whole: {said}");
+    assert_eq!((size("recovered-1"), size(world::DATABASES[0])), (Some(n_faces), None));
+    let appliance = appliance::Appliance::open(Settings::new(folder.path()));
+    appliance.ask(&[("action", "QueueInfo"), ("queuename", "FaceClustering"), ("queueaction", "resume")]);
+    appliance.cluster(&[("database", "recovered-1")]);
 }

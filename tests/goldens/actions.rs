@@ -56,7 +56,7 @@ fn in_format(request: &str, format: &str) -> String {
 
 fn is_golden(name: &str, request: &str, port: Port) {
     are_golden(name, &get(&request.replace("{token}", TOKEN)), |request| {
-        let world = World::new();
+        let world = if name == "GetIdentityAudit" { World::audited() } else { World::new() };
         let port = if port == Port::Aci { world.address } else { world.service };
         masked(&world.ask_on(port, request))
     });

@@ -12,7 +12,7 @@ use crate::masked::{TOKEN, masked};
 use crate::world::{World, get, text};
 
 /// The actions of the ACI port that need no more than Query, as the contract lists them.
-const QUERY: [&str; 8] = [
+const QUERY: [&str; 9] = [
     "GetVersion",
     "GetStatus",
     "GetPID",
@@ -21,6 +21,7 @@ const QUERY: [&str; 8] = [
     "ShowPermissions",
     "ListFaceDatabases",
     "ListFaces",
+    "GetIdentityAudit",
 ];
 
 /// The same, but extensions that the contract does not list.

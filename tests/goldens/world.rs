@@ -94,6 +94,32 @@ impl World {
         world
     }
 
+    /// With one finished clustering with an audit, of people one image of whom is under a wrong identifier, and one of whom
+    /// is there twice.
+    pub(crate) fn audited() -> Self {
+        let mut world = Self::empty(|_| {});
+        let of = |identifier: &str, label: &str, direction: usize, mixed: usize| {
+            let mut numbers = [0.0; 8];
+            (numbers[direction], numbers[3 + mixed]) = (1.0, 0.4);
+            let numbers = numbers.map(|number: f64| number.to_string()).join(",");
+            format!("{{\"identifier\":\"{identifier}\",\"imagelabel\":\"{label}\",\"embedding\":[{numbers}]}}\n")
+        };
+        let rows: String =
+            ["A", "B", "C"].iter().enumerate().map(|(at, label)| of("SeanConnery", label, 0, at)).collect();
+        let rows = rows
+            + &["A", "B"].iter().enumerate().map(|(at, label)| of("JamesBond", label, 1, at)).collect::<String>()
+            + &of("JamesBond", "C", 0, 3)
+            + &of("JohnSmith", "D", 2, 0)
+            + &of("SmithJohn", "D", 2, 0);
+        let answer =
+            text(&world.send(upload("/action=ImportFaceDatabase&database=people", "dbdata", &rows).as_bytes()));
+        world.finish("ImportFaceDatabase", &between(&answer, "<token>", "</token>"));
+        let answer = world.get("/action=FaceClustering&database=people&clusterthreshold=75&audit=true");
+        world.token = between(&answer, "<token>", "</token>");
+        world.finish("FaceClustering", &world.token);
+        world
+    }
+
     /// With the four faces in the database `people`; the setup may be changed.
     pub(crate) fn people(change: impl FnOnce(&mut Setup)) -> Self {
         let world = Self::empty(change);

@@ -251,3 +251,26 @@ fn a_finding_is_a_question_with_its_pictures_and_an_answer_is_an_action() {
         ]
     );
 }
+
+#[test]
+fn a_report_begins_with_the_findings_and_says_what_it_leaves_out() {
+    let world = World::new();
+    let report = format!("/review/result/{}/report.html", world.token);
+    let text = world.get(&report);
+    assert!(
+        between(&text, "content-disposition: ", "\r\n").contains(&format!("report-{}.html", world.token)),
+        "{text}"
+    );
+    let places: Vec<Option<usize>> =
+        ["What looks wrong", "Wrong identity", "One person under two", "Clusters<"].map(|it| text.find(it)).to_vec();
+    assert!(places.is_sorted() && places[0].is_some(), "{places:?}");
+    assert_eq!(text.matches("<article class=\"finding\">").count(), 7);
+    assert!(
+        text.contains("it fits &lt;b&gt;every image&lt;/b&gt; of the other") && !text.contains("Shown: "),
+        "{text}"
+    );
+    assert!(!text.contains("<form") && !text.contains("<script"), "nothing is done in a file");
+    let short = world.get(&format!("{report}?maxfindings=2&maxclusters=1"));
+    assert_eq!(short.matches("<article class=\"finding\">").count(), 2);
+    assert!(short.contains("Shown: 2 of 7 findings") && short.contains("Shown: 1 of 6 clusters of several images"));
+}

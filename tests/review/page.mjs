@@ -61,6 +61,19 @@ const everyLook = async (path, name) => {
   }
 };
 
+// From the page of a job to its result: of itself, or by its link if the job had ended before the page was there.
+const resulted = async (page) => {
+  await page.waitForURL(/\/review\/(job|result)\//);
+  const end = Date.now() + 60000;
+  while (!/\/review\/result\//.test(page.url())) {
+    must(Date.now() < end, "the job has no result: " + page.url());
+    const link = page.locator("a:has-text('Look at the result')");
+    if (await link.count() > 0) await link.click({ timeout: 2000 }).catch(() => {});
+    await new Promise((go) => setTimeout(go, 50));
+  }
+  await page.waitForLoadState();
+};
+
 const send = async (database, rows) => {
   const form = new FormData();
   form.append("dbdata", new Blob([rows.map((row) => JSON.stringify(row)).join("\n")]), "rows.jsonl");
@@ -96,7 +109,7 @@ const jobs = async () => {
   await page.fill("input[name=clusterthreshold]", "80");
   await withoutAudit(page);
   await page.click("button.primary");
-  await page.waitForURL(/\/review\/result\//, { timeout: 60000 });
+  await resulted(page);
   await page.waitForSelector(".cluster");
   const result = new URL(page.url()).pathname;
   await page.keyboard.press("j");
@@ -127,7 +140,7 @@ const jobs = async () => {
   await page.selectOption("select[name=database]", "<b>names</b>");
   await withoutAudit(page);
   await page.click("button.primary");
-  await page.waitForURL(/\/review\/result\//, { timeout: 60000 });
+  await resulted(page);
   const hostile = new URL(page.url()).pathname;
   await everyLook(hostile + "?show=all", "hostile");
   await everyLook(hostile + "/cluster/1", "hostile-cluster");
@@ -151,6 +164,7 @@ const jobs = async () => {
     const answer = await plain.goto(address + path);
     must(answer.status() === 200 && (await plain.textContent("main")).length > 100, path + " without the script");
   }
+  await everyLook("/review/decisions", "decisions");
   const lost = await open("light");
   must((await lost.goto(address + "/review/nowhere")).status() === 404, "a page that is not there");
 };

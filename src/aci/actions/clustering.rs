@@ -6,7 +6,7 @@ use super::queued::Wanted;
 use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Prepare, Write, cut};
 use crate::aci::parameter::optional;
-use crate::aci::{Answer, Code, Fault, Form, Parameters, Role};
+use crate::aci::{Answer, Fault, Form, Parameters, Role};
 use crate::cluster::{MatchScope, Method, Search};
 use crate::engine::{ClusterTask, ClusteringOutcome, ResultFace, Task};
 use crate::face::{DatabaseName, FaceId};
@@ -57,7 +57,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
             "false",
             "Images decided not to be one person are in no cluster together; those decided to be one count as reaching the threshold.",
         ),
-        optional("audit", Form::Boolean, "false", "Keep an identity audit with the result. Not offered yet."),
+        optional("audit", Form::Boolean, "false", "Keep an identity audit with the result, for GetIdentityAudit."),
     ],
     answer: "clusters with cluster with face: database, identifier, imagelabel, match: confidence, database, identifier, imagelabel",
     example: example!("FaceClustering", "/action=FaceClustering&database=people&maxresults=5"),
@@ -66,8 +66,7 @@ pub(super) const ACTIONS: &[Action] = &[Action {
 
 fn face_clustering<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
     let (wanted, task) = parameters.read(|p| {
-        refuse_unbuilt(p, "audit")?;
-        let mut wanted = Wanted::read(actions, p)?;
+        let mut wanted = Wanted::read(actions, p)?.auditing(p.boolean("audit")?.unwrap_or(false));
         if p.boolean("respectdecisions")? == Some(true) {
             wanted = wanted.respecting_decisions();
         }
@@ -87,14 +86,6 @@ fn face_clustering<'a>(actions: &'a Actions, caller: &Caller, parameters: &mut P
         Ok((wanted, task))
     })?;
     wanted.submit(actions, caller, |engine, ticket| engine.submit(ticket, Task::Cluster(task)))
-}
-
-/// Refuses what the contract has and this version does not: answering as if it had not been given would mislead.
-pub(super) fn refuse_unbuilt(parameters: &Parameters, name: &str) -> Result<(), Fault> {
-    if parameters.boolean(name)? == Some(true) {
-        return Err(Fault::new(Code::NotOffered, format!("'{name}=true' is not offered yet")));
-    }
-    Ok(())
 }
 
 /// Which clusters of a result are shown (R94).

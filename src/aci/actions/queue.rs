@@ -13,7 +13,7 @@ use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Prepare, Write, fault};
 use crate::aci::parameter::{depending, optional, required};
 use crate::aci::{Answer, Code, Fault, Form, Parameters};
-use crate::engine::{Concerned, EngineError, JobView};
+use crate::engine::{Concerned, EngineError, ErrorKind, JobView};
 use crate::job::{Priority, Queue, State, Timestamp, Token};
 use progress::Stages;
 pub(super) use status::write_result;
@@ -216,8 +216,12 @@ fn priority(p: &Parameters, name: &str) -> Result<Option<Priority>, Fault> {
 
 /// The token of a job that is in the queue.
 fn find(actions: &Actions, queue: Queue, text: &str) -> Result<Token, Fault> {
-    let known = Token::parse(text).filter(|&token| actions.engine.job(queue, token).is_some());
-    known.ok_or_else(|| Fault::token_not_known(text, queue.name()))
+    let token = Token::parse(text).ok_or_else(|| Fault::token_not_known(text, queue.name()))?;
+    match actions.engine.find_job(queue, token) {
+        Ok(_) => Ok(token),
+        Err(error) if error.kind() == ErrorKind::Storage => Err(fault(&error)),
+        Err(_) => Err(Fault::token_not_known(text, queue.name())), // in the client's own words
+    }
 }
 
 /// The jobs asked about, the newest first.

@@ -70,6 +70,12 @@ impl Wanted {
         })
     }
 
+    /// The same, with an audit of the result or without.
+    pub(super) fn auditing(mut self, audits: bool) -> Self {
+        self.ticket.audits = audits;
+        self
+    }
+
     /// Submits the job, and waits for its end if that is wanted.
     pub(super) fn submit<'a>(
         self,

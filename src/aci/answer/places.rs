@@ -22,7 +22,7 @@ const fn only(actions: &'static [&'static str], parent: &'static str, children: 
 /// The table of R45. A result stands in the answer of QueueInfo or, asked for synchronously (R80), in that of its own
 /// action; so what means the same wherever it stands has no actions beside it. `responsedata` holds what the action
 /// says, so it has them always.
-const PLACES: [Place; 29] = [
+const PLACES: [Place; 38] = [
     // QueueInfo
     anywhere("actions", &["action"]),
     only(&["queueinfo"], "responsedata", &["action"]),
@@ -54,6 +54,15 @@ const PLACES: [Place; 29] = [
     anywhere("sameperson", &["pair"]),
     anywhere("pair", &["identity", "link"]),
     anywhere("link", &["face"]),
+    anywhere("severalpersons", &["identity"]),
+    only(&["getidentityaudit"], "identity", &["part", "link"]),
+    only(&["getidentityaudit"], "part", &["image"]),
+    anywhere("duplicates", &["group"]),
+    only(&["getidentityaudit"], "group", &["image", "link"]),
+    anywhere("fragments", &["person"]),
+    only(&["getidentityaudit"], "person", &["cluster", "link"]),
+    anywhere("nobody", &["image"]),
+    anywhere("unsupported", &["image"]),
     // GetLicenseInfo
     anywhere("autn:actions", &["autn:section"]),
     anywhere("autn:section", &["autn:action"]),

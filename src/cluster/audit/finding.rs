@@ -245,6 +245,19 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
 }
 
+impl Finding {
+    /// How many faces, pairs and parts it names, about: what its size goes by.
+    pub fn n_items(&self) -> usize {
+        let named = match &self.case {
+            Case::SeveralPersons { parts, .. } => parts.iter().map(Vec::len).sum(),
+            Case::Duplicates { faces, .. } => faces.len(),
+            Case::Fragments { clusters, .. } => clusters.len(),
+            _ => 1,
+        };
+        named + self.evidence.len()
+    }
+}
+
 /// What pairs of images of different identities show, most of which are different people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::super::audit::AuditRecord;
 use super::super::changes::ChangeRecord;
 use super::super::decisions::{DecisionRecord, RespectRecord};
 use super::super::outbox::LetterRecord;
@@ -161,6 +162,10 @@ impl<'a> Check<'a> {
             }
             Some(b'h') => return self.aside(key, decode(key, value)?),
             Some(b'n') => drop(decode::<u64>(key, value)?),
+            Some(b'z') => {
+                keys::token(key)?;
+                decode::<AuditRecord>(key, value)?;
+            }
             Some(b'y') => {
                 keys::token(key)?;
                 decode::<RespectRecord>(key, value)?;

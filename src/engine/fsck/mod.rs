@@ -2,7 +2,8 @@
 //!
 //! **Promises.** Looking changes nothing. A repair writes what is healthy into a new store, and only when that is whole
 //! and synced it takes the place of the damaged one, which is kept beside it. What is left out goes into a file first, byte
-//! for byte. What remains is what was stored: nothing is guessed.
+//! for byte. What remains is what was stored: nothing is guessed, but for a database whose record is lost, which gets a
+//! name that says so (`recovered-N`) and the model that embeddings of unknown origin have.
 //!
 //! **Not here.** Graphs and pairs: they are derived, have checksums of their own, and who finds them damaged makes them
 //! anew.
@@ -215,7 +216,7 @@ fn kind(key: &[u8]) -> &'static str {
         Some(b'c') => "terms of jobs",
         Some(b'k') => "idempotency keys",
         Some(b'o') => "callbacks",
-        Some(b'a' | b'g' | b'x' | b'p' | b'e' | b'y') => "markers",
+        Some(b'a' | b'g' | b'x' | b'p' | b'e' | b'y' | b'z') => "markers",
         _ if key == keys::version() || key == keys::last_sync() => "format",
         _ => "others",
     }

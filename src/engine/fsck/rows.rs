@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use super::super::pictures::PictureRecord;
-use super::super::records::{DatabaseRecord, FaceRecord, ImageRecord, Upload};
+use super::super::records::{DatabaseRecord, FaceRecord, ImageRecord, ModelRecord, Upload};
 use super::super::tally::Count;
 use super::Report;
 use super::check::{Fate, GIVEN_UP};
@@ -22,8 +22,8 @@ pub(super) struct Rows<'a> {
     faces: BTreeSet<Vec<u8>>,
     /// Faces that only their images tell of.
     missing: BTreeSet<Vec<u8>>,
-    /// Rows of each number that nothing is known of.
-    nameless: BTreeMap<u64, u64>,
+    /// Numbers whose database was lost and is made anew under another name.
+    recovered: BTreeSet<u64>,
     counts: BTreeMap<u64, Count>,
 }
 
@@ -34,8 +34,8 @@ impl<'a> Rows<'a> {
         cleared: BTreeSet<u64>,
     ) -> Self {
         let named = named.map(|(record, name)| (record.number, (record, name))).collect();
-        let (faces, missing, nameless) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-        Self { data, named, cleared, faces, missing, nameless, counts: BTreeMap::new() }
+        let (faces, missing, recovered) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { data, named, cleared, faces, missing, recovered, counts: BTreeMap::new() }
     }
 
     /// What is wrong with the file of an upload.
@@ -54,21 +54,38 @@ impl<'a> Rows<'a> {
         self.named.contains_key(&number) || self.cleared.contains(&number)
     }
 
-    /// Whether rows of this number belong to nobody.
-    fn is_nameless(&mut self, number: u64) -> bool {
-        let is_nameless = !self.knows(number);
-        if is_nameless {
-            *self.nameless.entry(number).or_default() += 1;
+    /// Gives the rows of a number that nobody knows a database of their own: what its clients would miss most are the
+    /// rows, and a name that nobody expects tells that something was lost.
+    fn name(&mut self, number: u64) {
+        if self.knows(number) {
+            return;
         }
-        is_nameless
+        let names =
+            (1..).map(|n| if n == 1 { format!("recovered-{number}") } else { format!("recovered-{number}-{n}") });
+        let free = names.filter_map(|name| DatabaseName::new(&name).ok());
+        let mut free = free.filter(|name| self.named.values().all(|(_, other)| other != name));
+        let name = free.next().expect("there are fewer databases than numbers");
+        self.named.insert(number, (DatabaseRecord { number, model: None }, name));
+        self.recovered.insert(number);
+    }
+
+    /// Which model a lost database had nobody knows: it gets what embeddings of an unknown model are bound to, of the
+    /// dimension of its first one.
+    fn bind(&mut self, number: u64, image: &ImageRecord) {
+        if !self.recovered.contains(&number) || fault(image, None).is_some() {
+            return;
+        }
+        let (Some(embedding), Some((record, _))) = (&image.embedding, self.named.get_mut(&number)) else { return };
+        record.model.get_or_insert_with(|| ModelRecord {
+            dimension: u32::try_from(embedding.len()).ok(),
+            ..ModelRecord::cosine()
+        });
     }
 
     pub(super) fn face(&mut self, key: &[u8], _: &FaceRecord, _: &mut Report) -> Result<Fate, StoreError> {
         let number = keys::database_number(key)?;
         self.counts.entry(number).or_default().faces += 1;
-        if self.is_nameless(number) {
-            return Ok(Fate::Drop("its database is not there".to_owned()));
-        }
+        self.name(number);
         self.faces.insert(key[1..].to_vec());
         Ok(Fate::Keep)
     }
@@ -77,10 +94,8 @@ impl<'a> Rows<'a> {
         let number = keys::database_number(key)?;
         *self.counts.entry(number).or_default().of(record.status) += 1;
         let path = record.picture.map(PictureRecord::path);
-        if self.is_nameless(number) {
-            report.told.extend(path);
-            return Ok(Fate::Drop("its database is not there".to_owned()));
-        }
+        self.name(number);
+        self.bind(number, &record);
         let Some((database, name)) = self.named.get(&number) else { return Ok(Fate::Keep) }; // to be cleared
         let (identifier, label) = keys::image_names(key)?;
         let what = format!("image '{label}' of face '{identifier}' in database '{name}'");
@@ -132,8 +147,8 @@ impl<'a> Rows<'a> {
     }
 
     /// What is there under each number. Faces that are missing are added to `batch`.
-    pub(super) fn finish(self, mut batch: Option<&mut Batch>, report: &mut Report) -> BTreeMap<u64, Count> {
-        for face in self.missing {
+    pub(super) fn finish(mut self, mut batch: Option<&mut Batch>, report: &mut Report) -> BTreeMap<u64, Count> {
+        for face in std::mem::take(&mut self.missing) {
             let key = [b"f", face.as_slice()].concat();
             report.find(
                 super::check::shown(&key),
@@ -144,11 +159,24 @@ impl<'a> Rows<'a> {
                 batch.record(&key, &FaceRecord::default());
             }
         }
-        for (number, n_rows) in self.nameless {
-            let why = format!("its record is lost; it has {n_rows} faces and images");
-            report.find(format!("the database of number {number}"), why, "its rows are put aside");
+        for (number, record, name) in self.recovered() {
+            let count = self.counts.get(&number).copied().unwrap_or_default();
+            let (faces, images) = (count.faces, count.images());
+            let why =
+                format!("its record is lost, its name and model with it; {faces} faces and {images} images are there");
+            let what = format!("the database of number {number}, here '{name}'");
+            report.find(what, why, "it gets this name, and the model 'cosine'");
+            if let Some(batch) = &mut batch {
+                batch.record(&keys::database(&name), &record);
+            }
         }
         self.counts
+    }
+
+    /// The databases that were lost, as they are from now on.
+    fn recovered(&self) -> Vec<(u64, DatabaseRecord, DatabaseName)> {
+        let known = self.recovered.iter().filter_map(|number| Some((*number, self.named.get(number)?)));
+        known.map(|(number, (record, name))| (number, record.clone(), name.clone())).collect()
     }
 }
 

@@ -29,7 +29,7 @@ struct Answer {
 pub(super) fn page(view: &View<'_>, token: &str) -> Paged {
     let job = view.desk.job(token)?;
     let sheet = view.desk.sheet(token)?;
-    let found = match findings(view, &job.token) {
+    let found = match findings((view.service, &view.asked.client), &job.token) {
         Ok(found) => found,
         Err(oops) => return Ok(framed(view, "Audit", &without(view, &job, &sheet, &oops))),
     };
@@ -131,7 +131,7 @@ fn form(view: &View<'_>, key: &str, answer: &Answer, back: &str) -> Markup {
     }
 }
 
-fn question(finding: &Finding) -> Markup {
+pub(super) fn question(finding: &Finding) -> Markup {
     let name = |who: Option<&Who>| html! { @if let Some(who) = who { (Name(&who.identifier)) } };
     let (own, first, second) =
         (name(finding.subject.as_ref()), name(finding.identities.first()), name(finding.identities.get(1)));
@@ -256,7 +256,7 @@ fn listed(name: &str) -> String {
 }
 
 /// What is seen side by side: titles, and images of the result.
-fn sides(sheet: &Sheet, finding: &Finding) -> Vec<(Markup, Vec<u32>)> {
+pub(super) fn sides(sheet: &Sheet, finding: &Finding) -> Vec<(Markup, Vec<u32>)> {
     let index = |who: &Who| who.label.as_deref().and_then(|label| sheet.face(&who.database, &who.identifier, label));
     let of_identity = |who: &Who, except: Option<u32>| -> Vec<u32> {
         let Ok(id) = face_id(&who.database, &who.identifier, "x") else { return Vec::new() };

@@ -93,7 +93,7 @@ fn other(decision: &Value) -> Option<Who> {
 
 /// The elements of this name in the answer to an action that lists.
 fn list(view: &View<'_>, action: &str, name: &str) -> Result<Vec<Value>, Oops> {
-    let data = ask(view, &[("action", action), ("maxresults", MOST)])?;
+    let data = ask((view.service, &view.asked.client), &[("action", action), ("maxresults", MOST)])?;
     Ok(many(&data[name]).filter(|element| element.is_object()).cloned().collect())
 }
 

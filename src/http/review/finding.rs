@@ -5,9 +5,8 @@
 
 use serde_json::Value;
 
-use super::frame::View;
-use super::made::Oops;
-use crate::aci::{Outcome, Part, Request, Value as Given};
+use super::made::{Oops, find};
+use crate::aci::{Client, Outcome, Part, Request, Service, Value as Given};
 
 /// The kinds, as their lists are called, with what a person is asked.
 pub(super) const KINDS: [(&str, &str); 7] = [
@@ -53,7 +52,7 @@ pub(super) struct Finding {
 }
 
 /// Asks for an action and gives what stands in `responsedata`, or what the action says against it.
-pub(super) fn ask(view: &View<'_>, parameters: &[(&str, &str)]) -> Result<Value, Oops> {
+pub(super) fn ask((service, client): (&dyn Service, &Client), parameters: &[(&str, &str)]) -> Result<Value, Oops> {
     let simple = ("responseformat", "simplejson");
     let parts = parameters
         .iter()
@@ -61,7 +60,7 @@ pub(super) fn ask(view: &View<'_>, parameters: &[(&str, &str)]) -> Result<Value,
         .map(|&(name, value)| Part { name: name.to_owned(), value: Given::Text(value.to_owned()) });
     let request = Request::new(parts.collect())?;
     let mut answer = Vec::new();
-    let outcome = view.service.answer(Ok(request), &view.asked.client, &mut answer);
+    let outcome = service.answer(Ok(request), client, &mut answer);
     let mut told: Value = serde_json::from_slice(&answer).unwrap_or_default();
     let data = told["autnresponse"]["responsedata"].take();
     match outcome {
@@ -71,10 +70,22 @@ pub(super) fn ask(view: &View<'_>, parameters: &[(&str, &str)]) -> Result<Value,
     }
 }
 
-/// The findings of a job, kind by kind.
-pub(super) fn findings(view: &View<'_>, token: &str) -> Result<Vec<Finding>, Oops> {
-    let data = ask(view, &[("action", "GetIdentityAudit"), ("token", token)])?;
+/// The findings of a job, kind by kind, as this service tells them to this client.
+pub(super) fn findings(asked: (&dyn Service, &Client), token: &str) -> Result<Vec<Finding>, Oops> {
+    let data = ask(asked, &[("action", "GetIdentityAudit"), ("token", token)])?;
     Ok(read(&data["identityaudit"]))
+}
+
+/// How the pairs of a finished clustering were found, in words.
+pub(super) fn searched_by(asked: (&dyn Service, &Client), token: &str) -> Result<String, Oops> {
+    let job =
+        [("action", "QueueInfo"), ("queuename", "FaceClustering"), ("queueaction", "getStatus"), ("token", token)];
+    let data = ask(asked, &[&job[..], &[("resultmaxclusters", "0")]].concat())?;
+    let search = find(&data, "estimatedmissed").filter(|_| find(&data, "method") == Some("hnsw"));
+    Ok(search.map_or_else(
+        || "every pair was compared".to_owned(),
+        |missed| format!("proposed by an index, each one proven; an estimated {missed} % were missed"),
+    ))
 }
 
 fn read(audit: &Value) -> Vec<Finding> {

@@ -24,6 +24,7 @@ mod job;
 mod made;
 mod parts;
 mod picture;
+mod report;
 mod result;
 mod route;
 mod threshold;
@@ -40,6 +41,7 @@ use hyper::http::request;
 use tokio::sync::oneshot;
 
 pub(crate) use guard::Guard;
+pub use report::{ReportLimits, report};
 
 use super::body::BodyError;
 use super::coding::Coding;

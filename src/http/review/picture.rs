@@ -22,7 +22,7 @@ pub(super) fn picture(view: &View<'_>, token: &str, face: &str) -> Result<Made, 
 }
 
 /// A drawing in the colour of the identity: of nobody, with a lock if there is somebody who may not be seen.
-fn drawn(sheet: &Sheet, face: u32, why: NotShown) -> Markup {
+pub(super) fn drawn(sheet: &Sheet, face: u32, why: NotShown) -> Markup {
     let id = &sheet.names[face as usize];
     let colour = format!("hsl({} 42% 62%)", u32::from(hue(id)) * 15);
     html! {

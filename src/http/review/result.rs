@@ -25,6 +25,22 @@ pub(super) enum Tab {
     Changes,
 }
 
+/// A result in figures.
+pub(super) fn figures(sheet: &Sheet) -> Markup {
+    let n_mixed = sheet.clusters.iter().filter(|cluster| cluster.n_identities > 1).count();
+    let n_single = sheet.clusters.iter().filter(|cluster| cluster.len() == 1).count();
+    html! {
+        ul.figures {
+            li { b { (thousands(sheet.names.len() as u64)) } " images" }
+            li { b { (thousands(u64::from(sheet.identities()))) } " identities" }
+            li { b { (thousands(sheet.clusters.len() as u64)) } " clusters" }
+            li { b { (thousands(n_mixed as u64)) } " with several identities" }
+            li { b { (thousands(sheet.n_split() as u64)) } " identities in several clusters" }
+            li { b { (thousands(n_single as u64)) } " single images" }
+        }
+    }
+}
+
 /// What stands above every page about a result.
 pub(super) fn heading(view: &View<'_>, job: &Job, sheet: &Sheet, tab: Tab) -> Markup {
     let base = format!("/review/result/{}", job.token);
@@ -34,19 +50,10 @@ pub(super) fn heading(view: &View<'_>, job: &Job, sheet: &Sheet, tab: Tab) -> Ma
         (Tab::Threshold, "/threshold", "Threshold"),
         (Tab::Changes, "/changes", "Changes"),
     ];
-    let n_mixed = sheet.clusters.iter().filter(|cluster| cluster.n_identities > 1).count();
-    let n_single = sheet.clusters.iter().filter(|cluster| cluster.len() == 1).count();
     html! {
         p.path { a href="/review" { "Databases and jobs" } }
         h1 { "Clustering of " (database_of(job)) }
-        ul.figures {
-            li { b { (thousands(sheet.names.len() as u64)) } " images" }
-            li { b { (thousands(u64::from(sheet.identities()))) } " identities" }
-            li { b { (thousands(sheet.clusters.len() as u64)) } " clusters" }
-            li { b { (thousands(n_mixed as u64)) } " with several identities" }
-            li { b { (thousands(sheet.n_split() as u64)) } " identities in several clusters" }
-            li { b { (thousands(n_single as u64)) } " single images" }
-        }
+        (figures(sheet))
         nav.tabs aria-label="Views of this result" {
             @for (own, path, word) in tabs.into_iter().filter(|&(own, ..)| own != Tab::Audit || own == tab || view.desk.offers("GetIdentityAudit")) {
                 a href={ (base) (path) } aria-current=[(own == tab).then_some("page")] { (word) }
@@ -155,7 +162,7 @@ fn controls(view: &View<'_>, job: &Job, show: &str, order: &str, n: usize) -> Ma
                 input type="search" name="find" value=[view.asked.text("find")] placeholder="part of a name" maxlength="254" data-find;
             }
             button type="submit" { "Show" }
-            p.count { (count(n, "cluster", "clusters")) ". Save as " a href=(file("csv")) { "CSV" } " or " a href=(file("json")) { "JSON" } }
+            p.count { (count(n, "cluster", "clusters")) ". Save as " a href=(file("csv")) { "CSV" } ", " a href=(file("json")) { "JSON" } ", or a " a href={ (base) "/report.html" } { "report" } }
         }
     }
 }

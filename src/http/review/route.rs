@@ -2,7 +2,7 @@
 
 use super::frame::View;
 use super::made::{HTML, JSON, Made, Oops};
-use super::{Asked, act, assets, audit, cluster, compare, done, export, home, job, picture, result, threshold};
+use super::{Asked, act, assets, audit, cluster, compare, done, export, home, job, picture, report, result, threshold};
 use crate::aci::Service;
 use hyper::{Method, StatusCode};
 use maud::Markup;
@@ -36,6 +36,7 @@ pub(super) fn make(mut asked: Asked, service: &dyn Service) -> Made {
         ["image", token, face] => picture::picture(&view, token, face),
         ["result", token, "export.csv"] => export::csv(&view, token),
         ["result", token, "export.json"] => export::json(&view, token),
+        ["result", token, "report.html"] => report::file(&view, token),
         ["result", token, "threshold.json"] => threshold::live(&view, token),
         _ => page(&view, &steps).map(|page| Made::new(HTML, page.into_string())),
     };

@@ -140,7 +140,7 @@ fn swept(engine: &Engine, map: &Map, folder: &TempDir, order: Order) {
             b't' => kept.contains(&keys::token(key).unwrap()) && !open.contains(&keys::token(key).unwrap()),
             b'#' if order == Order::Lost => true,
             b'f' | b'i' | b'#' => numbers.contains(&keys::database_number(key).unwrap()),
-            b'r' | b'y' => kept.contains(&keys::token(key).unwrap()),
+            b'r' | b'y' | b'z' => kept.contains(&keys::token(key).unwrap()),
             b'e' => open.contains(&keys::token(key).unwrap()),
             _ => false,
         };
