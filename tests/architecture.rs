@@ -58,7 +58,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 38] = [
+const CRATES: [(&str, &[&str]); 39] = [
     ("bincode", &["store"]),
     ("base64", &["aci", "exchange", "http"]),
     ("blake3", &["engine", "http"]),
