@@ -170,7 +170,7 @@ fn a_delayed_job_starts_when_its_time_has_come_and_holds_up_nobody() {
     clock.set(1_000, 50);
     let late = engine.submit(delayed(60), cluster_all()).unwrap();
     let soon = engine.submit(Ticket::default(), cluster_all()).unwrap();
-    assert_eq!(engine.next_delayed(), Some(Duration::from_secs(60)));
+    assert_eq!(engine.next_delayed(), Some(Duration::from_mins(1)));
     assert_eq!(engine.figures(QUEUE).pending, 2, "it counts as a job of the queue");
     let started = engine.start_next().unwrap().unwrap();
     assert_eq!(started.token, soon);
@@ -202,7 +202,7 @@ fn a_delay_goes_on_over_a_restart_and_a_clock_that_goes_back_makes_it_no_longer(
         open_at(&Mortal::with(store.map(), u64::MAX), &clock, &folder)
     };
     assert_eq!(restarted(1_020, 3).next_delayed(), Some(Duration::from_secs(40)));
-    assert_eq!(restarted(1_000 - DAY, 3).next_delayed(), Some(Duration::from_secs(60)), "no longer than it was");
+    assert_eq!(restarted(1_000 - DAY, 3).next_delayed(), Some(Duration::from_mins(1)), "no longer than it was");
     for late in [1_060, 1_000 + 3_650 * DAY] {
         let engine = restarted(late, 3);
         assert_eq!(engine.start_next().unwrap().unwrap().token, token);
@@ -246,7 +246,8 @@ fn a_delayed_job_is_steered_like_any_other_that_waits() {
 
 #[test]
 fn a_job_that_may_be_on_the_disk_although_its_sync_failed_keeps_its_uploads() {
-    let accept: [(&str, fn(&Engine) -> Result<Token, EngineError>); 2] = [
+    type Accept = fn(&Engine) -> Result<Token, EngineError>;
+    let accept: [(&str, Accept); 2] = [
         ("import", |engine| import_with(engine, Ticket::default())),
         ("duplicate", |engine| {
             let queue = Queue::ImportFaceDatabase;
