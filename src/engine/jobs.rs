@@ -105,9 +105,11 @@ impl Jobs {
     /// The job with this token, if it is of this queue.
     pub(super) fn find(&self, queue: Queue, token: Token) -> Result<&Entry, EngineError> {
         let entry = self.table.get(&token).filter(|entry| entry.record.queue == queue);
-        entry.ok_or_else(|| match self.damaged.contains(&token) {
-            true => EngineError::damaged_job(token),
-            false => EngineError::unknown_token(queue, &token.to_string()),
+        entry.ok_or_else(|| {
+            if self.damaged.contains(&token) {
+                return EngineError::damaged_job(token);
+            }
+            EngineError::unknown_token(queue, &token.to_string())
         })
     }
 

@@ -14,7 +14,6 @@ mod appliance;
 #[allow(dead_code, reason = "every benchmark uses its part")]
 mod invented;
 #[path = "../support/random.rs"]
-#[allow(dead_code, reason = "each test binary uses its part")]
 mod random;
 mod work;
 
