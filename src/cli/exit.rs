@@ -50,7 +50,11 @@ pub(super) fn help() -> String {
 /// Whether the output was closed by who read it; files are never closed that way, and other ends have their own errors.
 fn is_unread(failure: &(dyn Error + 'static)) -> bool {
     let is_closed = |error: &(dyn Error + 'static)| {
-        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        let io = match error.downcast_ref::<csv::Error>().map(csv::Error::kind) {
+            Some(csv::ErrorKind::Io(io)) => Some(io), // which is not given as its source
+            _ => error.downcast_ref::<io::Error>(),
+        };
+        io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     };
     std::iter::successors(Some(failure), |&error| error.source()).any(is_closed)
 }

@@ -135,7 +135,7 @@ impl Figures {
             ("split_identities", json!(self.split)),
             ("matches", json!(self.matches)),
             ("method", json!(self.method)),
-            ("missed_percent", missed(|audit| audit.missed_hundredths())),
+            ("missed_percent", missed(RecallAudit::missed_hundredths)),
             ("missed_percent_low", missed(|audit| audit.low)),
             ("missed_percent_high", missed(|audit| audit.high)),
             ("seconds", json!(seconds(self.clustered_in))),

@@ -74,10 +74,9 @@ impl Counter {
         }
         let is_known = done.total.is_some();
         if self.shown.is_none_or(|(_, was_known)| was_known != is_known) {
-            self.bar.set_style(style(match is_known {
-                true => "{prefix} [{bar:40}] {percent_precise}% {msg}, {left} left",
-                false => "{prefix} {spinner} {msg}, for {elapsed}",
-            }));
+            let open = "{prefix} {spinner} {msg}, for {elapsed}";
+            let known = "{prefix} [{bar:40}] {percent_precise}% {msg}, {left} left";
+            self.bar.set_style(style(if is_known { known } else { open }));
         }
         self.shown = Some((Instant::now(), is_known));
         self.bar.set_length(done.total.unwrap_or(done.n).max(1));
