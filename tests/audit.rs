@@ -38,7 +38,7 @@ fn scale() -> ConfidenceScale {
 }
 
 fn planted() -> Planted {
-    plant(&people(), &Amount { moved: 8, split: 3, merged: 3, copies: 4 }, 5)
+    plant(&people(), &Amount { moved: 8, split: 3, merged: 3, copies: 4 }, 6)
 }
 
 fn run(faces: &FaceSet, decided: &Decided, threads: usize) -> (Clustering, Audit) {
