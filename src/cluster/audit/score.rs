@@ -77,7 +77,7 @@ pub(super) fn several_persons(ruler: Ruler, between: &Cross) -> Option<Score> {
     score(-10.2 * ruler.of(between.mean) - 5.6)
 }
 
-/// That pictures are copies: of the planted ones none was below 0.98, where two pictures of one moment are.
+/// That pictures are copies: hardly a planted one was below 0.98, where two pictures of one moment are.
 pub(super) fn duplicates(ruler: Ruler, mean: Confidence) -> Score {
     let alike = ruler.of(mean);
     Score::of(if alike < 0.98 { 0.05 + (alike - 0.9) * 5.625 } else { 0.5 + (alike - 0.98) * 25.0 })
