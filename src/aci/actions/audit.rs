@@ -43,8 +43,9 @@ fn identity_audit<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Paramet
     let mut reader =
         reader.ok_or_else(|| not_possible("has no audit: it was not asked for with audit=true".to_owned()))?;
     Ok(Box::new(move |answer| {
-        let _job = job; // its result is not forgotten while it is written
-        write_audit(answer, &mut reader, max.unwrap_or(u64::MAX))
+        let written = write_audit(answer, &mut reader, max.unwrap_or(u64::MAX));
+        drop(job); // until here its result was not forgotten
+        written
     }))
 }
 

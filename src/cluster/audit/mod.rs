@@ -112,7 +112,9 @@ pub fn audit(
     let clusters = clustering.clusters();
     let mut cluster_of = vec![0; faces.len()];
     for (cluster, members) in clusters.iter().enumerate() {
-        members.iter().for_each(|&face| cluster_of[face as usize] = cluster as u32);
+        for &face in members {
+            cluster_of[face as usize] = cluster as u32;
+        }
     }
 
     let near = near::find(&run, &identities, clustering.method(), shelf)?;

@@ -9,7 +9,7 @@ use crate::confidence::Confidence;
 /// Sums of hundredths between clusters, and their sizes.
 struct Sums {
     n: usize,
-    sums: Vec<u64>,
+    between: Vec<u64>,
     sizes: Vec<u64>,
 }
 
@@ -20,7 +20,7 @@ impl Sums {
         for &b in active.iter().filter(|&&b| b != a) {
             // Of two means the higher: sums over products of sizes, compared crosswise; the size of a is in both.
             let is_higher = |best: usize| {
-                self.sums[a * self.n + b] * self.sizes[best] > self.sums[a * self.n + best] * self.sizes[b]
+                self.between[a * self.n + b] * self.sizes[best] > self.between[a * self.n + best] * self.sizes[b]
             };
             if best.is_none_or(is_higher) {
                 best = Some(b);
@@ -30,15 +30,15 @@ impl Sums {
     }
 
     fn reaches(&self, a: usize, b: usize, least: Confidence) -> bool {
-        self.sums[a * self.n + b] >= u64::from(least.hundredths()) * self.sizes[a] * self.sizes[b]
+        self.between[a * self.n + b] >= u64::from(least.hundredths()) * self.sizes[a] * self.sizes[b]
     }
 
     /// Adds cluster `from` to cluster `to`.
     fn merge(&mut self, from: usize, to: usize) {
         for other in 0..self.n {
-            let sum = self.sums[from * self.n + other];
-            self.sums[to * self.n + other] += sum;
-            self.sums[other * self.n + to] += sum;
+            let sum = self.between[from * self.n + other];
+            self.between[to * self.n + other] += sum;
+            self.between[other * self.n + to] += sum;
         }
         self.sizes[to] += self.sizes[from];
     }
@@ -47,7 +47,8 @@ impl Sums {
 /// The parts of `n` images, by place, whose mean confidence with each other stays below `least`: the largest first, then
 /// by their first place. `confidences` has those of all pairs, row by row.
 pub(super) fn parts(n: usize, confidences: &[Confidence], least: Confidence) -> Vec<Vec<usize>> {
-    let mut sums = Sums { n, sums: confidences.iter().map(|c| u64::from(c.hundredths())).collect(), sizes: vec![1; n] };
+    let mut sums =
+        Sums { n, between: confidences.iter().map(|c| u64::from(c.hundredths())).collect(), sizes: vec![1; n] };
     let mut members: Vec<Vec<usize>> = (0..n).map(|place| vec![place]).collect();
     let mut active: Vec<usize> = (0..n).collect();
     let mut chain: Vec<usize> = Vec::new();
@@ -70,7 +71,9 @@ pub(super) fn parts(n: usize, confidences: &[Confidence], least: Confidence) -> 
             }
         }
     }
-    parts.iter_mut().for_each(|part| part.sort_unstable());
+    for part in &mut parts {
+        part.sort_unstable();
+    }
     parts.sort_unstable_by_key(|part| (std::cmp::Reverse(part.len()), part[0]));
     parts
 }

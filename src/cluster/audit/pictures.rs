@@ -60,7 +60,9 @@ pub(super) fn duplicates(
             equal_to[copy as usize] = group[0];
         }
     }
-    pairs.iter().for_each(|pair| groups.join(pair.first, pair.second));
+    for pair in &pairs {
+        groups.join(pair.first, pair.second);
+    }
     let mut members: Vec<(u32, u32)> = (0..n).map(|face| (groups.root(face), face)).collect();
     members.sort_unstable();
     let mut evidence: Vec<(u32, Evidence)> = pairs.into_iter().map(|pair| (groups.root(pair.first), pair)).collect();

@@ -77,9 +77,10 @@ pub(super) fn several_persons(ruler: Ruler, between: &Cross) -> Option<Score> {
     score(-10.2 * ruler.of(between.mean) - 5.6)
 }
 
-/// That pictures are copies.
+/// That pictures are copies: hardly a planted one was below 0.98, where two pictures of one moment are.
 pub(super) fn duplicates(ruler: Ruler, mean: Confidence) -> Score {
-    Score::of(0.5 + (ruler.of(mean) - 0.9) * 5.0)
+    let alike = ruler.of(mean);
+    Score::of(if alike < 0.98 { 0.05 + (alike - 0.9) * 5.625 } else { 0.5 + (alike - 0.98) * 25.0 })
 }
 
 /// That clusters are one person.
