@@ -152,7 +152,7 @@ impl Engine {
         parameters.retain(|(name, _)| name != KEY_PARAMETER);
         let respects_decisions = self.respect(token)?.is_some();
         let audits = self.audit_record(token)?.is_some();
-        let ticket = Ticket { parameters, priority, respects_decisions, audits, terms, ..Ticket::default() };
+        let ticket = Ticket { parameters, priority, terms, respects_decisions, audits, ..Ticket::default() };
         let copy = ticket.token;
         // Outside the lock, for a file may be large; so the job may end meanwhile, and its files go.
         if let Task::Train(task) = &mut task {

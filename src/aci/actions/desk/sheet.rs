@@ -328,7 +328,9 @@ impl Sheet {
     pub(super) fn of(names: Vec<FaceId>, clusters: &[Vec<u32>]) -> Self {
         let mut cluster_of = vec![0; names.len()];
         for (number, members) in clusters.iter().enumerate() {
-            members.iter().for_each(|&face| cluster_of[face as usize] = number as u32);
+            for &face in members {
+                cluster_of[face as usize] = number as u32;
+            }
         }
         let mut sheet = Self {
             token: Token::generate(),
