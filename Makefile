@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-page check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
+.PHONY: help run demo test test-page picture check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
 	bench-hard bench-load bench-submit bench-idle bench-photos bench-cancel bench-audit appliance photos photos-http photos-reference \
 	soak soak-train soak-damage soak-full soak-crash crash-table soak-years fuzz fixtures clean
 
@@ -28,6 +28,12 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 test-page: $(PAGE)/ready ## the review page in a real browser: jobs, keys, hostile names, axe, pictures in target/page/shots; needs Node and Chromium (apt-get install chromium)
 	@test -n "$(CHROMIUM)" || { echo "no Chromium: apt-get install chromium, or CHROMIUM=path"; exit 1; }
 	FACECLIQUE_PAGE=$(PAGE) CHROMIUM=$(CHROMIUM) $(CARGO) test --test review -- --nocapture --test-threads=1
+
+picture: ## the picture of the review page in the README: the demo's audit, in Chromium (a minute)
+	@test -n "$(CHROMIUM)" || { echo "no Chromium: apt-get install chromium, or CHROMIUM=path"; exit 1; }
+	$(CARGO) build --release
+	mkdir -p $(PAGE)/picture
+	tests/review/picture.sh target/release/faceclique $(CHROMIUM) $(PAGE)/picture fixtures/review.png
 
 $(PAGE)/ready: tests/review/package.json
 	mkdir -p $(PAGE)

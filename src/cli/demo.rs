@@ -8,7 +8,6 @@ use std::process::{Command, Stdio};
 
 use jiff::tz::TimeZone;
 
-use super::client::Trouble;
 use super::cluster::write_whole;
 use super::here::Here;
 use super::progress::Counter;
@@ -25,7 +24,8 @@ use crate::job::{Queue, Token};
 const DATABASE: &str = "people";
 
 /// What the job is asked, beside the database.
-const ASKED: [(&str, &str); 3] = [("clusterthreshold", "50"), ("outputthreshold", "40"), ("maxresults", "12")];
+const ASKED: [(&str, &str); 4] =
+    [("clusterthreshold", "50"), ("outputthreshold", "40"), ("maxresults", "12"), ("audit", "true")];
 
 /// Make a database of drawn faces with planted errors, cluster it, and serve the page to look at it.
 ///
@@ -178,12 +178,7 @@ fn import(here: &Here, database: &DatabaseName, file: &Path) -> Result<ImportOut
 
 /// Asks for the job as a client would, so that queues and pages show what was asked.
 fn cluster(here: &Here) -> Result<(Token, ClusteringOutcome), Failure> {
-    let asked = [&[("database", DATABASE)], &ASKED[..]].concat();
-    // Until every build keeps an audit, one that refuses it gets the same job without.
-    let answer = match here.ask("FaceClustering", &[&asked[..], &[("audit", "true")]].concat()) {
-        Err(Trouble::Refused { .. }) => here.ask("FaceClustering", &asked)?,
-        answer => answer?,
-    };
+    let answer = here.ask("FaceClustering", &[&[("database", DATABASE)], &ASKED[..]].concat())?;
     let token = answer["token"].as_str().and_then(Token::parse).ok_or("the job has no token")?;
     let clustered = |result: &JobResult| match result {
         JobResult::Clustering(outcome) => Some(outcome.clone()),

@@ -327,7 +327,7 @@ fn the_audit_is_told_what_was_decided() {
     let ids = [("ann", "1"), ("ann", "2"), ("bob", "1"), ("cat", "1")]
         .map(|(face, label)| face_id("a", face, label).unwrap());
     let expected = Decided {
-        not_same: vec![(Who::Identity(3, 4), Who::Face(1))],
+        not_same: vec![(Who::Face(1), Who::Identity(3, 4))],
         same: vec![(Who::Identity(0, 2), Who::Identity(2, 3))],
         right: vec![2],
     };
