@@ -9,7 +9,7 @@
 //!
 //! **What is assumed of the disk.** A file system call that syncs returns after the data are on stable storage, and a
 //! rename within a folder is atomic. sled writes a log with checksums and recovers to the last whole batch. That its
-//! flush is a sync is *not* assumed, for it is none on Linux ([`files`](super::files)).
+//! flush is a sync is *not* assumed, for it is none on Linux ([`files`]).
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
