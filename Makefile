@@ -148,7 +148,7 @@ soak-crash: ## kill the server KILLS=500 times under a mix of clients, audit eve
 	KILLS=$(if $(filter command line environment,$(origin KILLS)),$(KILLS),500) SEED=$(SEED) \
 		$(CARGO) test --test soak_crash -- --nocapture
 
-crash-table: ## die at every write of seven lives, on every disk that may be left, torn ones too; print the table (minutes)
+crash-table: ## die at every write of nine lives, on every disk that may be left, torn ones too; print the table (minutes)
 	@echo "life          steps   writes  stopped    cut  reordered  again    torn    lost"
 	@CRASH_TABLE=1 $(CARGO) test --lib -- a_death_at_any_write_of_a_life whatever_sectors 2>/dev/null \
 		| awk '/ 0$$|wrong$$|FAILED|panicked|test result/ {print} /FAILED/ {bad = 1} END {exit bad}'
