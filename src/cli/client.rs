@@ -168,23 +168,23 @@ impl Client {
 
     /// HTTP status and text of `/health`.
     pub(super) fn health(&self) -> Result<(u16, String), Trouble> {
-        let mut request = self.agent.get(format!("{}/health", self.server));
-        if let Some(authorization) = &self.authorization {
-            request = request.header("Authorization", authorization);
-        }
-        self.read(request.call())
+        self.get("/health")
     }
 
     /// The text behind a path that is there.
     pub(super) fn page(&self, path: &str) -> Result<String, Trouble> {
+        match self.get(path)? {
+            (200, text) => Ok(text),
+            (status, _) => Err(self.unreachable(format!("it answers with the HTTP status {status}"))),
+        }
+    }
+
+    fn get(&self, path: &str) -> Result<(u16, String), Trouble> {
         let mut request = self.agent.get(format!("{}{path}", self.server));
         if let Some(authorization) = &self.authorization {
             request = request.header("Authorization", authorization);
         }
-        match self.read(request.call())? {
-            (200, text) => Ok(text),
-            (status, _) => Err(self.unreachable(format!("it answers with the HTTP status {status}"))),
-        }
+        self.read(request.call())
     }
 
     fn read(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<(u16, String), Trouble> {

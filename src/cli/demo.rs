@@ -15,7 +15,9 @@ use super::serve::{self, with_cause};
 use super::{DataArguments, Failure, LogArguments, finished, terminal};
 use crate::config::{Flag, PORT, Reading};
 use crate::demo::{self, KNOTS, MODEL, Place, Plan, Planted};
-use crate::engine::{ClusteringOutcome, Done, ImportOutcome, ImportRequest, Input, JobResult, OnError, Ticket};
+use crate::engine::{
+    ClusteringOutcome, Done, ImportOutcome, ImportRequest, Input, JobResult, JobView, OnError, Ticket,
+};
 use crate::exchange::Format;
 use crate::face::DatabaseName;
 use crate::job::{Queue, Token};
@@ -121,15 +123,16 @@ impl Demo {
                 imported.n_faces
             )?;
         }
-        let clustered = |job: &crate::engine::JobView| matches!(job.result(), Some(JobResult::Clustering(_)));
-        let job = here.engine().jobs(Queue::FaceClustering).into_iter().rfind(clustered);
-        let (token, outcome) = match job.as_ref().and_then(|job| Some((job.token, job.result()?))) {
-            Some((token, JobResult::Clustering(outcome))) => (token, outcome.clone()),
-            _ => cluster(&here)?,
+        let clustered = |job: JobView| match job.result() {
+            Some(JobResult::Clustering(outcome)) => Some((job.token, outcome.clone())),
+            _ => None,
+        };
+        let (token, outcome) = match here.engine().jobs(Queue::FaceClustering).into_iter().rev().find_map(clustered) {
+            Some(clustered) => clustered,
+            None => cluster(&here)?,
         };
         let n = outcome.n_clusters;
         writeln!(io::stdout().lock(), "clustered    {} faces in {n} clusters, token {token}", outcome.n_faces)?;
-        drop(job);
         here.close()
     }
 }

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::gather::Gather;
+use super::roots::Roots;
 use super::verify::{Candidate, Edge, decided, keep};
 use super::watch::Stage;
 use super::{ClusterError, Run, workers};
@@ -59,7 +60,8 @@ pub struct Constraints {
 }
 
 impl Who {
-    fn faces(&self) -> Range<u32> {
+    /// Its faces.
+    pub(super) fn faces(&self) -> Range<u32> {
         match *self {
             Self::Face(face) => face..face + 1,
             Self::Identity(first, behind) => first..behind,
@@ -82,13 +84,13 @@ impl Constraints {
         places.values_mut().zip(0..).for_each(|(place, group)| *place = group);
         let mut constraints = Self { decisions: decisions.len(), ..Self::default() };
         constraints.groups = places.keys().map(|who| (who.faces().start, who.faces().end)).collect();
-        constraints.person = (0..places.len() as u32).collect();
+        let persons = Roots::new(places.len());
         for (bond, a, b) in &decisions {
             let (first, second) = (places[a].min(places[b]), places[a].max(places[b]));
             match (bond, a, b) {
                 (Bond::Apart, ..) => constraints.apart.push((first, second)),
                 (_, Who::Face(_), Who::Face(_)) | (_, Who::Identity(..), Who::Identity(..)) => {
-                    constraints.unite(first, second);
+                    persons.unite(first, second);
                 }
                 _ => constraints.mixed.push((first, second)),
             }
@@ -97,26 +99,14 @@ impl Constraints {
             pairs.sort_unstable();
             pairs.dedup();
         }
-        for group in 0..constraints.person.len() as u32 {
-            let person = constraints.root(group);
-            constraints.person[group as usize] = person;
+        for group in 0..places.len() as u32 {
+            let person = persons.root(group);
+            constraints.person.push(person);
             constraints.persons.entry(person).or_default().push(group);
         }
         constraints.persons.retain(|_, groups| groups.len() > 1);
         constraints.list(n_faces);
         constraints
-    }
-
-    fn root(&self, mut group: u32) -> u32 {
-        while self.person[group as usize] != group {
-            group = self.person[group as usize];
-        }
-        group
-    }
-
-    fn unite(&mut self, a: u32, b: u32) {
-        let (a, b) = (self.root(a), self.root(b));
-        self.person[a.max(b) as usize] = a.min(b);
     }
 
     /// Lists the groups of each face.

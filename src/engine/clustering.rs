@@ -4,7 +4,7 @@ use tracing::info;
 
 use super::audit::AuditRecord;
 use super::change::Faces;
-use super::decisions::RespectRecord;
+use super::decisions::{OfFaces, RespectRecord};
 use super::error::{EngineError, ErrorKind};
 use super::images::embedding;
 use super::ledger::{Earlier, JobLedger};
@@ -195,9 +195,12 @@ impl Engine {
         }
         let set =
             set.map_err(|error| EngineError::caused(ErrorKind::Internal, "the images do not fit together", error))?;
-        let names = || databases.iter().map(|(name, record)| (record.number, name.clone())).collect();
-        let decided = audits.then(|| faces.book.of_faces(&names(), set.ids()).decided());
-        let constraints = respects_decisions.then(|| faces.book.of_faces(&names(), set.ids()).constraints(&set));
+        let of_faces = (audits || respects_decisions).then(|| {
+            let names = databases.iter().map(|(name, record)| (record.number, name.clone())).collect();
+            faces.book.of_faces(&names, set.ids())
+        });
+        let decided = of_faces.as_ref().filter(|_| audits).map(OfFaces::decided);
+        let constraints = of_faces.filter(|_| respects_decisions).map(|of| of.constraints(&set));
         let bytes = self.settings.memory - left;
         Ok(Snapshot { faces: set, scale, bytes, database: number, synced, constraints, decided })
     }

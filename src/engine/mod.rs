@@ -117,7 +117,7 @@ pub use trainer::{Fingerprint, Found, Template, Trained, Trainer, Untrainable};
 pub use verdict::ImageFacts;
 pub use waiting::{Attendance, Waited};
 
-use crate::job::Timestamp;
+use crate::job::{Timestamp, micros};
 use crate::store::{Disk, Store};
 use change::Faces;
 use figures::Pace;
@@ -140,7 +140,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+        Timestamp(micros(since))
     }
 
     fn uptime(&self) -> Duration {

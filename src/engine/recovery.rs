@@ -90,7 +90,8 @@ impl Engine {
             let Some((id, record)) = self.unless_damaged(read())? else { continue };
             faces.book.set(id, Some(record));
         }
-        for (key, value) in self.collect(&keys::changes())? {
+        for entry in self.store.scan(&keys::changes()) {
+            let (key, value) = entry?; // one at a time: each may hold thousands of images
             let read = || Ok((keys::database_number(&key)?, decode::<ChangeRecord>(&key, &value)?));
             let Some((id, record)) = self.unless_damaged(read())? else { continue };
             let n_aside = self.store.scan(&keys::aside_images(id)).flatten().count() as u64;

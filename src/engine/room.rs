@@ -76,11 +76,7 @@ impl Room {
 
     /// An error for whoever would take some if there is too little.
     pub fn check(&self) -> Result<(), EngineError> {
-        let seen = self.seen();
-        match seen.free {
-            Some(free) if seen.is_low => Err(EngineError::new(ErrorKind::Storage, low(free, self.0.reserve))),
-            _ => Ok(()),
-        }
+        self.alarm().map_or(Ok(()), |text| Err(EngineError::new(ErrorKind::Storage, text)))
     }
 
     /// What an operator is to know, if there is too little.

@@ -82,20 +82,22 @@ fn image(label: &str, values: &[f32]) -> (Option<ImageLabel>, Embedding) {
 }
 
 fn import(engine: &Engine, database: &str, text: &str) -> Result<Token, EngineError> {
+    import_with(engine, Ticket::default(), database, text)
+}
+
+fn import_with(engine: &Engine, ticket: Ticket, database: &str, text: &str) -> Result<Token, EngineError> {
     let text = text.to_owned();
-    engine.submit_import(
-        Ticket::default(),
-        ImportRequest {
-            database: name(database),
-            data: Input::Received(Box::new(move |path| std::fs::write(path, text))),
-            ids: None,
-            format: Format::Jsonl,
-            model: None,
-            on_error: OnError::Stop,
-            include_metadata: true,
-            include_image_data: true,
-        },
-    )
+    let request = ImportRequest {
+        database: name(database),
+        data: Input::Received(Box::new(move |path| std::fs::write(path, text))),
+        ids: None,
+        format: Format::Jsonl,
+        model: None,
+        on_error: OnError::Stop,
+        include_metadata: true,
+        include_image_data: true,
+    };
+    engine.submit_import(ticket, request)
 }
 
 fn label(text: &str) -> ImageLabel {

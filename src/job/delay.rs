@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::life::Timestamp;
+use super::lived::micros;
 
 /// How long a job waits, and until when that is. The first is what was promised; the second lasts over restarts, as far
 /// as the clock can be believed.
@@ -19,8 +20,7 @@ pub struct Delay {
 impl Delay {
     /// A delay that begins now.
     pub fn from(now: Timestamp, length: Duration) -> Self {
-        let micros = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
-        Self { length, until: Timestamp(now.0.saturating_add(micros)) }
+        Self { length, until: Timestamp(now.0.saturating_add(micros(length))) }
     }
 
     /// What is left of it. A clock that went back does not make it longer than it was.

@@ -5,6 +5,7 @@
 
 use std::io;
 
+use super::clustering::percent;
 use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Prepare, Write, cut, fault};
 use crate::aci::parameter::{optional, required};
@@ -85,10 +86,6 @@ fn element(kind: Kind) -> &'static str {
         Kind::Duplicates => "group",
         Kind::Fragments => "person",
     }
-}
-
-fn percent(answer: &mut Answer<'_>, name: &'static str, hundredths: u16) -> io::Result<()> {
-    answer.value(name, format_args!("{}.{:02}", hundredths / 100, hundredths % 100))
 }
 
 impl Names {

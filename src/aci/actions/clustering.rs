@@ -150,11 +150,13 @@ pub(super) fn write_outcome(
     Ok(())
 }
 
+/// A share with two decimals.
+pub(super) fn percent(answer: &mut Answer<'_>, name: &'static str, hundredths: u16) -> io::Result<()> {
+    answer.value(name, format_args!("{}.{:02}", hundredths / 100, hundredths % 100))
+}
+
 /// How pairs were found and how many were missed (R166), and, of our own, how sure that is and why it was done so (R37).
 fn write_search(answer: &mut Answer<'_>, outcome: &ClusteringOutcome) -> io::Result<()> {
-    let percent = |answer: &mut Answer<'_>, name: &'static str, hundredths: u16| {
-        answer.value(name, format_args!("{}.{:02}", hundredths / 100, hundredths % 100))
-    };
     answer.open("search")?;
     answer.text("method", outcome.choice.method.name())?;
     percent(answer, "estimatedmissed", outcome.audit.map_or(0, |audit| audit.missed_hundredths()))?;

@@ -27,12 +27,8 @@ pub(super) struct Verdicts {
 
 impl Verdicts {
     pub(super) fn new(decided: &Decided) -> Self {
-        let range = |who: &Who| match *who {
-            Who::Face(face) => face..face + 1,
-            Who::Identity(first, end) => first..end,
-        };
         let ranges = |pairs: &[(Who, Who)]| {
-            let both = pairs.iter().flat_map(|(a, b)| [(range(a), range(b)), (range(b), range(a))]);
+            let both = pairs.iter().flat_map(|(a, b)| [(a.faces(), b.faces()), (b.faces(), a.faces())]);
             let mut ranges: Ranges = both.collect();
             ranges.sort_unstable_by_key(|(a, b)| (a.start, a.end, b.start, b.end));
             ranges

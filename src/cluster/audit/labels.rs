@@ -97,8 +97,8 @@ fn nobody(compare: &Compare<'_>, own: Fit, near: &Near, face: u32) -> Option<Fin
     if own.images < 2 || !near.matches.of(face as usize).is_empty() {
         return None;
     }
-    let (_, evidence) = compare.fit(face, own.identity)?;
     let score = score::nobody(compare.ruler, &own)?;
+    let (_, evidence) = compare.fit(face, own.identity)?;
     Some(Finding { score, case: Case::Nobody { face, own }, evidence })
 }
 

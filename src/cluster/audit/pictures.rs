@@ -1,5 +1,6 @@
 //! Pictures that are there more than once.
 
+use super::super::roots::Roots;
 use super::super::{ClusterError, copies};
 use super::compare::{Compare, mean, strongest};
 use super::decided::Verdicts;
@@ -7,28 +8,6 @@ use super::finding::{Case, Evidence, Finding, Score};
 use super::near::Near;
 use super::own::Own;
 use super::score;
-
-/// For each face the smallest of its group.
-struct Groups(Vec<u32>);
-
-impl Groups {
-    fn root(&mut self, face: u32) -> u32 {
-        let mut root = face;
-        while self.0[root as usize] != root {
-            root = self.0[root as usize];
-        }
-        let mut at = face;
-        while at != root {
-            at = std::mem::replace(&mut self.0[at as usize], root);
-        }
-        root
-    }
-
-    fn join(&mut self, a: u32, b: u32) {
-        let (a, b) = (self.root(a), self.root(b));
-        self.0[a.max(b) as usize] = a.min(b);
-    }
-}
 
 /// Groups of equal and of nearly equal pictures, in no order.
 pub(super) fn duplicates(
@@ -40,7 +19,7 @@ pub(super) fn duplicates(
     let run = compare.run;
     let n = run.faces.len() as u32;
     let least = score::near_copy(compare.ruler);
-    let mut groups = Groups((0..n).collect());
+    let groups = Roots::new(n as usize);
     let mut pairs = own.copies.clone();
     for face in 0..n {
         let better = near.matches.of(face as usize).iter().take_while(|entry| entry.confidence >= least);
@@ -56,12 +35,12 @@ pub(super) fn duplicates(
     let mut equal_to: Vec<u32> = (0..n).collect();
     for group in equal.iter().filter(|group| group.len() > 1) {
         for &copy in &group[1..] {
-            groups.join(group[0], copy);
+            groups.unite(group[0], copy);
             equal_to[copy as usize] = group[0];
         }
     }
     for pair in &pairs {
-        groups.join(pair.first, pair.second);
+        groups.unite(pair.first, pair.second);
     }
     let mut members: Vec<(u32, u32)> = (0..n).map(|face| (groups.root(face), face)).collect();
     members.sort_unstable();

@@ -255,7 +255,8 @@ impl Work<'_> {
         effects.made.iter().try_for_each(|face| self.make(face))?;
         effects.moved.iter().try_for_each(|moved| self.move_image(moved))?;
         effects.aside.iter().try_for_each(|image| self.set_aside(image))?;
-        effects.back.iter().try_for_each(|image| self.bring_back(image))?;
+        let mut from = None;
+        effects.back.iter().try_for_each(|image| self.bring_back(image, &mut from))?;
         effects.metadata.iter().try_for_each(|metadata| self.metadata(metadata))?;
         let became = effects.became.as_ref().map(|(from, _)| from);
         effects.gone.iter().try_for_each(|face| self.unmake(face, became))
@@ -338,17 +339,21 @@ impl Work<'_> {
     }
 
     /// An image comes out of the log; of another model than the database has by now, without its training.
-    fn bring_back(&mut self, image: &Aside) -> Result<(), EngineError> {
+    /// `from` stands for where all images of its change come from, once one of them has been looked at.
+    fn bring_back(&mut self, image: &Aside, from: &mut Option<DatabaseRecord>) -> Result<(), EngineError> {
         let (identifier, label) = names(&image.name)?;
         let key = keys::aside_image(image.held_by, &identifier, &label);
         let value = self.engine.store.get(&key)?;
         let value = value.ok_or_else(|| conflict(format!("'imagelabel={label}' is not in the log any more")))?;
         let to = self.free(&image.name)?;
         // as from another database, which had the model of that time
-        let from = DatabaseRecord { number: 0, model: self.engine.logged(image.held_by)?.model };
-        let record = training(&from, &self.database).of(decode(&key, &value)?);
+        let from = match from {
+            Some(from) => from,
+            None => from.insert(DatabaseRecord { number: 0, model: self.engine.logged(image.held_by)?.model }),
+        };
+        let record = training(from, &self.database).of(decode(&key, &value)?);
         if record.status == ImageStatus::Trained {
-            bind_to_mover(&mut self.change.also, self.name, &mut self.database, &from);
+            bind_to_mover(&mut self.change.also, self.name, &mut self.database, from);
         }
         self.change.also.remove(key);
         self.change.put(self.database.number, to, None, &record);

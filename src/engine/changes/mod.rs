@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use super::Engine;
 use super::error::{EngineError, ErrorKind};
 use super::records::{DatabaseRecord, FaceRecord, ImageRecord};
-use crate::face::{DatabaseName, Identifier, ImageLabel};
+use crate::face::{DatabaseName, Identifier, ImageLabel, MAX_NAME_BYTES};
 use crate::store::{decode, keys};
 use effects::{Aside, Effects, FaceRow, Looks, Metadata, Moved};
 
@@ -24,9 +24,6 @@ pub(super) use log::{ChangeRecord, Kept, Log};
 
 /// Images of one change at most.
 pub(super) const MAX_IMAGES_OF_CHANGE: usize = 10_000;
-
-/// The most bytes of a name (contract R13).
-const NAME_BYTES: usize = 254;
 
 /// An image where it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,7 +231,7 @@ impl<'a> Draft<'a> {
                 return Ok(candidate);
             }
             let end = format!("~{n}");
-            let kept = label.as_str().floor_char_boundary(NAME_BYTES - end.len());
+            let kept = label.as_str().floor_char_boundary(MAX_NAME_BYTES - end.len());
             candidate =
                 ImageLabel::new(&format!("{}{end}", &label.as_str()[..kept])).expect("no longer than a name may be");
         }

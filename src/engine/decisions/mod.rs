@@ -18,7 +18,7 @@ use crate::face::{DatabaseName, Identifier, ImageLabel};
 use crate::job::Timestamp;
 
 pub(super) use book::{Book, Moves};
-pub(super) use constraints::RespectRecord;
+pub(super) use constraints::{OfFaces, RespectRecord};
 
 /// Decisions that are kept at most; each is held in memory.
 pub(super) const MAX_DECISIONS: usize = 100_000;

@@ -21,18 +21,8 @@ fn uploads(folder: &TempDir) -> usize {
     std::fs::read_dir(folder.path().join("uploads")).unwrap().count()
 }
 
-fn import_with(engine: &Engine, ticket: Ticket) -> Result<Token, EngineError> {
-    let request = ImportRequest {
-        database: name("people"),
-        data: Input::Received(Box::new(|path| std::fs::write(path, THREE))),
-        ids: None,
-        format: Format::Jsonl,
-        model: None,
-        on_error: OnError::Stop,
-        include_metadata: true,
-        include_image_data: true,
-    };
-    engine.submit_import(ticket, request)
+fn import_three(engine: &Engine, ticket: Ticket) -> Result<Token, EngineError> {
+    import_with(engine, ticket, "people", THREE)
 }
 
 #[test]
@@ -43,7 +33,7 @@ fn the_same_key_and_request_is_one_job_and_another_request_is_refused() {
     let token = engine.submit(keyed("a", 1), cluster_all()).unwrap();
     assert_eq!(engine.submit(keyed("a", 1), cluster_all()).unwrap(), token);
     assert_ne!(engine.submit(keyed("b", 1), cluster_all()).unwrap(), token, "another key is another job");
-    assert_ne!(import_with(&engine, keyed("a", 1)).unwrap(), token, "keys are those of one action");
+    assert_ne!(import_three(&engine, keyed("a", 1)).unwrap(), token, "keys are those of one action");
     let refused = engine.submit(keyed("a", 2), cluster_all()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::KeyTaken);
     assert!(refused.to_string().contains(&format!("'idempotencykey=a' was given with the job {token}")), "{refused}");
@@ -62,13 +52,13 @@ fn submissions_with_one_key_at_the_same_time_are_one_job_with_one_upload() {
     let folder = tempfile::tempdir().unwrap();
     let engine = fresh(&folder);
     let tokens: BTreeSet<Token> = thread::scope(|scope| {
-        let clients: Vec<_> = (0..8).map(|_| scope.spawn(|| import_with(&engine, keyed("a", 1)).unwrap())).collect();
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(|| import_three(&engine, keyed("a", 1)).unwrap())).collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
     assert_eq!((tokens.len(), engine.jobs(Queue::ImportFaceDatabase).len()), (1, 1));
     assert_eq!(uploads(&folder), 1, "those of the others are gone");
     work_all(&engine);
-    assert_eq!(import_with(&engine, keyed("a", 1)).unwrap(), *tokens.first().unwrap());
+    assert_eq!(import_three(&engine, keyed("a", 1)).unwrap(), *tokens.first().unwrap());
     assert_eq!(uploads(&folder), 0);
 }
 
@@ -248,7 +238,7 @@ fn a_delayed_job_is_steered_like_any_other_that_waits() {
 fn a_job_that_may_be_on_the_disk_although_its_sync_failed_keeps_its_uploads() {
     type Accept = fn(&Engine) -> Result<Token, EngineError>;
     let accept: [(&str, Accept); 2] = [
-        ("import", |engine| import_with(engine, Ticket::default())),
+        ("import", |engine| import_three(engine, Ticket::default())),
         ("duplicate", |engine| {
             let queue = Queue::ImportFaceDatabase;
             engine.duplicate(queue, engine.jobs(queue)[0].token)
@@ -259,7 +249,7 @@ fn a_job_that_may_be_on_the_disk_although_its_sync_failed_keeps_its_uploads() {
             let folder = tempfile::tempdir().unwrap();
             let store = Mortal::failing(Map::new(), u64::MAX);
             let engine = open(&store, settings(&folder));
-            import_with(&engine, Ticket::default()).unwrap();
+            import_three(&engine, Ticket::default()).unwrap();
             store.left.store(left, Ordering::Relaxed);
             assert_eq!(accept(&engine).unwrap_err().kind(), ErrorKind::Storage);
             for (nth, remains) in store.remains().into_iter().enumerate() {

@@ -230,14 +230,7 @@ fn split(finding: &Finding) -> Option<Answer> {
     let part = finding.parts.get(1)?;
     let first = part.first()?;
     let labels: Vec<String> = part.iter().filter_map(|who| who.label.clone()).collect();
-    let cut: String = first
-        .identifier
-        .chars()
-        .scan(0, |n, c| {
-            *n += c.len_utf8();
-            (*n <= 248).then_some(c)
-        })
-        .collect();
+    let cut = &first.identifier[..first.identifier.floor_char_boundary(248)];
     let parameters = vec![
         ("database", first.database.clone()),
         ("identifier", first.identifier.clone()),
