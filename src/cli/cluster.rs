@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::figures::Figures;
 use super::labelled::Rows;
 use super::partition::{self, Output};
-use super::progress::Stages;
+use super::progress::{Stages, percent_bar};
 use super::{Failure, terminal};
 use crate::cluster::{self, MatchScope, Parameters, Resources, Search};
 use crate::confidence::{ConfidenceScale, Threshold};
@@ -127,7 +127,11 @@ impl Cluster {
         let stages = bar.end();
         let clustered_in = begun.elapsed();
         if self.verify {
-            clustering.verify(&faces, &scale, &parameters).map_err(|violation| {
+            let bar = percent_bar("verifying");
+            let told = |done: u64, total: u64| bar.set_position(done * 100_000 / total.max(1));
+            let verified = clustering.verify_with(&faces, &scale, &parameters, &resources, &told);
+            bar.finish_and_clear();
+            verified.map_err(|violation| {
                 format!("the result does not hold, which is a defect of this program: {violation}")
             })?;
         }

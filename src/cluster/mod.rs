@@ -37,6 +37,7 @@ mod link;
 mod lists;
 mod matches;
 mod method;
+mod proof;
 mod recall;
 mod relink;
 mod roots;

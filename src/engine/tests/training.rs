@@ -40,12 +40,16 @@ impl Fake {
     /// What is done when the picture is looked at for the first time.
     pub(super) fn at(&self, picture: &'static str, act: impl Fn() + Send + Sync + 'static) {
         let was_there = AtomicBool::new(false);
-        let hook = move |looked_at: &str| {
+        self.at_each(move |looked_at| {
             if looked_at == picture && !was_there.swap(true, Ordering::Relaxed) {
                 act();
             }
-        };
-        *self.hook.lock().unwrap() = Some(Arc::new(hook));
+        });
+    }
+
+    /// What is done when a picture is looked at, which is said.
+    pub(super) fn at_each(&self, act: impl Fn(&str) + Send + Sync + 'static) {
+        *self.hook.lock().unwrap() = Some(Arc::new(act));
     }
 
     pub(super) fn asked(&self) -> Vec<String> {

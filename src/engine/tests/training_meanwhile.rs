@@ -1,6 +1,7 @@
 //! Training while the database changes under it, and while clients steer its jobs: at the moment at which the trainer looks
 //! at a certain picture.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::training::{Fake, build, build_all, request, told, train, trained_by, untrained};
@@ -121,10 +122,26 @@ fn r72_a_paused_build_waits_between_images_and_a_restart_goes_on_with_the_others
     let store = Mortal::with(Map::new(), u64::MAX);
     let engine = open(&store, trained_by(&trainer, &folder));
     untrained(&engine);
-    let token = build_all(&engine, Some("a"), 4);
-    let own = Arc::downgrade(&engine);
-    trainer.at("crowd", move || {
-        own.upgrade().unwrap().pause(Queue::BuildAllFaces, token).unwrap();
+    let token = build_all(&engine, Some("a"), 2);
+    let (own, is_paused) = (Arc::downgrade(&engine), AtomicBool::new(false));
+    trainer.at_each(move |picture| {
+        let engine = own.upgrade().unwrap();
+        match picture {
+            "face:1,0" => {}
+            "crowd" => {
+                // the other thread has done the first image by then, and no more than that
+                while engine.job(Queue::BuildAllFaces, token).unwrap().progress.percent == 0.0 {
+                    thread::yield_now();
+                }
+                engine.pause(Queue::BuildAllFaces, token).unwrap();
+                is_paused.store(true, Ordering::Release);
+            }
+            _ => {
+                while !is_paused.load(Ordering::Acquire) {
+                    thread::yield_now();
+                }
+            }
+        }
     });
     let started = engine.start_next().unwrap().unwrap();
     let worker = at_work(&engine, started);
