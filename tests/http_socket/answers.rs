@@ -4,9 +4,7 @@ use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::server::{Server, server};
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::server::{PATIENCE, Server, server};
 
 #[test]
 fn a_panic_is_error_79_and_the_server_goes_on() {
