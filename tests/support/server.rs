@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The longest that anything here is waited for.
-const DEADLINE: Duration = Duration::from_mins(2);
+const DEADLINE: Duration = Duration::from_mins(5);
 
 /// A process that dies with the test, and before it if it has to end and does not.
 pub(crate) struct Mortal(pub(crate) Child);
