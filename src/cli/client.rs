@@ -6,7 +6,6 @@
 //!
 //! **Not here.** What is asked and how it is shown (`queue`, `status`).
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use ureq::{Agent, Body, http::Response};
 
 use super::Failure;
 use super::terminal::shown;
+use crate::config::read_pem;
 
 /// The longest answer that is read.
 const MAX_ANSWER: u64 = 64 << 20;
@@ -99,8 +99,8 @@ impl ServerArguments {
             config = config.proxy(None); // a proxy would look for the server on its own machine
         }
         if let Some(path) = &self.ca_file {
-            let at = |reason: String| format!("--ca-file {}: {reason}", path.display());
-            let bytes = fs::read(path).map_err(|error| at(error.to_string()))?;
+            let bytes = read_pem(path).map_err(|why| format!("--ca-file: {why}"))?;
+            let at = |why: String| format!("--ca-file {}: {why}", path.display());
             let authorities = certificates(&bytes).map_err(at)?;
             let roots = RootCerts::new_with_certs(&authorities);
             config = config.tls_config(TlsConfig::builder().root_certs(roots).build());

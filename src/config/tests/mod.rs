@@ -328,6 +328,15 @@ fn settings_that_contradict_each_other_are_faults() {
 }
 
 #[test]
+fn a_file_of_authorities_that_is_too_long_is_refused_and_not_cut() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(file::MAX_PEM + 1).unwrap();
+    let path = file.path().display();
+    let faults = faults(&format!("[callbacks]\nenabled = true\nca_file = '{path}'"));
+    assert_eq!(faults, [format!("callbacks.ca_file: {path} has more than {} bytes", file::MAX_PEM)]);
+}
+
+#[test]
 fn roles_that_reach_nobody_are_worth_a_warning() {
     let role = "[[security.roles]]\nname = 'r'\nstandard_roles = ['Query']\n";
     let warnings = toml(&format!("{role}clients = ['10.0.0.0/8']\nidentities = ['a.example']")).unwrap().warnings;
