@@ -50,6 +50,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "engine",
             "aci",
             "http",
+            "callback",
             "demo",
             "config",
         ],
