@@ -16,9 +16,7 @@ use super::rows::Rows;
 use super::{Report, kind};
 use crate::face::ImageStatus;
 use crate::job::{Lived, Noted, Token};
-use crate::store::{Batch, Salvage, StoreError, decode, keys, verify};
-
-pub(super) const GIVEN_UP: &str = "it is put aside";
+use crate::store::{Batch, Entry, Salvage, StoreError, decode, keys, verify};
 
 /// What a repair does with a record.
 #[derive(Debug, PartialEq)]
@@ -114,8 +112,7 @@ impl<'a> Check<'a> {
                     StoreError::Damaged { why, .. } => why,
                     error => error.to_string(),
                 };
-                self.report.find(shown(key), why.clone(), GIVEN_UP);
-                Fate::Drop(why)
+                self.report.give_up(shown(key), why)
             }
         };
         let (n, n_damaged) = self.report.kinds.entry(kind(key)).or_default();
@@ -217,9 +214,7 @@ impl<'a> Check<'a> {
         if self.rows.knows(number) {
             return Fate::Keep;
         }
-        let why = "its database is not there".to_owned();
-        self.report.find(shown(key), why.clone(), GIVEN_UP);
-        Fate::Drop(why)
+        self.report.give_up(shown(key), "its database is not there".to_owned())
     }
 
     fn aside(&mut self, key: &[u8], record: ImageRecord) -> Result<Fate, StoreError> {
@@ -228,10 +223,8 @@ impl<'a> Check<'a> {
         if self.changes.contains(&change) {
             return Ok(self.rows.aside(key, &shown(key), record, self.report));
         }
-        let why = "the change that set it aside is not there".to_owned();
-        self.report.find(shown(key), why.clone(), GIVEN_UP);
         self.report.told.extend(record.picture.map(PictureRecord::path));
-        Ok(Fate::Drop(why))
+        Ok(self.report.give_up(shown(key), "the change that set it aside is not there".to_owned()))
     }
 
     fn job(&mut self, key: &[u8], record: &JobRecord) -> Result<(), StoreError> {
@@ -256,9 +249,7 @@ impl<'a> Check<'a> {
         if self.jobs.contains_key(&token) {
             return Fate::Keep;
         }
-        let why = format!("its job {token} is not there");
-        self.report.find(shown(key), why.clone(), GIVEN_UP);
-        Fate::Drop(why)
+        self.report.give_up(shown(key), format!("its job {token} is not there"))
     }
 
     fn result(&mut self, key: &[u8], value: &[u8]) -> Result<Fate, StoreError> {
@@ -267,9 +258,7 @@ impl<'a> Check<'a> {
             if self.forgotten.contains(&token) {
                 return Ok(Fate::Keep);
             }
-            let why = "its job is not there".to_owned();
-            self.report.find(shown(key), why.clone(), GIVEN_UP);
-            return Ok(Fate::Drop(why));
+            return Ok(self.report.give_up(shown(key), "its job is not there".to_owned()));
         };
         match job.task {
             Task::Cluster(_) => {

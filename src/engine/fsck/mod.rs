@@ -67,6 +67,12 @@ impl Report {
     }
 }
 
+    /// A record goes, and why is told.
+    fn give_up(&mut self, what: impl Into<String>, why: String) -> Fate {
+        self.find(what, why.clone(), "it is put aside");
+        Fate::Drop(why)
+    }
+
 /// Records that a repair leaves out, and the new store.
 struct Mended {
     store: Arc<dyn Store>,
