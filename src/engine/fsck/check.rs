@@ -5,13 +5,14 @@ use std::path::Path;
 
 use super::super::audit::AuditRecord;
 use super::super::changes::ChangeRecord;
-use super::super::decisions::{DecisionRecord, RespectRecord};
+use super::super::decisions::RespectRecord;
 use super::super::outbox::LetterRecord;
 use super::super::pictures::PictureRecord;
 use super::super::records::{DatabaseRecord, ExportMark, FaceRecord, ImageRecord, JobRecord, Task};
 use super::super::result;
 use super::super::tally::Count;
 use super::super::terms::{KeyRecord, TermsRecord};
+use super::decisions::Decisions;
 use super::rows::Rows;
 use super::{Report, kind};
 use crate::face::ImageStatus;
@@ -29,6 +30,8 @@ pub(super) enum Fate {
     Replace(Vec<u8>, &'static str),
     /// It goes.
     Drop(String),
+    /// It is judged when all have passed by.
+    Later,
 }
 
 /// What is known while the records pass by.
@@ -39,6 +42,7 @@ pub(super) struct Check<'a> {
     forgotten: BTreeSet<Token>,
     /// Changes that may have set images aside.
     changes: BTreeSet<u64>,
+    decisions: Decisions,
     rows: Rows<'a>,
     /// Counts as they are recorded.
     counts: BTreeMap<u64, Count>,
@@ -99,8 +103,9 @@ impl<'a> Check<'a> {
         let changes = entries(keys::changes()).into_iter();
         let changes = changes.filter(|(key, value)| decode::<ChangeRecord>(key, value).is_ok());
         let changes = changes.filter_map(|(key, _)| keys::database_number(&key).ok()).collect();
+        let decisions = Decisions::new(entries(keys::decisions()).into_iter());
         let (jobs, forgotten) = (jobs.collect(), forgotten.collect());
-        Self { report, jobs, forgotten, changes, rows, counts: BTreeMap::new(), chunks: BTreeMap::new() }
+        Self { report, jobs, forgotten, changes, decisions, rows, counts: BTreeMap::new(), chunks: BTreeMap::new() }
     }
 
     /// Looks at one record.
@@ -122,6 +127,9 @@ impl<'a> Check<'a> {
     }
 
     fn judge(&mut self, key: &[u8], value: &[u8]) -> Result<Fate, StoreError> {
+        if keys::is_image(key) && matches!(fate, Fate::Keep | Fate::Replace(..)) {
+            self.decisions.stays(key);
+        }
         match key.first() {
             Some(b'v' | b'w') if key.len() == 1 => return Ok(Fate::Remake),
             Some(b'#') => {
@@ -151,7 +159,10 @@ impl<'a> Check<'a> {
                 keys::staged_metadata_identifier(key)?;
                 decode::<FaceRecord>(key, value)?;
             }
-            Some(b'b') => return self.decision(key, &decode(key, value)?),
+            Some(b'b') => {
+                keys::database_number(key)?;
+                return Ok(self.decisions.hold(key, value, decode(key, value)?));
+            }
             Some(b'u') => {
                 let number = decode::<ChangeRecord>(key, value)?.number;
                 keys::database_number(key)?;
@@ -200,13 +211,6 @@ impl<'a> Check<'a> {
             _ => verify(key, value)?,
         }
         Ok(Fate::Keep)
-    }
-
-    fn decision(&mut self, key: &[u8], record: &DecisionRecord) -> Result<Fate, StoreError> {
-        keys::database_number(key)?;
-        let places = [Some(&record.first), record.second.as_ref()].into_iter().flatten();
-        let lost = places.map(|place| place.number).find(|number| !self.rows.knows(*number));
-        Ok(lost.map_or(Fate::Keep, |number| self.of_database(key, number)))
     }
 
     /// What is kept of a database goes with it.
@@ -281,6 +285,11 @@ impl<'a> Check<'a> {
             if found != expected {
                 let why = format!("it has {found} of {expected} pieces: whoever asks for it is told so");
                 self.report.find(format!("the result of job {token}"), why, "it stays as it is; ask for the job again");
+    /// What was to be judged when all have passed by.
+    pub(super) fn held(&mut self) -> Vec<(Entry, Fate)> {
+        std::mem::take(&mut self.decisions).judge(&self.rows, self.report)
+    }
+
             }
         }
         for (number, counted) in self.rows.finish(batch, self.report) {

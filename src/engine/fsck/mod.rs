@@ -9,6 +9,7 @@
 //! anew.
 
 mod check;
+mod decisions;
 mod files;
 mod rows;
 
@@ -109,6 +110,9 @@ pub fn fsck(data: &Path, mending: Mending, observe: &mut dyn FnMut(Done)) -> Res
         let fate = check.take(&key, &value);
         mended.as_mut().map_or(Ok(()), |mended| mended.take(&key, value, fate))
     })?;
+    for ((key, value), fate) in check.held() {
+        mended.as_mut().map_or(Ok(()), |mended| mended.take(&key, value, fate))?;
+    }
     check.finish(mended.as_mut().map(|mended| &mut mended.batch));
     for gap in &gaps {
         of_gap(gap, &mut report);
@@ -147,7 +151,7 @@ impl Mended {
     fn take(&mut self, key: &[u8], value: Vec<u8>, fate: Fate) -> Result<(), EngineError> {
         match fate {
             Fate::Keep => self.batch.put(key, value),
-            Fate::Remake => {}
+            Fate::Remake | Fate::Later => {}
             Fate::Replace(new, why) => {
                 self.put_aside(key, &value, why)?;
                 self.batch.put(key, new);

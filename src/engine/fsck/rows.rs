@@ -54,6 +54,16 @@ impl<'a> Rows<'a> {
         self.named.contains_key(&number) || self.cleared.contains(&number)
     }
 
+    /// The name of a database that is there, or is made anew.
+    pub(super) fn name_of(&self, number: u64) -> Option<&DatabaseName> {
+        self.named.get(&number).map(|(_, name)| name)
+    }
+
+    /// Whether there is a face under this key, or is made anew for its images.
+    pub(super) fn has_face(&self, key: &[u8]) -> bool {
+        self.faces.contains(&key[1..]) || self.missing.contains(&key[1..])
+    }
+
     /// Gives the rows of a number that nobody knows a database of their own: what its clients would miss most are the
     /// rows, and a name that nobody expects tells that something was lost.
     fn name(&mut self, number: u64) {
