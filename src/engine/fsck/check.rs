@@ -7,7 +7,7 @@ use super::super::audit::AuditRecord;
 use super::super::changes::ChangeRecord;
 use super::super::decisions::RespectRecord;
 use super::super::outbox::LetterRecord;
-use super::super::pictures::PictureRecord;
+use super::super::pictures::{self, PictureRecord};
 use super::super::records::{DatabaseRecord, ExportMark, FaceRecord, ImageRecord, JobRecord, Task};
 use super::super::result;
 use super::super::tally::Count;
@@ -44,6 +44,10 @@ pub(super) struct Check<'a> {
     changes: BTreeSet<u64>,
     decisions: Decisions,
     rows: Rows<'a>,
+    /// Records that there are about, as far as others tell of them.
+    n_expected: u64,
+    /// Pictures that records know.
+    pictures: BTreeSet<String>,
     /// Counts as they are recorded.
     counts: BTreeMap<u64, Count>,
     /// Chunks that there are of each clustering.
@@ -104,8 +108,26 @@ impl<'a> Check<'a> {
         let changes = changes.filter(|(key, value)| decode::<ChangeRecord>(key, value).is_ok());
         let changes = changes.filter_map(|(key, _)| keys::database_number(&key).ok()).collect();
         let decisions = Decisions::new(entries(keys::decisions()).into_iter());
-        let (jobs, forgotten) = (jobs.collect(), forgotten.collect());
-        Self { report, jobs, forgotten, changes, decisions, rows, counts: BTreeMap::new(), chunks: BTreeMap::new() }
+        let (jobs, forgotten): (BTreeMap<_, JobRecord>, _) = (jobs.collect(), forgotten.collect());
+        let counts = entries(keys::counts()).into_iter();
+        let counted = counts.filter_map(|(key, value)| decode::<Count>(&key, &value).ok());
+        let n_rows: u64 = counted.map(|count| count.faces + count.images()).sum();
+        let n_of_jobs: u64 = jobs.values().map(|job| 1 + u64::from(job.n_chunks().unwrap_or(0))).sum();
+        let (n_expected, pictures) = (n_rows + n_of_jobs, BTreeSet::new());
+        let (counts, chunks) = (BTreeMap::new(), BTreeMap::new());
+        Self { report, jobs, forgotten, changes, decisions, rows, n_expected, pictures, counts, chunks }
+    }
+
+    /// About how many records there are; few are of kinds that nothing counts.
+    pub(super) fn n_expected(&self) -> u64 {
+        self.n_expected
+    }
+
+    /// The row of an image, whose picture is known from now on.
+    fn image(&mut self, key: &[u8], value: &[u8]) -> Result<ImageRecord, StoreError> {
+        let record: ImageRecord = decode(key, value)?;
+        self.pictures.extend(record.picture.map(PictureRecord::path));
+        Ok(record)
     }
 
     /// Looks at one record.
@@ -123,13 +145,13 @@ impl<'a> Check<'a> {
         let (n, n_damaged) = self.report.kinds.entry(kind(key)).or_default();
         *n += 1;
         *n_damaged += u64::from(matches!(fate, Fate::Drop(_) | Fate::Replace(..)));
+        if keys::is_image(key) && matches!(fate, Fate::Keep | Fate::Replace(..)) {
+            self.decisions.stays(key);
+        }
         fate
     }
 
     fn judge(&mut self, key: &[u8], value: &[u8]) -> Result<Fate, StoreError> {
-        if keys::is_image(key) && matches!(fate, Fate::Keep | Fate::Replace(..)) {
-            self.decisions.stays(key);
-        }
         match key.first() {
             Some(b'v' | b'w') if key.len() == 1 => return Ok(Fate::Remake),
             Some(b'#') => {
@@ -146,14 +168,15 @@ impl<'a> Check<'a> {
                 return self.rows.face(key, &decode::<FaceRecord>(key, value)?, self.report);
             }
             Some(b'i') => {
+                let record = self.image(key, value)?;
                 keys::image_names(key)?;
-                return self.rows.image(key, decode(key, value)?, self.report);
+                return self.rows.image(key, record, self.report);
             }
             Some(b'j') => self.job(key, &decode(key, value)?)?,
             Some(b'r') => return self.result(key, value),
             Some(b's') => {
+                self.image(key, value)?;
                 keys::staged_names(key)?;
-                decode::<ImageRecord>(key, value)?;
             }
             Some(b'm') => {
                 keys::staged_metadata_identifier(key)?;
@@ -168,7 +191,10 @@ impl<'a> Check<'a> {
                 keys::database_number(key)?;
                 return Ok(self.of_database(key, number));
             }
-            Some(b'h') => return self.aside(key, decode(key, value)?),
+            Some(b'h') => {
+                let record = self.image(key, value)?;
+                return self.aside(key, record);
+            }
             Some(b'n') => drop(decode::<u64>(key, value)?),
             Some(b'z') => {
                 keys::token(key)?;
@@ -193,7 +219,7 @@ impl<'a> Check<'a> {
             }
             Some(b'g') => drop(keys::database_number(key)?),
             Some(b'x') => drop(keys::token(key)?),
-            Some(b'p') => drop(keys::picture(key)?),
+            Some(b'p') => drop(self.pictures.insert(pictures::path_of(keys::picture(key)?))),
             Some(b'q') => drop(keys::queue(key)?),
             Some(b'o') => {
                 keys::token(key)?;
@@ -277,19 +303,20 @@ impl<'a> Check<'a> {
         Ok(Fate::Keep)
     }
 
+    /// What was to be judged when all have passed by.
+    pub(super) fn held(&mut self) -> Vec<(Entry, Fate)> {
+        std::mem::take(&mut self.decisions).judge(&self.rows, self.report)
+    }
+
     /// What can only be said when all have passed by. Faces that are missing and whose images are not are added to `batch`.
-    pub(super) fn finish(self, batch: Option<&mut Batch>) {
+    /// Returns the pictures that records know.
+    pub(super) fn finish(self, batch: Option<&mut Batch>) -> BTreeSet<String> {
         for (token, job) in &self.jobs {
             let Some(expected) = job.n_chunks() else { continue };
             let found = self.chunks.get(token).copied().unwrap_or(0);
             if found != expected {
                 let why = format!("it has {found} of {expected} pieces: whoever asks for it is told so");
                 self.report.find(format!("the result of job {token}"), why, "it stays as it is; ask for the job again");
-    /// What was to be judged when all have passed by.
-    pub(super) fn held(&mut self) -> Vec<(Entry, Fate)> {
-        std::mem::take(&mut self.decisions).judge(&self.rows, self.report)
-    }
-
             }
         }
         for (number, counted) in self.rows.finish(batch, self.report) {
@@ -299,5 +326,6 @@ impl<'a> Check<'a> {
                 self.report.find(format!("the counts of database number {number}"), why, "they are made anew");
             }
         }
+        self.pictures
     }
 }
