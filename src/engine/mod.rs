@@ -40,6 +40,7 @@ mod jobs;
 mod lanes;
 mod ledger;
 mod lived;
+mod metadata;
 mod orders;
 mod outbox;
 #[cfg(feature = "vision")]
