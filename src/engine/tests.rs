@@ -4,6 +4,7 @@ mod binding;
 mod clock;
 mod crash;
 mod deaths;
+mod export;
 mod jobs;
 mod model;
 mod mortal;
