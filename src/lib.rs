@@ -30,7 +30,7 @@
 //! | `aci` | the language: requests, answers, errors, actions | `engine` |
 //! | `http` | sockets, limits, the review page | `aci`, names and confidences |
 //! | `callback` | tells others over HTTP that a job has ended | `engine`, secrets and networks of `aci` |
-//! | `demo` | drawn faces with planted errors | `face`, `exchange`, `vision` |
+//! | `demo` | drawn faces with planted errors | `face`, `kernel`, `exchange`, `vision` |
 //! | `config`, `cli` | settings and the command line | everything |
 //!
 //! The first five are the pure core and build with `--no-default-features`; `vision` needs the feature of its name, the

@@ -34,7 +34,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     // the other way round: the end of a job goes out
     ("callback", &["engine", "aci"]),
     // something to try it on
-    ("demo", &["face", "exchange", "vision"]),
+    ("demo", &["face", "kernel", "exchange", "vision"]),
     // the program
     ("config", &["face", "confidence", "job", "engine", "aci", "http", "callback"]),
     (
@@ -50,6 +50,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "engine",
             "aci",
             "http",
+            "callback",
             "demo",
             "config",
         ],

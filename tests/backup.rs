@@ -18,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use faceclique::engine::{Engine, Mending, Settings, fsck, restore_backup, verify_backup};
+use faceclique::engine::{Engine, Mending, Settings, Written, fsck, restore_backup, verify_backup};
 use faceclique::face::DatabaseName;
 
 /// What is wrong with a data directory.
@@ -48,6 +48,34 @@ fn a_restored_backup_gives_every_answer_of_the_store_it_is_of() {
     assert_eq!(findings(&again), Vec::<String>::new());
     let refused = restore_backup(&backup, &again, &mut |_| {}).unwrap_err().to_string();
     assert!(refused.contains("is not empty"), "{refused}");
+}
+
+#[test]
+fn how_many_records_and_files_there_are_is_known_from_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let [data, backup] = ["data", "backup"].map(|name| folder.path().join(name));
+    world::make(&data, 64, 5);
+    let engine = Engine::open(Settings::new(&data)).unwrap();
+    let overview = engine.overview().unwrap();
+    let (mut records, mut n_files) = (Vec::new(), Vec::new());
+    let made = engine.backup(&backup, &mut |written| match written {
+        Written::Records(done) => {
+            assert!(n_files.is_empty(), "files come behind the records");
+            records.push((done.n, done.total.unwrap()));
+        }
+        Written::Files(done) => n_files.push((done.n, done.total.unwrap())),
+    });
+    drop(engine);
+    let (n_files_made, n_records) = (made.unwrap().n_files, records.len() as u64);
+    assert_eq!(n_files, (1..=n_files_made).map(|n| (n, n_files_made)).collect::<Vec<_>>());
+    let mut looked = Vec::new();
+    fsck(&data, Mending::Tell, &mut |done| looked.push((done.n, done.total.unwrap()))).unwrap();
+    for (what, told) in [("backup", records), ("fsck", looked)] {
+        let first = told.first().unwrap().1;
+        assert!(first > overview.faces && first <= n_records, "{what}: of {first}, {n_records} it became");
+        assert!(first * 2 > n_records, "{what}: of {first}, {n_records} it became");
+        assert!(told.iter().zip(1..).all(|(&(n, total), expected)| n == expected && n <= total), "{what}: {told:?}");
+    }
 }
 
 /// Every file below a folder.

@@ -174,7 +174,7 @@ fn wrong_arguments_are_named() {
     for (arguments, expected) in [
         (&["queue", "list", "--state", "busy"][..], "it is one of Queued, Processing"),
         (&["status", "--server", "14000"], "--server 14000: it begins with http://"),
-        (&["status", "--ca-file", "/nowhere.pem"], "--ca-file /nowhere.pem: No such file"),
+        (&["status", "--ca-file", "/nowhere.pem"], "--ca-file: cannot read /nowhere.pem: No such file"),
         (&["status", "--bearer-token", "a b"], "--bearer-token: it is letters"),
     ] {
         let ran = ran(&mut program(arguments));

@@ -6,6 +6,7 @@
 //!
 //! **Not here.** When and how often something is told, and what is kept of it (`engine`'s outbox).
 
+mod authorities;
 mod places;
 mod signature;
 
@@ -15,13 +16,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Error};
 
 use crate::aci::access::Secret;
 use crate::engine::{Delivery, Messenger};
+pub(crate) use authorities::roots_in;
 pub use places::{PlaceError, Places};
 
 /// What a URL may have, in bytes.
@@ -66,23 +68,12 @@ impl Callbacks {
             .timeout_global(Some(timeout))
             .user_agent(concat!("faceclique/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = authorities {
-            let roots = RootCerts::new_with_certs(&certificates(&pem)?);
-            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+            config = config.tls_config(TlsConfig::builder().root_certs(roots_in(&pem)?).build());
         }
         let resolver = Filtered { resolver: DefaultResolver::default(), places: Arc::clone(&places) };
         let agent = Agent::with_parts(config.build(), DefaultConnector::new(), resolver);
         Ok(Self { agent, places, secret })
     }
-}
-
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
-    let mut certificates = Vec::new();
-    for item in ureq::tls::parse_pem(pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| error.to_string())? {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() { Err("it holds no certificate in PEM form".to_owned()) } else { Ok(certificates) }
 }
 
 impl Messenger for Callbacks {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::progress::{BYTES, Counter};
 use super::serve::with_cause;
 use super::{DataArguments, Failure, LogArguments};
-use crate::engine::{Engine, Manifest, restore_backup, verify_backup};
+use crate::engine::{Engine, Manifest, Written, restore_backup, verify_backup};
 
 /// Write a backup of a data directory that no server has, or verify one.
 #[derive(Debug, clap::Args)]
@@ -63,9 +63,15 @@ impl Backup {
         let engine = Engine::open(self.data.config(log)?.engine).map_err(|error| {
             format!("{}; a running server makes a backup by the action BackupServer", with_cause(error))
         })?;
-        let mut counter = Counter::new("writing", "records and files");
-        let manifest = engine.backup(&self.folder, &mut |done| counter.show(done));
-        drop(counter);
+        let (mut records, mut files) = (None, None);
+        let manifest = engine.backup(&self.folder, &mut |written| match written {
+            Written::Records(done) => records.get_or_insert_with(|| Counter::new("writing", "records")).show(done),
+            Written::Files(done) => {
+                records = None; // each goes at a speed of its own
+                files.get_or_insert_with(|| Counter::new("writing", "files")).show(done);
+            }
+        });
+        drop((records, files));
         Ok(told(&folder, &manifest.map_err(|error| error.to_string())?)?)
     }
 }

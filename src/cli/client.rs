@@ -6,18 +6,19 @@
 //!
 //! **Not here.** What is asked and how it is shown (`queue`, `status`).
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 use thiserror::Error;
 use ureq::http::Uri;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body, http::Response};
 
 use super::Failure;
 use super::terminal::shown;
+use crate::callback::roots_in;
+use crate::config::read_pem;
 
 /// The longest answer that is read.
 const MAX_ANSWER: u64 = 64 << 20;
@@ -99,11 +100,9 @@ impl ServerArguments {
             config = config.proxy(None); // a proxy would look for the server on its own machine
         }
         if let Some(path) = &self.ca_file {
-            let at = |reason: String| format!("--ca-file {}: {reason}", path.display());
-            let bytes = fs::read(path).map_err(|error| at(error.to_string()))?;
-            let authorities = certificates(&bytes).map_err(at)?;
-            let roots = RootCerts::new_with_certs(&authorities);
-            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+            let bytes = read_pem(path).map_err(|why| format!("--ca-file: {why}"))?;
+            let at = |why: String| format!("--ca-file {}: {why}", path.display());
+            config = config.tls_config(TlsConfig::builder().root_certs(roots_in(&bytes).map_err(at)?).build());
         }
         let authorization = self.bearer_token.as_deref().map(bearer).transpose()?;
         Ok(Client { agent: config.build().into(), server, authorization })
@@ -116,19 +115,6 @@ fn bearer(token: &str) -> Result<String, Failure> {
         return Err("--bearer-token: it is letters, digits and signs of ASCII, without blanks".into());
     }
     Ok(format!("Bearer {token}"))
-}
-
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
-    let mut certificates = Vec::new();
-    for item in ureq::tls::parse_pem(pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| error.to_string())? {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() {
-        return Err("it holds no certificate in PEM form".to_owned());
-    }
-    Ok(certificates)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -266,12 +252,6 @@ mod tests {
             let text = bearer(wrong).unwrap_err().to_string();
             assert!(wrong.is_empty() || !text.contains(wrong), "{text}");
         }
-    }
-
-    #[test]
-    fn a_file_without_certificates_is_refused() {
-        assert!(certificates(b"no certificate").unwrap_err().contains("no certificate"));
-        assert!(certificates(b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n").is_err());
     }
 
     #[test]

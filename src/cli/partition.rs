@@ -62,7 +62,7 @@ struct JsonMatch<'a> {
 
 /// Writes the clusters.
 pub(super) fn write(
-    out: &mut dyn Write,
+    out: &mut (dyn Write + Send),
     output: Output,
     faces: &FaceSet,
     clustering: &Clustering,
@@ -83,11 +83,7 @@ pub(super) fn write(
                 out.write_all(b"\n")?;
             }
         }
-        Output::Parquet => {
-            let mut file = Vec::new(); // its writer asks for one that threads may hand on, which `out` need not be
-            frames::write(&mut file, faces, clustering)?;
-            out.write_all(&file)?;
-        }
+        Output::Parquet => frames::write(out, faces, clustering)?,
         Output::Xml => {
             let mut answer = Answer::begin(out, ResponseFormat::Xml, "FaceClustering")?;
             write_clusters(&mut answer, faces.ids(), result_faces(clustering).map(Ok), Page::ALL)?;

@@ -27,6 +27,7 @@ mod constraints;
 mod copies;
 mod estimate;
 mod exhaustive;
+mod forest;
 mod gather;
 mod graph;
 mod index;

@@ -1,12 +1,10 @@
 //! What tells receivers of the ends of jobs, as it was said.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::MAX_PEM;
+use super::file::read_pem;
 use super::meaning::secret;
 use super::report::Report;
 use super::said::Said;
@@ -26,7 +24,7 @@ pub(super) fn tell(said: &Said, engine: &mut engine::Settings, report: &mut Repo
         report.warn("callbacks are enabled without callbacks.secret_file: receivers cannot know by whom they are told");
     }
     let mut refuse = |why: String| report.fault(format!("callbacks.ca_file: {why}"));
-    let authorities = match said.text("callbacks.ca_file").map(|path| bytes(Path::new(path))) {
+    let authorities = match said.text("callbacks.ca_file").map(|path| read_pem(Path::new(path))) {
         None => None,
         Some(Ok(bytes)) => Some(bytes),
         Some(Err(why)) => return refuse(why),
@@ -36,10 +34,4 @@ pub(super) fn tell(said: &Said, engine: &mut engine::Settings, report: &mut Repo
         Ok(callbacks) => engine.messenger = Some(Arc::new(callbacks)),
         Err(why) => refuse(why),
     }
-}
-
-fn bytes(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_PEM).read_to_end(&mut bytes));
-    read.map(|_| bytes).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }

@@ -6,13 +6,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::file::read_limited;
+use super::file::{MAX_PEM, read_limited};
 use super::report::Report;
 use super::said::Said;
 use super::{ConfigError, Reading, TlsFiles};
-
-/// A certificate, key or list of authorities has at most so many bytes.
-pub(super) const MAX_PEM: u64 = 4 << 20;
 
 /// Whatever `serve` would need and does not find. The warnings of reading and of this, if there is no fault.
 pub fn check(reading: &Reading) -> Result<Vec<String>, ConfigError> {

@@ -11,6 +11,9 @@ use super::{ini, media, toml_file};
 /// A configuration file has at most so many bytes.
 const MAX_FILE: u64 = 4 << 20;
 
+/// A certificate, key or list of authorities has at most so many bytes.
+pub(super) const MAX_PEM: u64 = 4 << 20;
+
 /// Reads the file in whichever form it has.
 pub(super) fn read(path: &Path, said: &mut Said, report: &mut Report) {
     match read_limited(path, MAX_FILE) {
@@ -62,8 +65,22 @@ impl Form {
     }
 }
 
+/// The bytes of a file of certificates, or why they cannot be had.
+pub(crate) fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
+    bytes_limited(path, MAX_PEM)
+}
+
 /// The text of a file of at most `most` bytes, or why it cannot be had.
 pub(super) fn read_limited(path: &Path, most: u64) -> Result<String, String> {
+    String::from_utf8(bytes_limited(path, most)?).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..valid].split(|&byte| byte == b'\n').count();
+        format!("{} line {line} is not UTF-8", path.display())
+    })
+}
+
+/// All of a file or nothing: what has more than `most` bytes is refused, never cut.
+fn bytes_limited(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let shown = path.display();
     let mut bytes = Vec::new();
     File::open(path)
@@ -72,11 +89,7 @@ pub(super) fn read_limited(path: &Path, most: u64) -> Result<String, String> {
     if bytes.len() as u64 > most {
         return Err(format!("{shown} has more than {most} bytes"));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid].split(|&byte| byte == b'\n').count();
-        format!("{shown} line {line} is not UTF-8")
-    })
+    Ok(bytes)
 }
 
 #[cfg(test)]

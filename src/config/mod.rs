@@ -46,6 +46,7 @@ use crate::aci::access::Access;
 use crate::engine::Settings;
 use crate::http::{self, ClientAuth, Tls, TlsError};
 pub use check::check;
+pub(crate) use file::read_pem;
 pub use print::{Form, Print, settings_page};
 pub use report::ConfigError;
 use report::{Place, Report};

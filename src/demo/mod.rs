@@ -56,15 +56,14 @@ impl Plan {
         threads: NonZeroUsize,
         observe: &mut dyn FnMut(usize),
     ) -> Result<(), ExchangeError> {
-        let embedder = Embedder::new(self.seed, &self.people);
-        let people: Vec<Vec<f32>> = self.people.iter().map(|person| embedder.person(person)).collect();
+        let model = Model::of(self);
         let mut writer = Writer::create(path, Format::Jsonl, None)?;
         let mut row = 0;
         for images in self.images.chunks(4 * threads.get()) {
             let share = images.len().div_ceil(threads.get()).max(1);
             let drawn: Vec<Vec<Record>> = thread::scope(|scope| {
-                let (embedder, people) = (&embedder, &people);
-                let record = move |image| self.record(image, side, embedder, people);
+                let model = &model;
+                let record = move |image| self.record(image, side, model);
                 let workers: Vec<_> = images
                     .chunks(share)
                     .map(|images| scope.spawn(move || images.iter().map(record).collect()))
@@ -82,15 +81,13 @@ impl Plan {
 
     /// Every image with a face: where it is filed, which person it shows, and its embedding.
     pub fn embeddings(&self) -> Vec<(&Place, usize, Embedding)> {
-        let embedder = Embedder::new(self.seed, &self.people);
-        let people: Vec<Vec<f32>> = self.people.iter().map(|person| embedder.person(person)).collect();
-        let of = |image: &'_ Image| embedding(image, &embedder, &people);
-        self.images.iter().filter_map(|image| Some((&image.place, image.person, of(image)?))).collect()
+        let model = Model::of(self);
+        self.images.iter().filter_map(|image| Some((&image.place, image.person, model.embedding(image)?))).collect()
     }
 
-    fn record(&self, image: &Image, side: usize, embedder: &Embedder, people: &[Vec<f32>]) -> Record {
+    fn record(&self, image: &Image, side: usize, model: &Model) -> Record {
         let person = &self.people[image.person];
-        let embedding = embedding(image, embedder, people);
+        let embedding = model.embedding(image);
         let draw = if embedding.is_some() { portrait::draw } else { portrait::empty };
         let pixels = draw(person, &image.shot, side);
         Record {
@@ -107,13 +104,27 @@ impl Plan {
     }
 }
 
-/// What the model makes of an image; none if it shows nobody.
-fn embedding(image: &Image, embedder: &Embedder, people: &[Vec<f32>]) -> Option<Embedding> {
-    match image.shows {
-        Shows::Face { chance } => {
-            let numbers = embedder.picture(&people[image.person], &image.shot, chance);
-            Some(Embedding::new(numbers).expect("it is finite and long"))
+/// What is said to have made the embeddings, with the people it is shown.
+struct Model {
+    embedder: Embedder,
+    people: Vec<Vec<f32>>,
+}
+
+impl Model {
+    fn of(plan: &Plan) -> Self {
+        let embedder = Embedder::new(plan.seed, &plan.people);
+        let people = plan.people.iter().map(|person| embedder.person(person)).collect();
+        Self { embedder, people }
+    }
+
+    /// What it makes of an image; none if that shows nobody.
+    fn embedding(&self, image: &Image) -> Option<Embedding> {
+        match image.shows {
+            Shows::Face { chance } => {
+                let numbers = self.embedder.picture(&self.people[image.person], &image.shot, chance);
+                Some(Embedding::new(numbers).expect("it is finite and long"))
+            }
+            Shows::Nobody => None,
         }
-        Shows::Nobody => None,
     }
 }

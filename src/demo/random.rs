@@ -1,23 +1,21 @@
 //! Numbers that look random and are the same every time, made of nothing but integer and basic float arithmetic.
 
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-#[derive(Debug, Clone)]
-pub(super) struct Random(u64);
+use crate::kernel::SplitMix64;
+
+/// A sequence of them, and what is drawn from it.
+#[derive(Debug)]
+pub(super) struct Random(SplitMix64);
 
 impl Random {
     /// A sequence of its own for every seed and stream.
     pub(super) fn of(seed: u64, stream: u64) -> Self {
-        let mut random = Self(seed ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03));
+        let mut random = Self(SplitMix64(seed ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03)));
         random.next();
         random
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.next()
     }
 
     /// From 0 up to, without, 1.

@@ -90,7 +90,7 @@ impl Engine {
         contents: Contents,
         observe: &mut dyn FnMut(Done),
     ) -> Result<ExportOutcome, EngineError> {
-        let total = self.count_rows(database, &|| false).map_err(unfinished)?;
+        let total = self.count_rows(database)?;
         let mut snapshot = self.take_snapshot(database)?;
         let mut step = |n: u64| {
             observe(Done { n, total: Some(total.max(n)) }); // there may be more by now
@@ -118,7 +118,7 @@ impl Engine {
             place.check_free(DBPATH, &task.path, file)?;
         }
         let contents = Contents { metadata: task.include_metadata, image_data: task.include_image_data };
-        let total = self.count_rows(&name, &|| control.orders.obey().is_some())?;
+        let total = self.count_rows(&name)?;
         let mut step = |rows| {
             control.note(Stage::Write, rows, total);
             control.orders.obey().map_or(Ok(()), |_| Err(Unfinished::Told))

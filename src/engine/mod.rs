@@ -40,6 +40,7 @@ mod jobs;
 mod lanes;
 mod ledger;
 mod lived;
+mod metadata;
 mod orders;
 mod outbox;
 #[cfg(feature = "vision")]
@@ -82,7 +83,7 @@ use tokio::sync::Notify;
 pub use crate::store::{Failure, is_there};
 pub use accept::Ticket;
 pub use audit::AuditReader;
-pub use backup::{Manifest, restore_backup, verify_backup};
+pub use backup::{Manifest, Written, restore_backup, verify_backup};
 pub use built::{BuiltFace, BuiltReader};
 pub use bundle::Bundle;
 pub use changes::{Applied, ChangeInfo, ChangeKind, MovedImage};

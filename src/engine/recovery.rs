@@ -94,8 +94,7 @@ impl Engine {
             let (key, value) = entry?; // one at a time: each may hold thousands of images
             let read = || Ok((keys::database_number(&key)?, decode::<ChangeRecord>(&key, &value)?));
             let Some((id, record)) = self.unless_damaged(read())? else { continue };
-            let n_aside = self.store.scan(&keys::aside_images(id)).flatten().count() as u64;
-            faces.log.set(id, Some(record.kept(n_aside)));
+            faces.log.set(id, Some(record.kept()));
             faces.book.given(id);
         }
         Ok(())

@@ -91,6 +91,11 @@ impl Tally {
         self.counts().get(&number).copied().unwrap_or_default()
     }
 
+    /// The rows of all numbers.
+    pub(super) fn total(&self) -> Count {
+        self.counts().values().fold(Count::default(), |sum, count| sum.plus(*count))
+    }
+
     /// The counts that `batch` changes, as they will be.
     fn after(&self, counts: &BTreeMap<u64, Count>, batch: &Batch) -> Result<BTreeMap<u64, Count>, StoreError> {
         let last: BTreeMap<&[u8], Option<&[u8]>> =

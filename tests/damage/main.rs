@@ -8,6 +8,7 @@
 #[path = "../support/appliance.rs"]
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod appliance;
+mod decisions;
 #[path = "../support/random.rs"]
 mod random;
 mod spoil;

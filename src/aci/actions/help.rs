@@ -4,8 +4,9 @@
 
 use std::fmt::Write as _;
 
+use super::offered::find;
 use super::table::{Action, Way};
-use super::{Actions, Caller, Write, find, offered, offered_on_service_port};
+use super::{Actions, Caller, Write, offered, offered_on_service_port};
 use crate::aci::{COMMON, Fault, Need, Parameter, Parameters, QUEUED};
 
 /// Help: all actions in a line each, or one in full.

@@ -17,11 +17,13 @@ mod desk;
 mod export;
 mod face_image;
 mod faces;
+mod failures;
 mod help;
 mod images;
 mod import;
 mod metadata;
 mod metrics;
+mod offered;
 mod process;
 mod queue;
 mod queued;
@@ -36,6 +38,7 @@ pub mod reference {}
 pub use clustering::{Page, write_clusters};
 pub use desk::{Change, Cluster, DatabaseFigures, Desk, Difference, Fate, Fit, Job, NotShown, Order, Sheet, Show};
 pub use help::{page, shown, summary};
+pub use offered::{offered, offered_on_service_port};
 pub use server::Facts;
 pub use service_port::{ServicePort, Setting};
 pub use table::{Action, Example, Needs, Way};
@@ -50,15 +53,16 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use tracing::{error, warn};
 
 use super::access::{Access, Reach, Roles};
 use super::date;
 use super::{
     Answer, Client, Code, Envelope, Fault, Health, Outcome, Parameters, Refused, Reply, Request, Role, Service, Traffic,
 };
-use crate::engine::{Engine, EngineError, ErrorKind};
+use crate::engine::Engine;
 use crate::job;
+use failures::{cut, fault};
+use offered::Port;
 use service_port::Stop;
 
 /// The second step of an action.
@@ -91,51 +95,6 @@ enum Prepared<'a> {
     Elements(Write<'a>),
     Bytes(Bytes),
 }
-
-/// The rows of the ACI port, family by family.
-const FAMILIES: [&[Action]; 13] = [
-    databases::ACTIONS,
-    faces::ACTIONS,
-    metadata::ACTIONS,
-    images::ACTIONS,
-    decisions::ACTIONS,
-    changes::ACTIONS,
-    training::ACTIONS,
-    clustering::ACTIONS,
-    audit::ACTIONS,
-    import::ACTIONS,
-    export::ACTIONS,
-    queue::ACTIONS,
-    server::ACTIONS,
-];
-
-/// Every action that is offered on the ACI port.
-pub fn offered() -> impl Iterator<Item = &'static Action> {
-    FAMILIES.into_iter().flatten()
-}
-
-/// Every action that is offered on the service port.
-pub fn offered_on_service_port() -> impl Iterator<Item = &'static Action> {
-    service_port::ACTIONS.iter()
-}
-
-/// Actions of the documented family that are not offered (contract R152), or not yet.
-const NOT_OFFERED: [&str; 14] = [
-    "Admin",
-    "DiskReport",
-    "Encrypted",
-    "FaceDemographics",
-    "FaceDetect",
-    "FaceRecognize",
-    "FaceState",
-    "FinetuneFaceDatabase",
-    "GetRequestLog",
-    "ListFaceImages",
-    "Process",
-    "ThreadStatus",
-    "UnlockFaces",
-    "Video",
-];
 
 /// A client that waits hears after so long that the server lives, and then as often again (R83).
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
@@ -341,39 +300,6 @@ fn address(client: &Client) -> IpAddr {
     client.address.ip().to_canonical()
 }
 
-/// Where a request came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Port {
-    Aci,
-    Service,
-}
-
-impl Port {
-    /// The row of an action on this port, or why there is none.
-    fn find(self, name: &str) -> Result<&'static Action, Fault> {
-        match self {
-            Self::Aci => find(name),
-            Self::Service => service_port::find(name),
-        }
-    }
-}
-
-/// The row of an action of the ACI port.
-fn find(name: &str) -> Result<&'static Action, Fault> {
-    let is_named = |known: &str| known.eq_ignore_ascii_case(name);
-    match offered().find(|action| is_named(action.name)) {
-        Some(action) => Ok(action),
-        None if name.is_empty() => Err(Fault::no_action()),
-        None if service_port::ACTIONS.iter().any(|action| is_named(action.name)) => {
-            Err(Fault::not_offered("action", name, "is offered on the service port only"))
-        }
-        None if NOT_OFFERED.iter().any(|known| is_named(known)) => {
-            Err(Fault::not_offered("action", name, "is not offered by this server"))
-        }
-        None => Err(Fault::unknown_action(name)),
-    }
-}
-
 impl Service for Actions {
     fn admit(&self, client: &Client) -> Result<(), Fault> {
         if !self.roles(client).is_empty() {
@@ -419,56 +345,7 @@ impl Service for Actions {
     }
 }
 
-/// The code of each kind of failure.
-fn code(kind: ErrorKind) -> Code {
-    match kind {
-        ErrorKind::DatabaseNotFound => Code::DatabaseNotFound,
-        ErrorKind::FaceNotFound => Code::FaceNotFound,
-        ErrorKind::ImageNotFound => Code::ImageNotFound,
-        ErrorKind::DatabaseExists => Code::DatabaseExists,
-        ErrorKind::FaceExists => Code::FaceExists,
-        ErrorKind::ImageExists => Code::ImageLabelExists,
-        ErrorKind::UnknownToken => Code::UnknownToken,
-        ErrorKind::State => Code::StateNotPossible,
-        ErrorKind::QueueFull => Code::QueueFull,
-        ErrorKind::MixedModels => Code::ModelsDiffer,
-        ErrorKind::Model => Code::ModelNotUsable,
-        ErrorKind::Limit => Code::JobLimit,
-        ErrorKind::Crashed => Code::JobCrashes,
-        ErrorKind::Content => Code::FileContent,
-        ErrorKind::Storage => Code::Storage,
-        ErrorKind::Stopping => Code::Stopping,
-        ErrorKind::Internal => Code::Internal,
-        ErrorKind::PathNotAllowed => Code::PathNotAllowed,
-        ErrorKind::FileNotAccessible => Code::FileNotAccessible,
-        ErrorKind::MetadataKeyNotFound => Code::MetadataKeyNotFound,
-        ErrorKind::MetadataKeyExists => Code::MetadataKeyExists,
-        ErrorKind::NoPicture => Code::NoPicture,
-        ErrorKind::TooLarge => Code::TooLarge,
-        ErrorKind::NothingTrained => Code::NothingTrained,
-        ErrorKind::KeyTaken => Code::Contradiction,
-        ErrorKind::NotOffered => Code::NotOffered,
-        ErrorKind::Receiver => Code::ValueNotValid,
-    }
-}
-
-/// What the client is told; the cause goes to the log, once, here.
-fn fault(failure: &EngineError) -> Fault {
-    let cause = std::error::Error::source(failure);
-    match failure.kind() {
-        ErrorKind::Internal => error!(%failure, cause, "internal error"),
-        ErrorKind::Storage => warn!(%failure, cause, "storage failure"),
-        _ => {}
-    }
-    Fault::new(code(failure.kind()), failure.to_string())
-}
-
 /// An answer without elements (R35).
 fn nothing<'a>() -> Write<'a> {
     Box::new(|_| Ok(()))
-}
-
-/// A failure in the middle of an answer that has begun.
-fn cut(failure: EngineError) -> io::Error {
-    io::Error::other(failure)
 }

@@ -68,6 +68,15 @@ pub struct Manifest {
     parts: BTreeMap<String, Sum>,
 }
 
+/// How much of a backup is written: first its records, then its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// So many records, of about so many.
+    Records(Done),
+    /// So many pictures and uploads.
+    Files(Done),
+}
+
 /// What a file has to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Sum {
@@ -120,9 +129,8 @@ impl Engine {
         self.backup(&place.file(), &mut |_| {})
     }
 
-    /// Writes a backup into the folder `to`, which must not be there. `observe` is told how many records and files are
-    /// written; of how many, as soon as the records are counted.
-    pub fn backup(&self, to: &Path, observe: &mut dyn FnMut(Done)) -> Result<Manifest, EngineError> {
+    /// Writes a backup into the folder `to`, which must not be there. `observe` is told how much is written.
+    pub fn backup(&self, to: &Path, observe: &mut dyn FnMut(Written)) -> Result<Manifest, EngineError> {
         let cannot = |source| failed("the backup cannot be written", source);
         let name = to.file_name().ok_or_else(|| cannot(io::ErrorKind::InvalidInput.into()))?;
         let work = to.with_file_name([std::ffi::OsStr::new(".partial-"), name].join(std::ffi::OsStr::new("")));
@@ -144,24 +152,27 @@ impl Engine {
         written
     }
 
-    fn write_backup(&self, work: &Path, observe: &mut dyn FnMut(Done)) -> Result<Manifest, EngineError> {
+    /// About how many records there are: rows of faces and images, jobs and their results. Few are of other kinds.
+    fn n_records(&self) -> u64 {
+        let count = self.tally.total();
+        let chunks = |job: &JobRecord| u64::from(job.n_chunks().unwrap_or(0));
+        let of_jobs: u64 = self.lock_jobs().iter().map(|(_, entry)| 1 + chunks(&entry.record)).sum();
+        count.faces + count.images() + of_jobs
+    }
+
+    fn write_backup(&self, work: &Path, observe: &mut dyn FnMut(Written)) -> Result<Manifest, EngineError> {
         let cannot = |source| failed("the backup cannot be written", source);
-        let mut done = Done { n: 0, total: None };
-        let mut step = |total| {
-            done = Done { n: done.n + 1, total };
-            observe(done);
-            done.n
-        };
         let mut named = Named::default();
         let mut part = Part::create(&work.join(PARTS[0])).map_err(cannot)?;
         self.journal.begin(Part::create(&work.join(PARTS[1])).map_err(cannot)?);
-        let mut n_read = 0;
+        let (mut n, total) = (0, self.n_records());
         let mut read = || -> Result<(), EngineError> {
             for entry in self.store.scan(&[]) {
                 let (key, value) = entry?;
                 named.take(&key, Some(&value))?;
                 part.push(&key, Some(&value)).map_err(cannot)?;
-                n_read = step(None);
+                n += 1;
+                observe(Written::Records(Done { n, total: Some(total.max(n)) })); // there may be more by now
             }
             Ok(())
         };
@@ -182,7 +193,7 @@ impl Engine {
             parts.insert(name.to_owned(), sum);
         }
         let mut files = Vec::new();
-        let total = n_read + (uploads.len() + named.pictures.len()) as u64;
+        let total = Some((uploads.len() + named.pictures.len()) as u64);
         let pictures = named.pictures.values().map(|picture| picture.path());
         let pictures = pictures.map(|path| File::open(self.settings.data.join(&path)).map(|file| (path, file)));
         for file in uploads.into_iter().map(Ok).chain(pictures) {
@@ -191,7 +202,7 @@ impl Engine {
             })?;
             let sum = copy(&mut file, &work.join(&path)).map_err(cannot)?;
             files.push(format!("{} {} {path}\n", sum.blake3, sum.bytes));
-            step(Some(total));
+            observe(Written::Files(Done { n: files.len() as u64, total }));
         }
         parts.insert(FILES.to_owned(), write(&work.join(FILES), files.concat().as_bytes()).map_err(cannot)?);
         let manifest = Manifest {

@@ -228,13 +228,13 @@ impl Engine {
             let mut record = self.logged(undone)?;
             record.undone_by = Some(id);
             change.also.record(&keys::change(undone), &record);
-            change.log(undone, Some(record.kept(0)));
+            change.log(undone, Some(record.kept()));
         }
         let images = effects.images();
         let (number, model, at) = (database.number, database.model, self.clock.now().0);
         let record = ChangeRecord { number, kind, at, effects, model, undoes, undone_by: None };
         change.also.record(&keys::change(id), &record);
-        change.log(id, Some(record.kept(n_aside)));
+        change.log(id, Some(record.kept()));
         self.change(faces, change)?;
         Ok(Applied { id, images })
     }

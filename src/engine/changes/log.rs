@@ -136,8 +136,9 @@ impl Log {
 }
 
 impl ChangeRecord {
-    /// What is known of it in memory.
-    pub(in crate::engine) fn kept(&self, n_aside: u64) -> Kept {
+    /// What is known of it in memory. What one that was undone had set aside has come back.
+    pub(in crate::engine) fn kept(&self) -> Kept {
+        let n_aside = if self.undone_by.is_some() { 0 } else { self.effects.aside.len() as u64 };
         Kept { number: self.number, n_aside }
     }
 }

@@ -5,20 +5,19 @@ use std::path::Path;
 
 use super::super::audit::AuditRecord;
 use super::super::changes::ChangeRecord;
-use super::super::decisions::{DecisionRecord, RespectRecord};
+use super::super::decisions::RespectRecord;
 use super::super::outbox::LetterRecord;
-use super::super::pictures::PictureRecord;
+use super::super::pictures::{self, PictureRecord};
 use super::super::records::{DatabaseRecord, ExportMark, FaceRecord, ImageRecord, JobRecord, Task};
 use super::super::result;
 use super::super::tally::Count;
 use super::super::terms::{KeyRecord, TermsRecord};
+use super::decisions::Decisions;
 use super::rows::Rows;
 use super::{Report, kind};
 use crate::face::ImageStatus;
 use crate::job::{Lived, Noted, Token};
-use crate::store::{Batch, Salvage, StoreError, decode, keys, verify};
-
-pub(super) const GIVEN_UP: &str = "it is put aside";
+use crate::store::{Batch, Entry, Salvage, StoreError, decode, keys, verify};
 
 /// What a repair does with a record.
 #[derive(Debug, PartialEq)]
@@ -31,6 +30,8 @@ pub(super) enum Fate {
     Replace(Vec<u8>, &'static str),
     /// It goes.
     Drop(String),
+    /// It is judged when all have passed by.
+    Later,
 }
 
 /// What is known while the records pass by.
@@ -41,7 +42,12 @@ pub(super) struct Check<'a> {
     forgotten: BTreeSet<Token>,
     /// Changes that may have set images aside.
     changes: BTreeSet<u64>,
+    decisions: Decisions,
     rows: Rows<'a>,
+    /// Records that there are about, as far as others tell of them.
+    n_expected: u64,
+    /// Pictures that records know.
+    pictures: BTreeSet<String>,
     /// Counts as they are recorded.
     counts: BTreeMap<u64, Count>,
     /// Chunks that there are of each clustering.
@@ -101,8 +107,27 @@ impl<'a> Check<'a> {
         let changes = entries(keys::changes()).into_iter();
         let changes = changes.filter(|(key, value)| decode::<ChangeRecord>(key, value).is_ok());
         let changes = changes.filter_map(|(key, _)| keys::database_number(&key).ok()).collect();
-        let (jobs, forgotten) = (jobs.collect(), forgotten.collect());
-        Self { report, jobs, forgotten, changes, rows, counts: BTreeMap::new(), chunks: BTreeMap::new() }
+        let decisions = Decisions::new(entries(keys::decisions()).into_iter());
+        let (jobs, forgotten): (BTreeMap<_, JobRecord>, _) = (jobs.collect(), forgotten.collect());
+        let counts = entries(keys::counts()).into_iter();
+        let counted = counts.filter_map(|(key, value)| decode::<Count>(&key, &value).ok());
+        let n_rows: u64 = counted.map(|count| count.faces + count.images()).sum();
+        let n_of_jobs: u64 = jobs.values().map(|job| 1 + u64::from(job.n_chunks().unwrap_or(0))).sum();
+        let (n_expected, pictures) = (n_rows + n_of_jobs, BTreeSet::new());
+        let (counts, chunks) = (BTreeMap::new(), BTreeMap::new());
+        Self { report, jobs, forgotten, changes, decisions, rows, n_expected, pictures, counts, chunks }
+    }
+
+    /// About how many records there are; few are of kinds that nothing counts.
+    pub(super) fn n_expected(&self) -> u64 {
+        self.n_expected
+    }
+
+    /// The row of an image, whose picture is known from now on.
+    fn image(&mut self, key: &[u8], value: &[u8]) -> Result<ImageRecord, StoreError> {
+        let record: ImageRecord = decode(key, value)?;
+        self.pictures.extend(record.picture.map(PictureRecord::path));
+        Ok(record)
     }
 
     /// Looks at one record.
@@ -114,13 +139,15 @@ impl<'a> Check<'a> {
                     StoreError::Damaged { why, .. } => why,
                     error => error.to_string(),
                 };
-                self.report.find(shown(key), why.clone(), GIVEN_UP);
-                Fate::Drop(why)
+                self.report.give_up(shown(key), why)
             }
         };
         let (n, n_damaged) = self.report.kinds.entry(kind(key)).or_default();
         *n += 1;
         *n_damaged += u64::from(matches!(fate, Fate::Drop(_) | Fate::Replace(..)));
+        if keys::is_image(key) && matches!(fate, Fate::Keep | Fate::Replace(..)) {
+            self.decisions.stays(key);
+        }
         fate
     }
 
@@ -141,26 +168,33 @@ impl<'a> Check<'a> {
                 return self.rows.face(key, &decode::<FaceRecord>(key, value)?, self.report);
             }
             Some(b'i') => {
+                let record = self.image(key, value)?;
                 keys::image_names(key)?;
-                return self.rows.image(key, decode(key, value)?, self.report);
+                return self.rows.image(key, record, self.report);
             }
             Some(b'j') => self.job(key, &decode(key, value)?)?,
             Some(b'r') => return self.result(key, value),
             Some(b's') => {
+                self.image(key, value)?;
                 keys::staged_names(key)?;
-                decode::<ImageRecord>(key, value)?;
             }
             Some(b'm') => {
                 keys::staged_metadata_identifier(key)?;
                 decode::<FaceRecord>(key, value)?;
             }
-            Some(b'b') => return self.decision(key, &decode(key, value)?),
+            Some(b'b') => {
+                keys::database_number(key)?;
+                return Ok(self.decisions.hold(key, value, decode(key, value)?));
+            }
             Some(b'u') => {
                 let number = decode::<ChangeRecord>(key, value)?.number;
                 keys::database_number(key)?;
                 return Ok(self.of_database(key, number));
             }
-            Some(b'h') => return self.aside(key, decode(key, value)?),
+            Some(b'h') => {
+                let record = self.image(key, value)?;
+                return self.aside(key, record);
+            }
             Some(b'n') => drop(decode::<u64>(key, value)?),
             Some(b'z') => {
                 keys::token(key)?;
@@ -185,7 +219,7 @@ impl<'a> Check<'a> {
             }
             Some(b'g') => drop(keys::database_number(key)?),
             Some(b'x') => drop(keys::token(key)?),
-            Some(b'p') => drop(keys::picture(key)?),
+            Some(b'p') => drop(self.pictures.insert(pictures::path_of(keys::picture(key)?))),
             Some(b'q') => drop(keys::queue(key)?),
             Some(b'o') => {
                 keys::token(key)?;
@@ -205,21 +239,12 @@ impl<'a> Check<'a> {
         Ok(Fate::Keep)
     }
 
-    fn decision(&mut self, key: &[u8], record: &DecisionRecord) -> Result<Fate, StoreError> {
-        keys::database_number(key)?;
-        let places = [Some(&record.first), record.second.as_ref()].into_iter().flatten();
-        let lost = places.map(|place| place.number).find(|number| !self.rows.knows(*number));
-        Ok(lost.map_or(Fate::Keep, |number| self.of_database(key, number)))
-    }
-
     /// What is kept of a database goes with it.
     fn of_database(&mut self, key: &[u8], number: u64) -> Fate {
         if self.rows.knows(number) {
             return Fate::Keep;
         }
-        let why = "its database is not there".to_owned();
-        self.report.find(shown(key), why.clone(), GIVEN_UP);
-        Fate::Drop(why)
+        self.report.give_up(shown(key), "its database is not there".to_owned())
     }
 
     fn aside(&mut self, key: &[u8], record: ImageRecord) -> Result<Fate, StoreError> {
@@ -228,10 +253,8 @@ impl<'a> Check<'a> {
         if self.changes.contains(&change) {
             return Ok(self.rows.aside(key, &shown(key), record, self.report));
         }
-        let why = "the change that set it aside is not there".to_owned();
-        self.report.find(shown(key), why.clone(), GIVEN_UP);
         self.report.told.extend(record.picture.map(PictureRecord::path));
-        Ok(Fate::Drop(why))
+        Ok(self.report.give_up(shown(key), "the change that set it aside is not there".to_owned()))
     }
 
     fn job(&mut self, key: &[u8], record: &JobRecord) -> Result<(), StoreError> {
@@ -256,9 +279,7 @@ impl<'a> Check<'a> {
         if self.jobs.contains_key(&token) {
             return Fate::Keep;
         }
-        let why = format!("its job {token} is not there");
-        self.report.find(shown(key), why.clone(), GIVEN_UP);
-        Fate::Drop(why)
+        self.report.give_up(shown(key), format!("its job {token} is not there"))
     }
 
     fn result(&mut self, key: &[u8], value: &[u8]) -> Result<Fate, StoreError> {
@@ -267,9 +288,7 @@ impl<'a> Check<'a> {
             if self.forgotten.contains(&token) {
                 return Ok(Fate::Keep);
             }
-            let why = "its job is not there".to_owned();
-            self.report.find(shown(key), why.clone(), GIVEN_UP);
-            return Ok(Fate::Drop(why));
+            return Ok(self.report.give_up(shown(key), "its job is not there".to_owned()));
         };
         match job.task {
             Task::Cluster(_) => {
@@ -284,8 +303,14 @@ impl<'a> Check<'a> {
         Ok(Fate::Keep)
     }
 
+    /// What was to be judged when all have passed by.
+    pub(super) fn held(&mut self) -> Vec<(Entry, Fate)> {
+        std::mem::take(&mut self.decisions).judge(&self.rows, self.report)
+    }
+
     /// What can only be said when all have passed by. Faces that are missing and whose images are not are added to `batch`.
-    pub(super) fn finish(self, batch: Option<&mut Batch>) {
+    /// Returns the pictures that records know.
+    pub(super) fn finish(self, batch: Option<&mut Batch>) -> BTreeSet<String> {
         for (token, job) in &self.jobs {
             let Some(expected) = job.n_chunks() else { continue };
             let found = self.chunks.get(token).copied().unwrap_or(0);
@@ -301,5 +326,6 @@ impl<'a> Check<'a> {
                 self.report.find(format!("the counts of database number {number}"), why, "they are made anew");
             }
         }
+        self.pictures
     }
 }

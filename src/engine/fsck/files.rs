@@ -5,26 +5,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::super::error::EngineError;
 use super::super::files::sync;
-use super::super::records::ImageRecord;
 use super::Report;
-use crate::store::{Salvage, decode, keys};
 
-/// The pictures that neither an image nor a marker knows, below `data`, and those of images that are told of already.
-pub(super) fn loose(data: &Path, salvage: &Salvage, report: &mut Report) -> Result<Vec<PathBuf>, EngineError> {
-    let mut known = BTreeSet::new();
-    salvage.read(|(key, value)| -> Result<(), EngineError> {
-        match key.first() {
-            Some(b'i' | b's' | b'h') => {
-                let picture = decode::<ImageRecord>(&key, &value).ok().and_then(|record| record.picture);
-                known.extend(picture.map(super::super::pictures::PictureRecord::path));
-            }
-            Some(b'p') => known.extend(keys::picture(&key).ok().map(super::super::pictures::path_of)),
-            _ => {}
-        }
-        Ok(())
-    })?;
+/// The pictures below `data` that no record knows, and those of images that are told of already.
+pub(super) fn loose(data: &Path, known: &BTreeSet<String>, report: &mut Report) -> Vec<PathBuf> {
     let mut loose = Vec::new();
     for folder in listed(&data.join("pictures")) {
         for file in listed(&folder) {
@@ -37,7 +22,7 @@ pub(super) fn loose(data: &Path, salvage: &Salvage, report: &mut Report) -> Resu
             }
         }
     }
-    Ok(loose)
+    loose
 }
 
 fn listed(folder: &Path) -> Vec<PathBuf> {

@@ -9,6 +9,7 @@
 //! anew.
 
 mod check;
+mod decisions;
 mod files;
 mod rows;
 
@@ -65,6 +66,12 @@ impl Report {
     fn find(&mut self, what: impl Into<String>, why: impl Into<String>, remedy: &'static str) {
         self.findings.push(Finding { what: what.into(), why: why.into(), remedy });
     }
+
+    /// A record goes, and why is told.
+    fn give_up(&mut self, what: impl Into<String>, why: String) -> Fate {
+        self.find(what, why.clone(), "it is put aside");
+        Fate::Drop(why)
+    }
 }
 
 /// Records that a repair leaves out, and the new store.
@@ -74,7 +81,7 @@ struct Mended {
     aside: BufWriter<File>,
 }
 
-/// Looks at the data directory `data`, which no process has. `observe` is told how many records were read.
+/// Looks at the data directory `data`, which no process has. `observe` is told how many records were read, of about how many.
 pub fn fsck(data: &Path, mending: Mending, observe: &mut dyn FnMut(Done)) -> Result<Report, EngineError> {
     if !crate::store::is_there(data) && !data.join("witness").exists() {
         return Err(EngineError::new(
@@ -96,18 +103,21 @@ pub fn fsck(data: &Path, mending: Mending, observe: &mut dyn FnMut(Done)) -> Res
         Mending::Repair => Some(begin(&repair, &aside)?),
     };
     let mut check = Check::new(data, &salvage, &mut report);
-    let mut n_read = 0;
+    let (mut n, total) = (0, check.n_expected());
     let gaps = salvage.read(|(key, value)| -> Result<(), EngineError> {
-        n_read += 1;
-        observe(Done { n: n_read, total: None });
+        n += 1;
+        observe(Done { n, total: Some(total.max(n)) });
         let fate = check.take(&key, &value);
         mended.as_mut().map_or(Ok(()), |mended| mended.take(&key, value, fate))
     })?;
-    check.finish(mended.as_mut().map(|mended| &mut mended.batch));
+    for ((key, value), fate) in check.held() {
+        mended.as_mut().map_or(Ok(()), |mended| mended.take(&key, value, fate))?;
+    }
+    let pictures = check.finish(mended.as_mut().map(|mended| &mut mended.batch));
     for gap in &gaps {
         of_gap(gap, &mut report);
     }
-    let loose = files::loose(data, &salvage, &mut report)?;
+    let loose = files::loose(data, &pictures, &mut report);
     salvage.close()?;
     let Some(mended) = mended else {
         repair.end()?;
@@ -141,7 +151,7 @@ impl Mended {
     fn take(&mut self, key: &[u8], value: Vec<u8>, fate: Fate) -> Result<(), EngineError> {
         match fate {
             Fate::Keep => self.batch.put(key, value),
-            Fate::Remake => {}
+            Fate::Remake | Fate::Later => {}
             Fate::Replace(new, why) => {
                 self.put_aside(key, &value, why)?;
                 self.batch.put(key, new);

@@ -8,7 +8,7 @@ use super::super::pictures::PictureRecord;
 use super::super::records::{DatabaseRecord, FaceRecord, ImageRecord, ModelRecord, Upload};
 use super::super::tally::Count;
 use super::Report;
-use super::check::{Fate, GIVEN_UP};
+use super::check::Fate;
 use crate::face::{DatabaseName, Embedding, ImageStatus};
 use crate::store::{Batch, StoreError, encode, keys};
 
@@ -52,6 +52,16 @@ impl<'a> Rows<'a> {
     /// Whether there is a database of this number, or one that is being cleared.
     pub(super) fn knows(&self, number: u64) -> bool {
         self.named.contains_key(&number) || self.cleared.contains(&number)
+    }
+
+    /// The name of a database that is there, or is made anew.
+    pub(super) fn name_of(&self, number: u64) -> Option<&DatabaseName> {
+        self.named.get(&number).map(|(_, name)| name)
+    }
+
+    /// Whether there is a face under this key, or is made anew for its images.
+    pub(super) fn has_face(&self, key: &[u8]) -> bool {
+        self.faces.contains(&key[1..]) || self.missing.contains(&key[1..])
     }
 
     /// Gives the rows of a number that nobody knows a database of their own: what its clients would miss most are the
@@ -105,9 +115,8 @@ impl<'a> Rows<'a> {
         }
         let dimension = database.model.as_ref().and_then(|model| model.dimension);
         if let Some(why) = fault(&record, dimension) {
-            report.find(what, why.clone(), GIVEN_UP);
             report.told.extend(path);
-            return Ok(Fate::Drop(why));
+            return Ok(report.give_up(what, why));
         }
         Ok(self.picture(key, &what, record, report))
     }
@@ -116,9 +125,8 @@ impl<'a> Rows<'a> {
     pub(super) fn aside(&self, key: &[u8], what: &str, record: ImageRecord, report: &mut Report) -> Fate {
         match fault(&record, None) {
             Some(why) => {
-                report.find(what, why.clone(), GIVEN_UP);
                 report.told.extend(record.picture.map(PictureRecord::path));
-                Fate::Drop(why)
+                report.give_up(what, why)
             }
             None => self.picture(key, what, record, report),
         }

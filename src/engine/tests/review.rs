@@ -123,6 +123,11 @@ fn undone(change: impl Fn(&Engine) -> u64) {
     assert_eq!(state(&engine, &folder), behind, "done again");
     engine.undo_change(redo).unwrap();
     assert_eq!(state(&engine, &folder), before, "undone again");
+    let log = |engine: &Engine| format!("{:?}", engine.read_faces().log);
+    let known = log(&engine);
+    drop(engine);
+    let engine = Engine::open(settings(&folder)).unwrap();
+    assert_eq!(log(&engine), known, "what each has set aside is known behind a restart");
     drop(engine);
     let report = crate::engine::fsck(folder.path(), crate::engine::Mending::Tell, &mut |_| {}).unwrap();
     assert_eq!(report.findings, [], "nothing is left over and nothing is missing");
