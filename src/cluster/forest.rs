@@ -48,7 +48,12 @@ pub(super) struct Forest<'a> {
 }
 
 impl<'a> Forest<'a> {
-    pub(super) fn new(run: &'a Run<'a>, merges: &[Merge], faces: &'a [u32], method: Method) -> Result<Self, ClusterError> {
+    pub(super) fn new(
+        run: &'a Run<'a>,
+        merges: &[Merge],
+        faces: &'a [u32],
+        method: Method,
+    ) -> Result<Self, ClusterError> {
         let n = faces.len();
         let mut degrees = vec![0usize; n];
         for chunk in merges.chunks(SORTED_RUN) {

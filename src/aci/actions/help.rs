@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::table::{Action, Way};
 use super::offered::find;
+use super::table::{Action, Way};
 use super::{Actions, Caller, Write, offered, offered_on_service_port};
 use crate::aci::{COMMON, Fault, Need, Parameter, Parameters, QUEUED};
 

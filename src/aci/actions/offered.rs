@@ -1,10 +1,10 @@
 //! Which actions there are, on which port, and which are known and not offered.
 
+use super::{Action, Fault};
 use super::{
     audit, changes, clustering, databases, decisions, export, faces, images, import, metadata, queue, server,
     service_port, training,
 };
-use super::{Action, Fault};
 
 /// The rows of the ACI port, family by family.
 const FAMILIES: [&[Action]; 13] = [
