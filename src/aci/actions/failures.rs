@@ -8,7 +8,7 @@ use super::{Code, Fault};
 use crate::engine::{EngineError, ErrorKind};
 
 /// The code of each kind of failure.
-fn code(kind: ErrorKind) -> Code {
+pub(super) fn code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::DatabaseNotFound => Code::DatabaseNotFound,
         ErrorKind::FaceNotFound => Code::FaceNotFound,

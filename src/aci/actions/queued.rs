@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use super::{Actions, Caller, Write, code, fault, queue};
+use super::failures::code;
+use super::{Actions, Caller, Write, fault, queue};
 use crate::aci::parameter::{IDEMPOTENCY_KEY, MAX_DELAY};
 use crate::aci::{Code, Fault, Parameters};
 use crate::engine::{

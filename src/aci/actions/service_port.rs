@@ -152,7 +152,7 @@ impl Service for ServicePort {
 pub(super) fn find(name: &str) -> Result<&'static Action, Fault> {
     match ACTIONS.iter().find(|action| action.name.eq_ignore_ascii_case(name)) {
         Some(action) => Ok(action),
-        None => match super::find(name) {
+        None => match super::offered::find(name) {
             Ok(_) => Err(Fault::not_offered("action", name, "is not offered on the service port")),
             Err(fault) => Err(fault),
         },

@@ -8,6 +8,11 @@ use super::*;
 use crate::job::Priority;
 
 const QUEUE: Queue = Queue::FaceClustering;
+const MAX_JOBS: usize = 2;
+
+fn few_at_work(folder: &TempDir) -> Settings {
+    Settings { max_jobs: BTreeMap::from([(QUEUE, NonZeroUsize::new(MAX_JOBS).unwrap())]), ..settings(folder) }
+}
 
 /// A job of an import whose work rests on a thread of its own.
 fn resting(engine: &Arc<Engine>) -> (Token, JoinHandle<()>) {
@@ -95,19 +100,19 @@ fn r86_a_duplicate_has_files_of_its_own() {
 fn r86_pausing_a_queue_is_one_write_that_its_jobs_and_it_know_or_not() {
     let folder = tempfile::tempdir().unwrap();
     let prepared = Mortal::with(Map::new(), u64::MAX);
-    let engine = open(&prepared, World::settings(&folder));
+    let engine = open(&prepared, few_at_work(&folder));
     for _ in 0..2 {
         engine.submit(Ticket::default(), cluster_all()).unwrap();
     }
     for at in 0..3 {
         let mortal = Mortal::with(prepared.map(), u64::MAX);
-        let engine = open(&mortal, World::settings(&folder));
+        let engine = open(&mortal, few_at_work(&folder));
         let _runs = [engine.start_next().unwrap().unwrap(), engine.start_next().unwrap().unwrap()];
         mortal.left.store(at, Ordering::Relaxed);
         let answered = catch_unwind(AssertUnwindSafe(|| engine.pause_queue(QUEUE))).is_ok();
         assert_eq!(answered, at == 2, "one write and one sync");
         for remains in mortal.remains() {
-            let engine = open(&Mortal::with(remains, u64::MAX), World::settings(&folder));
+            let engine = open(&Mortal::with(remains, u64::MAX), few_at_work(&folder));
             let is_paused = engine.figures(QUEUE).is_paused;
             assert!(is_paused || !answered, "an acknowledged pause is lost");
             let expected = if is_paused { State::Held } else { State::Queued };

@@ -9,7 +9,8 @@ use std::io;
 use jiff::tz::TimeZone;
 
 use super::super::clustering::{self, Page};
-use super::super::{Actions, Write, code, cut, export, import, training};
+use super::super::failures::code;
+use super::super::{Actions, Write, cut, export, import, training};
 use super::{priority, seconds};
 use crate::aci::{Answer, Fault, Parameters};
 use crate::engine::{EngineError, ErrorKind, JobResult, JobView, Task};

@@ -9,8 +9,6 @@ use crate::engine::orders::Order;
 use crate::engine::start::Started;
 use crate::job::Event;
 
-const MAX_JOBS: usize = 2;
-
 /// What happens. Jobs are named by their number in the order of acceptance, modulo how many there are.
 #[derive(Debug, Clone, Copy)]
 enum Happens {
@@ -175,12 +173,8 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Mortal::with(Map::new(), u64::MAX);
-        let engine = open(&store, Self::settings(&folder));
+        let engine = open(&store, few_at_work(&folder));
         Self { folder, store, engine, tokens: Vec::new(), runs: BTreeMap::new(), resting: BTreeMap::new() }
-    }
-
-    fn settings(folder: &TempDir) -> Settings {
-        Settings { max_jobs: BTreeMap::from([(QUEUE, NonZeroUsize::new(MAX_JOBS).unwrap())]), ..settings(folder) }
     }
 
     /// Joins the threads that were woken; a run that is told to end does so if it was at rest.
@@ -217,7 +211,7 @@ impl World {
             }
         }
         self.store = Mortal::with(left, u64::MAX);
-        self.engine = open(&self.store, Self::settings(&self.folder));
+        self.engine = open(&self.store, few_at_work(&self.folder));
     }
 }
 
