@@ -27,7 +27,7 @@ fn callbacks(allowed: &[&str]) -> Callbacks {
     Callbacks::new(Settings {
         places: Places::of(&allowed).unwrap(),
         secret: Some(Secret::new(SECRET).unwrap()),
-        timeout: Duration::from_secs(5),
+        timeout: Duration::from_mins(1),
         authorities: None,
     })
     .unwrap()

@@ -78,16 +78,8 @@ pub struct Figures {
     pub jobs_ended: BTreeMap<(Queue, &'static str), u64>,
     /// How long jobs that were started took to their end.
     pub job_seconds: BTreeMap<Queue, Histogram>,
-    /// Databases.
-    pub databases: u64,
-    /// Faces of all databases.
-    pub faces: u64,
-    /// Images of all databases that were not tried yet.
-    pub images_untrained: u64,
-    /// Those that have an embedding.
-    pub images_trained: u64,
-    /// Those in which no usable face was found.
-    pub images_failed: u64,
+    /// What is in all databases; none if a store that has failed cannot say which there are.
+    pub contents: Option<ContentFigures>,
     /// Bytes of the store on the disk; none if that cannot be found out.
     pub store_bytes: Option<u64>,
     /// Bytes of the folders beside it, by their names, a quarter of an hour old at most; none before the first look.
@@ -106,6 +98,21 @@ pub struct Figures {
     pub pairs_compared: u64,
     /// How many the last clustering compared in a second; none if none has compared any.
     pub pairs_per_second: Option<f64>,
+}
+
+/// What is in all databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContentFigures {
+    /// Databases.
+    pub databases: u64,
+    /// Their faces.
+    pub faces: u64,
+    /// Images that were not tried yet.
+    pub untrained: u64,
+    /// Those that have an embedding.
+    pub trained: u64,
+    /// Those in which no usable face was found.
+    pub failed: u64,
 }
 
 /// What is in one database.
@@ -154,14 +161,19 @@ impl Engine {
         Ok(self.databases()?.into_iter().map(told).collect())
     }
 
-    /// The figures now.
+    fn contents(&self) -> Result<ContentFigures, EngineError> {
+        let records = self.databases()?;
+        let count = |(_, record): &(_, DatabaseRecord)| self.tally.count(record.number);
+        let Count { faces, untrained, trained, failed } = records.iter().map(count).fold(Count::default(), Count::plus);
+        Ok(ContentFigures { databases: records.len() as u64, faces, untrained, trained, failed })
+    }
+
+    /// The figures now. They are there when the store has failed too, which is when they are looked at.
     pub fn overview(&self) -> Result<Figures, EngineError> {
-        let mut count = Count::default();
-        let mut databases = 0;
-        for (_, record) in self.databases()? {
-            databases += 1;
-            count = count.plus(self.tally.count(record.number));
-        }
+        let contents = match self.contents() {
+            Err(_) if self.failure().is_some() => None,
+            contents => Some(contents?),
+        };
         let mut jobs = nothing(|_| true);
         let mut result_bytes = 0u64;
         let (ended, delayed_jobs, callbacks_waiting, posted) = {
@@ -183,11 +195,7 @@ impl Engine {
             jobs,
             jobs_ended,
             job_seconds,
-            databases,
-            faces: count.faces,
-            images_untrained: count.untrained,
-            images_trained: count.trained,
-            images_failed: count.failed,
+            contents,
             store_bytes: self.store.bytes().ok(),
             folder_bytes: self.folder_bytes(),
             result_bytes,

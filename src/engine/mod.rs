@@ -93,7 +93,7 @@ pub use error::{EngineError, ErrorKind};
 pub use everyone::Everyone;
 pub use export::{Contents, ExportRequest};
 pub use faces::{FaceInfo, FacePage, ImageInfo, ListFrom};
-pub use figures::{DatabaseFigures, Figures, Histogram};
+pub use figures::{ContentFigures, DatabaseFigures, Figures, Histogram};
 pub use fsck::{Finding, Mending, Report, fsck};
 pub use import::{ImportRequest, Input, Place};
 pub use jobs::{JobView, QueueFigures};

@@ -138,14 +138,16 @@ fn write_jobs(text: &mut Exposition, figures: &Figures) {
 }
 
 fn write_contents(text: &mut Exposition, figures: &Figures) {
-    let images = [
-        ([("status", "untrained")], figures.images_untrained as f64),
-        ([("status", "trained")], figures.images_trained as f64),
-        ([("status", "failed")], figures.images_failed as f64),
-    ];
+    let contents = figures.contents.as_ref();
+    let images = contents.into_iter().flat_map(|contents| {
+        let by = [("untrained", contents.untrained), ("trained", contents.trained), ("failed", contents.failed)];
+        by.map(|(status, n)| ([("status", status)], n as f64))
+    });
     text.family(Gauge, "faceclique_images", "Images in all databases, by status.", images);
-    text.single(Gauge, "faceclique_faces", "Faces in all databases.", figures.faces as f64);
-    text.single(Gauge, "faceclique_databases", "Face databases.", figures.databases as f64);
+    let faces = contents.map(|contents| contents.faces as f64);
+    text.single(Gauge, "faceclique_faces", "Faces in all databases.", faces);
+    let databases = contents.map(|contents| contents.databases as f64);
+    text.single(Gauge, "faceclique_databases", "Face databases.", databases);
     let bytes = figures.store_bytes.map(|bytes| bytes as f64);
     text.single(Gauge, "faceclique_store_bytes", "Size of the store on the disk.", bytes);
     let results = figures.result_bytes as f64;
