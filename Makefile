@@ -4,6 +4,9 @@ CARGO ?= cargo
 PYTHON ?= python3
 VENV := .venv
 
+# Properties are tried with the same cases each time; PROPTEST_RNG_SEED=n tries others.
+export PROPTEST_RNG_SEED ?= 1
+
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-page picture check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
 	bench-hard bench-load bench-submit bench-idle bench-photos bench-cancel bench-audit appliance photos photos-http photos-reference \

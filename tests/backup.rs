@@ -116,6 +116,15 @@ fn a_backup_with_one_byte_changed_is_refused_and_nothing_is_made_of_it() {
     restore_backup(&backup, &again, &mut |_| {}).unwrap();
 }
 
+/// Ends what goes on for as long as this is there, also when the test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_backup_that_is_made_while_others_write_is_of_one_moment() {
     let folder = tempfile::tempdir().unwrap();
@@ -138,6 +147,7 @@ fn a_backup_that_is_made_while_others_write_is_of_one_moment() {
         }
     };
     std::thread::scope(|scope| {
+        let _ends = Ends(&enough);
         scope.spawn(write);
         for round in 0..5 {
             let [backup, again] = ["backup", "again"].map(|name| folder.path().join(format!("{name}{round}")));
@@ -156,6 +166,5 @@ fn a_backup_that_is_made_while_others_write_is_of_one_moment() {
             assert!(matches!(there.len(), 1 | 2), "round {round}: {there:?} of {before} to {after}");
             println!("round {round}: from {before} to {after}, {there:?} is there");
         }
-        enough.store(true, Ordering::Relaxed);
     });
 }

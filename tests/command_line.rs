@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use canned::Canned;
 use serde_json::Value;
-use server::Server;
+use server::{Mortal, Server};
 
 const TOKEN: &str = "0176fba5-bbb9-7852-afa3-1cf7a302e404";
 const OTHER: &str = "0176fba8-9e60-7c44-b1d7-20f9ab63c51e";
@@ -240,16 +240,14 @@ fn a_watch_goes_on_when_the_server_is_away_for_a_while() {
     server.success_times(1, &asked, r#"{"actions":{"action":[{"status":"Queued","token":"first"}]}}"#);
     server.success_times(1, &["queueaction=progress"], "{}");
     server.success(&asked, r#"{"actions":{"action":[{"status":"Finished","token":"second"}]}}"#);
-    let mut child = program(&["queue", "list", "Q", "--watch", "--json", "--server", &server.url()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let child =
+        program(&["queue", "list", "Q", "--watch", "--json", "--server", &server.url()]).stdout(Stdio::piped()).spawn();
+    let mut child = Mortal(child.unwrap());
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
     assert_eq!(next()[0]["token"], "first");
     assert_eq!(next()[0]["token"], "second");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.kill();
 }
 
 #[test]

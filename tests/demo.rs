@@ -16,7 +16,7 @@ use faceclique::confidence::{Confidence, ConfidenceScale, Threshold};
 use faceclique::demo::{KNOTS, Place, Plan, SEED};
 use faceclique::face::{DatabaseName, FaceId, FaceSet, Identifier, ImageLabel};
 use serde_json::Value;
-use server::program;
+use server::{Mortal, program};
 
 /// The demo clustered, by the names of its images.
 struct Clustered {
@@ -104,9 +104,9 @@ fn the_command_makes_the_demo_once_and_serves_it() {
     assert_eq!(planted["misfiled"].as_array().unwrap().len(), 9);
     assert!(planted["misfiled"][0]["imagelabel"].is_string(), "{planted}");
 
-    let mut child =
-        program(&["demo", "--data", data, "--port", "0", "--no-open"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let child = program(&["demo", "--data", data, "--port", "0", "--no-open"]).stdout(Stdio::piped()).spawn();
+    let mut child = Mortal(child.unwrap());
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines().map(Result::unwrap);
     let first = lines.next().unwrap();
     assert!(first.starts_with("clustered "), "it is not drawn again: {first}");
     let url = lines.find(|line| line.starts_with("http://127.0.0.1:")).unwrap();
@@ -116,8 +116,7 @@ fn the_command_makes_the_demo_once_and_serves_it() {
     assert_eq!(listed.as_array().unwrap().len(), 1, "it is not clustered again: {listed}");
     let token = listed[0]["token"].as_str().unwrap();
     let asked = report(folder.path(), token, &["--server", url]);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.kill();
 
     let config = format!("{data}/faceclique.toml");
     let read = report(folder.path(), token, &["--data", data, "--config", &config]);

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use faceclique::aci::actions::{Actions, Facts};
 use faceclique::aci::{Client, Media, Part, Reply, Request, Service, Upload, Value};
@@ -131,12 +132,14 @@ impl World {
     fn job(&self, action: &str, parameters: &str, uploads: &[(&str, &[u8])]) -> String {
         let answer = self.with(action, parameters, uploads);
         let token = between(&answer, "<token>", "</token>");
+        let begun = Instant::now();
         loop {
             let shown = self.done("QueueInfo", &format!("queuename={action}&queueaction=getstatus&token={token}"));
             if !["Queued", "Processing"].iter().any(|state| shown.contains(&format!("<status>{state}<"))) {
                 return shown;
             }
-            std::thread::sleep(std::time::Duration::from_millis(2)); // between two polls
+            assert!(begun.elapsed() < Duration::from_mins(2), "it does not end: {shown}");
+            std::thread::sleep(Duration::from_millis(2)); // between two polls
         }
     }
 }

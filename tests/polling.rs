@@ -13,6 +13,9 @@ use server::{Server, between};
 /// How long the Java client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The job that is polled has ended by then.
+const END: Duration = Duration::from_mins(10);
+
 /// So many polls are an hour of them, each second one.
 const HOUR: usize = 3_600;
 
@@ -61,8 +64,9 @@ fn r183_polls_are_answered_while_a_job_has_every_processor() {
     server.import("people", faces(30_000, 64).as_bytes());
     let token =
         server.submit("/action=FaceClustering&database=people&clusterthreshold=70&outputthreshold=70&search=exact");
-    let mut n_at_work = 0;
+    let (mut n_at_work, begun) = (0, Instant::now());
     loop {
+        assert!(begun.elapsed() < END, "the job does not end");
         let answer = poll(&server, &token, 1);
         match between(&answer, "<status>", "</status>") {
             "Queued" => {}

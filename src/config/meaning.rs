@@ -126,6 +126,7 @@ fn http(said: &Said, engine: &Settings) -> http::Settings {
         shutdown_timeout: seconds(said, "server.shutdown_timeout"),
         host_names: said.list("server.host_names").to_vec(),
         origins: said.list("server.origins").to_vec(),
+        ..http::Settings::default()
     }
 }
 

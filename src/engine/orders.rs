@@ -119,10 +119,12 @@ impl Orders {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
     use std::thread;
 
     use super::*;
+    use crate::engine::tests::until;
 
     #[test]
     fn the_first_word_to_end_counts_and_no_pause_comes_behind_it() {
@@ -139,29 +141,28 @@ mod tests {
     #[test]
     fn r72_a_paused_run_waits_until_it_is_to_go_on_and_wakes_at_once_to_end() {
         for end in [None, Some(Order::Stop), Some(Order::Release)] {
-            let (orders, n_gone_on) = (Orders::default(), AtomicUsize::new(0));
+            let shared = Arc::new((Orders::default(), AtomicUsize::new(0)));
+            let (orders, n_gone_on) = &*shared;
             orders.pause();
-            thread::scope(|scope| {
-                let worker = || {
-                    let told = orders.obey();
-                    n_gone_on.fetch_add(1, Ordering::SeqCst);
+            let workers = [(); 2].map(|()| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    let told = shared.0.obey();
+                    shared.1.fetch_add(1, Ordering::SeqCst);
                     told
-                };
-                let workers = [scope.spawn(worker), scope.spawn(worker)];
-                while orders.rest().n_waiting < 2 {
-                    thread::yield_now();
-                }
-                assert!(orders.is_resting());
-                assert_eq!(n_gone_on.load(Ordering::SeqCst), 0);
-                match end {
-                    Some(order) => orders.end(order),
-                    None => orders.resume(),
-                }
-                assert!(!orders.is_resting(), "it is not at rest any more, although its threads are about to wake");
-                for worker in workers {
-                    assert_eq!(worker.join().unwrap(), end);
-                }
+                })
             });
+            until("both wait", || orders.rest().n_waiting == 2);
+            assert!(orders.is_resting());
+            assert_eq!(n_gone_on.load(Ordering::SeqCst), 0);
+            match end {
+                Some(order) => orders.end(order),
+                None => orders.resume(),
+            }
+            assert!(!orders.is_resting(), "it is not at rest any more, although its threads are about to wake");
+            for worker in workers {
+                assert_eq!(worker.join().unwrap(), end);
+            }
             let rested = orders.rested();
             assert!(rested > Duration::ZERO && orders.rested() == rested, "the time of rest has ended");
         }

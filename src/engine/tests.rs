@@ -26,7 +26,7 @@ use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -48,6 +48,18 @@ impl Clock for Ticking {
 
     fn uptime(&self) -> Duration {
         Duration::from_micros(self.now().0.unsigned_abs())
+    }
+}
+
+/// The longest that anything is waited for.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits until it is so.
+pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "waited too long: {what}");
+        std::thread::yield_now();
     }
 }
 

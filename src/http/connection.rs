@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 use super::origin::{Scheme, Trust};
@@ -86,15 +86,20 @@ enum End {
 }
 
 /// Serves one connection to its end, through TLS if that is set.
-pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, mut stopping: watch::Receiver<()>) {
+pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, stopping: watch::Receiver<()>) {
     let Ok(peer) = stream.peer_addr() else { return };
     // Without it small answers wait for the client's acknowledgement of the piece before.
     let _ = stream.set_nodelay(true);
     let client = Client::at(peer);
     let Some(tls) = &shared.settings.tls else { return talk(stream, client, shared, stopping).await };
+    let mut told = stopping.clone(); // of which the talk that follows is to hear too
+    let too_late = async {
+        let _ = told.changed().await;
+        sleep(shared.settings.first_timeout).await;
+    };
     let shaken = tokio::select! {
         shaken = handshake(tls, stream, &shared.settings) => shaken,
-        _ = stopping.changed() => return, // nothing was asked yet
+        () = too_late => return, // nothing was asked yet
     };
     match shaken {
         Ok(stream) => {
@@ -137,12 +142,17 @@ where
         .max_header_size(settings.max_header_size)
         .max_buf_size(settings.max_header_size.saturating_add(READ_AHEAD));
     let mut connection = builder.serve_connection(wire, service);
+    let told_to_end = async {
+        let _ = stopping.changed().await; // also when nobody can tell any more
+        let _ = timeout(settings.first_timeout, pulse.begun()).await; // a new client is about to ask
+    };
+    tokio::pin!(told_to_end);
     let mut told = false;
     let end = loop {
         tokio::select! {
             result = &mut connection => break judge(result, peer, &pulse),
             overdue = pulse.overdue(settings) => break End::Overdue(overdue),
-            _ = stopping.changed(), if !told => {
+            () = &mut told_to_end, if !told => {
                 told = true;
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
             }

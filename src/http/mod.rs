@@ -81,6 +81,9 @@ pub struct Settings {
     pub linger_timeout: Duration,
     /// At shutdown requests in flight have so long to end. Default 10 s.
     pub shutdown_timeout: Duration,
+    /// At shutdown a client that has connected and asked nothing has so long to begin: what it asks may be on its way, and a
+    /// store that is opened again is a shutdown too. Default 1 s.
+    pub first_timeout: Duration,
     /// Host names under which clients may address the server, besides IP addresses and `localhost` (R161).
     pub host_names: Vec<String>,
     /// Origins such as `https://faces.example` of web pages that may call the server, besides its own (R161).
@@ -104,6 +107,7 @@ impl Default for Settings {
             answer_timeout: Duration::from_mins(5),
             linger_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(10),
+            first_timeout: Duration::from_secs(1),
             host_names: Vec::new(),
             origins: Vec::new(),
         }

@@ -123,6 +123,7 @@ impl Turn {
 mod tests {
     use std::net::Ipv4Addr;
     use std::sync::mpsc;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -146,7 +147,9 @@ mod tests {
                     let _turn = turns.take(HERE).await;
                     said.send(n).unwrap();
                 }));
+                let begun = Instant::now();
                 while others.n_queued() <= n {
+                    assert!(begun.elapsed() < Duration::from_mins(1), "{n} does not ask");
                     tokio::task::yield_now().await;
                 }
             }

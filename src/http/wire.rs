@@ -58,12 +58,13 @@ pub(crate) enum Overdue {
 pub(crate) struct Pulse {
     state: Mutex<State>,
     changed: Notify,
+    begun: Notify,
 }
 
 impl Pulse {
     pub(crate) fn new() -> Self {
         let state = State { phase: Phase::Idle(Instant::now()), stalled: None, written: false };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        Self { state: Mutex::new(state), changed: Notify::new(), begun: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -98,6 +99,7 @@ impl Pulse {
         let idle = matches!(self.state().phase, Phase::Idle(_));
         if idle {
             self.enter(Phase::Head(Instant::now()));
+            self.begun.notify_one(); // kept for who asks later
         }
     }
 
@@ -122,6 +124,11 @@ impl Pulse {
             drop(state);
             self.changed.notify_one();
         }
+    }
+
+    /// Ready as soon as the client has begun a request, or when it has before. For one who asks once.
+    pub(crate) async fn begun(&self) {
+        self.begun.notified().await;
     }
 
     /// When the client is too slow if nothing happens, and in what way.

@@ -74,6 +74,15 @@ fn a_store_that_is_written_anew_holds_the_same_and_is_smaller_also_after_a_start
     assert_eq!(names(folder.path()), ["db.2", "doubt", "generation", "lock", "witness"]);
 }
 
+/// Ends what goes on for as long as this is there, also when the test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn what_is_written_while_the_store_is_copied_is_in_the_new_one() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,6 +92,7 @@ fn what_is_written_while_the_store_is_copied_is_in_the_new_one() {
     }
     let is_done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let ends = Ends(&is_done);
         let writer = scope.spawn(|| {
             let mut n = 0u64;
             while !is_done.load(Ordering::Relaxed) {
@@ -101,7 +111,7 @@ fn what_is_written_while_the_store_is_copied_is_in_the_new_one() {
         for _ in 0..5 {
             disk.rewrite(ALWAYS).unwrap().unwrap();
         }
-        is_done.store(true, Ordering::Relaxed);
+        drop(ends);
         let n = writer.join().unwrap();
         assert_eq!(disk.scan(b"new ").count() as u64, n);
         assert_eq!(disk.scan(b"old ").count() as u64, 2_000u64.saturating_sub(n));

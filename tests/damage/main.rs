@@ -31,7 +31,7 @@ use spoil::{HARMS, Harm};
 const PROBE: &str = "DAMAGE_PROBE";
 /// What its answers begin with.
 const MARK: &str = "ANSWERS\n";
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 /// What came of an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

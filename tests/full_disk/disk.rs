@@ -4,9 +4,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use crate::server::{Server, between, program, wait_for};
+use crate::server::{Mortal, Server, between, program, wait_for};
 
 /// The library that is preloaded, built once; none where there is no C compiler for it.
 fn library() -> Option<&'static Path> {
@@ -75,7 +74,7 @@ impl World {
         command.args(["--service-listen", "127.0.0.1:0", "--log", "info"]);
         command.env("LD_PRELOAD", library().unwrap()).env("FAULTS", self.path("faults"));
         command.env("FAULTS_ROOT", self.folder.path()).stderr(File::create(&log).unwrap()).stdout(Stdio::null());
-        let child = command.spawn().unwrap();
+        let child = Mortal(command.spawn().unwrap());
         let address = wait_for(|| {
             let said = fs::read_to_string(&log).unwrap_or_default();
             let address = said.split_once("serving address=").and_then(|(_, rest)| rest.split_once(' '));
@@ -162,25 +161,19 @@ impl World {
         line.unwrap_or_else(|| panic!("no {name} in {page}")).parse().unwrap()
     }
 
-    /// The time of the slowest but a hundredth of polls of a job during `work`, and how many there were.
-    pub(crate) fn polls_during<T>(&self, target: &str, work: impl FnOnce() -> T) -> (T, Duration, usize) {
-        use std::sync::atomic::{AtomicBool, Ordering};
-        let is_over = AtomicBool::new(false);
+    /// What `work` comes to, which waits for a sync: nothing is said of it for as long as that hangs, and polls of a job are
+    /// answered meanwhile.
+    pub(crate) fn polled_during<T: Send>(&self, target: &str, work: impl FnOnce() -> T + Send) -> T {
+        self.fail("sync hangs 0 -");
         std::thread::scope(|scope| {
-            let poller = scope.spawn(|| {
-                let mut times = Vec::new();
-                while !is_over.load(Ordering::Relaxed) {
-                    let begun = std::time::Instant::now();
-                    assert!(is_success(&self.get(target)));
-                    times.push(begun.elapsed());
-                }
-                times.sort_unstable();
-                times
-            });
-            let done = work();
-            is_over.store(true, Ordering::Relaxed);
-            let times = poller.join().unwrap();
-            (done, times[(times.len() - 1) * 99 / 100], times.len())
+            let working = scope.spawn(work);
+            for _ in 0..200 {
+                assert!(is_success(&self.get(target)));
+            }
+            let is_over = working.is_finished();
+            self.fail("");
+            assert!(!is_over, "it does not wait for its sync");
+            working.join().unwrap()
         })
     }
 }

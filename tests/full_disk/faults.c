@@ -6,7 +6,7 @@
  *
  * `call` is `grow` (a write behind the end of a file, or a new file or name), `write` (any write, or a new file or name)
  * `sync` (also sync_file_range) or `fsync` (without
- * that); `result` an errno name, or milliseconds to wait before the call goes on; `skip` how many such calls pass
+ * that); `result` an errno name, milliseconds to wait before the call goes on, or `hangs` until the file is another one; `skip` how many such calls pass
  * first, counted since the file was last changed; `path` what the path of the file must contain, `-` for all below FAULTS_ROOT.
  * The file is read at every call, so that a rule holds from the moment it is written. Its replacement must be a rename.
  *
@@ -68,6 +68,10 @@ static int verdict(int kinds, const char *path) {
         if (atomic_fetch_add(&counts[i], 1) < skip) continue;
         int error = error_of(result);
         if (error) return error;
+        struct stat later;
+        struct timespec moment = {0, 2000000};
+        while (strcmp(result, "hangs") == 0 && stat(control, &later) == 0 && later.st_ino == about.st_ino)
+            nanosleep(&moment, NULL);
         long ms = atol(result);
         struct timespec wait = {ms / 1000, ms % 1000 * 1000000};
         while (nanosleep(&wait, &wait) != 0 && errno == EINTR) {}

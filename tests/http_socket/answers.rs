@@ -4,9 +4,7 @@ use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::server::{Server, server};
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::server::{PATIENCE, Server, server};
 
 #[test]
 fn a_panic_is_error_79_and_the_server_goes_on() {
@@ -148,6 +146,32 @@ fn shutdown_finishes_what_is_in_flight_and_closes_what_is_idle() {
     assert!(TcpStream::connect(server.address).is_err(), "nobody new is served");
     gate.send(()).unwrap();
     assert_eq!(client.answer().echo(), ["x=2"]);
+    client.expect_end();
+    server.join();
+}
+
+#[test]
+fn a_client_that_connected_before_the_end_is_answered_what_it_asks_behind_it() {
+    let mut server =
+        Server::start(|settings| (settings.first_timeout, settings.shutdown_timeout) = (PATIENCE, PATIENCE));
+    let mut client = server.connect();
+    let mut next = server.connect();
+    assert_eq!(next.get("/a=q&x=1").echo(), ["x=1"]); // they are taken in the order in which they came
+    server.stop();
+    next.expect_end();
+    assert_eq!(client.get("/a=q&x=2").echo(), ["x=2"]);
+    client.expect_end();
+    server.join();
+}
+
+#[test]
+fn shutdown_does_not_wait_for_a_client_that_never_asks() {
+    let mut server = Server::start(|settings| {
+        (settings.first_timeout, settings.shutdown_timeout) = (Duration::from_millis(1), 2 * PATIENCE);
+    });
+    let mut client = server.connect();
+    assert_eq!(server.connect().get("/a=q&x=1").echo(), ["x=1"]);
+    server.stop();
     client.expect_end();
     server.join();
 }

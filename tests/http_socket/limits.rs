@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::raw::Raw;
-use crate::server::{Server, server};
+use crate::server::{Server, server, wait_until};
 
 #[test]
 fn r156_a_gigabyte_is_refused_from_its_header() {
@@ -101,13 +101,9 @@ fn an_import_file_goes_to_disk_while_it_arrives_and_vanishes_with_its_client() {
         let files = std::fs::read_dir(server.spool.path()).unwrap();
         files.filter_map(|file| file.ok()?.metadata().ok()).map(|file| file.len()).sum()
     };
-    while on_disk() < 99 * PIECE as u64 {
-        std::thread::yield_now();
-    }
+    wait_until("it is on the disk", || on_disk() >= 99 * PIECE as u64);
     drop(client);
-    while on_disk() > 0 {
-        std::thread::yield_now();
-    }
+    wait_until("it is on the disk no more", || on_disk() == 0);
 }
 
 #[test]
@@ -215,10 +211,8 @@ fn r39_one_connection_too_many_is_503() {
     assert_eq!(first.get("/a=q&x=2").echo(), ["x=2"]);
     drop(first);
     // The place is free again as soon as the server has seen the end of the first.
-    loop {
+    wait_until("the place is free", || {
         let mut client = server.connect();
-        if client.try_send(b"GET /a=q HTTP/1.1\r\nHost: localhost\r\n\r\n") && client.answer().status == 200 {
-            break;
-        }
-    }
+        client.try_send(b"GET /a=q HTTP/1.1\r\nHost: localhost\r\n\r\n") && client.answer().status == 200
+    });
 }

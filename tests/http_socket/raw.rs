@@ -2,9 +2,10 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
 
 use flate2::read::GzDecoder;
+
+use crate::server::PATIENCE;
 
 /// Bytes in both directions, plain or through TLS.
 pub(crate) trait Duplex: Read + Write {}
@@ -56,7 +57,7 @@ impl Raw {
     /// With something between the client and its socket.
     pub(crate) fn connect_through(address: SocketAddr, through: impl FnOnce(TcpStream) -> Box<dyn Duplex>) -> Self {
         let socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
         Self { reader: BufReader::new(through(socket.try_clone().unwrap())), socket }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use faceclique::aci::{
     Answer, Client, Code, Envelope, Fault, Health, Media, Outcome, Refused, Reply, Request, Service,
@@ -18,6 +18,18 @@ use tokio::sync::oneshot;
 use crate::raw::Raw;
 
 const TIME: &str = "13 Jan 21 12:08:31";
+
+/// The longest that anything here is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits until it is so.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "waited too long: {what}");
+        std::thread::sleep(Duration::from_millis(2)); // between two looks
+    }
+}
 
 /// Says what it was asked; some actions go wrong on purpose.
 #[derive(Default)]
@@ -122,12 +134,12 @@ impl Service for Echo {
             "wait aside" => {
                 self.happened("waiting");
                 reply.aside(&mut || {
-                    let _ = self.gate.lock().unwrap().as_ref().unwrap().recv_timeout(Duration::from_secs(20));
+                    let _ = self.gate.lock().unwrap().as_ref().unwrap().recv_timeout(PATIENCE);
                 });
             }
             "wait" => {
                 self.happened("waiting");
-                let _ = self.gate.lock().unwrap().as_ref().unwrap().recv_timeout(Duration::from_secs(20));
+                let _ = self.gate.lock().unwrap().as_ref().unwrap().recv_timeout(PATIENCE);
             }
             _ => {}
         }
@@ -190,7 +202,7 @@ impl Server {
 
     fn start_on(listen: &'static str, change: impl FnOnce(&mut Settings)) -> Self {
         let spool = tempfile::tempdir().unwrap();
-        let mut settings = Settings { linger_timeout: Duration::from_secs(20), ..Settings::default() };
+        let mut settings = Settings { linger_timeout: PATIENCE, ..Settings::default() };
         spool.path().clone_into(&mut settings.limits.spool_directory);
         change(&mut settings);
         let service = Arc::new(Echo::default());

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use faceclique::http::{ClientAuth, Tls};
+use faceclique::http::{ClientAuth, Settings, Tls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio_rustls::rustls::crypto::ring;
@@ -16,9 +16,10 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::raw::Raw;
-use crate::server::Server;
+use crate::server::{PATIENCE, Server};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Short enough to be waited for, and long enough for a handshake on a busy machine.
+const SHORT: Duration = Duration::from_secs(3);
 
 /// A folder with a certificate of the server, and a client CA with a client.
 struct Files(TempDir);
@@ -53,11 +54,15 @@ impl Files {
     }
 
     fn server(&self, auth: ClientAuth) -> Server {
+        self.server_with(auth, |_| ())
+    }
+
+    fn server_with(&self, auth: ClientAuth, change: impl FnOnce(&mut Settings)) -> Server {
         let ca = (auth != ClientAuth::None).then(|| self.path("ca"));
         let tls = Tls::from_files(&self.path("server"), &self.path("server.key"), ca.as_deref(), auth).unwrap();
         Server::start(|settings| {
             settings.tls = Some(tls);
-            settings.handshake_timeout = Duration::from_millis(500);
+            change(settings);
         })
     }
 
@@ -139,7 +144,7 @@ fn a_client_certificate_that_is_optional_is_verified_if_it_is_there() {
 #[test]
 fn a_client_without_tls_or_without_a_handshake_is_closed_and_others_go_on() {
     let files = Files::new();
-    let server = files.server(ClientAuth::None);
+    let server = files.server_with(ClientAuth::None, |settings| settings.handshake_timeout = SHORT);
     let mut plain = server.connect();
     plain.send("GET /a=q HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let said = plain.try_rest().unwrap_or_default();
@@ -155,7 +160,7 @@ fn a_client_without_tls_or_without_a_handshake_is_closed_and_others_go_on() {
 #[test]
 fn shutdown_with_open_tls_connections_finishes_what_is_in_flight() {
     let files = Files::new();
-    let mut server = files.server(ClientAuth::None);
+    let mut server = files.server_with(ClientAuth::None, |settings| settings.handshake_timeout = SHORT);
     let (events, gate) = (server.service.events(), server.service.gate());
     let mut idle = files.connect(&server, None);
     assert_eq!(idle.get("/a=q&x=1").echo(), ["x=1"]);

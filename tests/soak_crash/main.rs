@@ -69,12 +69,14 @@ fn crowd(seed: u64, n_images: usize, dimension: usize) -> Vec<u8> {
 
 /// Asks until a job has ended; its answer.
 fn ended(address: SocketAddr, queue: &str, token: &str) -> String {
+    let begun = Instant::now();
     loop {
         let answer = get(address, &format!("QueueInfo&QueueName={queue}&QueueAction=getStatus&Token={token}")).unwrap();
         if job::has_ended(element(&answer, "status").unwrap()) {
             assert!(answer.contains("<status>Finished</status>"), "{answer}");
             return answer;
         }
+        assert!(begun.elapsed() < STUCK, "it does not end: {answer}");
         std::thread::sleep(Duration::from_millis(5)); // between two polls
     }
 }
@@ -158,7 +160,10 @@ impl Killer<'_> {
             Start::Serving(address) => {
                 let answer = get(address, "QueueInfo&QueueName=FaceClustering&QueueAction=queueStatus");
                 let recovery = process.born.elapsed();
-                assert!(answer.is_ok_and(|answer| is_success(&answer)), "the first answer");
+                if !answer.as_ref().is_ok_and(|answer| is_success(answer)) {
+                    self.world.fault(Broken::Server, format!("its first answer: {answer:?}"));
+                    return None;
+                }
                 self.killed.longest = self.killed.longest.max(recovery);
                 self.killed.recoveries.push(recovery);
                 Some(address)
@@ -174,6 +179,17 @@ impl Killer<'_> {
         let complaints = std::sync::Arc::clone(&process.complaints);
         drop(process);
         complaints.lock().unwrap().drain(..).for_each(|line| self.world.fault(Broken::Server, line));
+    }
+}
+
+/// Lets the clients go if the test fails, or they would wait for a server for ever.
+struct LetGo<'a>(&'a World);
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.tell(Phase::Over);
+        }
     }
 }
 
@@ -258,6 +274,7 @@ fn a_server_killed_at_random_moments_keeps_every_acknowledged_job_and_face() {
     let (process, n_pictures) = std::thread::scope(|scope| {
         let client = |number| Client::new(number, seed, &world, &stills, &pictures);
         let clients: Vec<_> = (0..CLIENTS).map(client).map(|client| scope.spawn(|| client.run())).collect();
+        let _let_go = LetGo(&world);
         let process = killer.run(kills);
         let n_pictures: usize = clients.into_iter().map(|client| client.join().unwrap()).sum();
         (process, n_pictures)

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The longest that a start may take before it counts as stuck.
-pub(crate) const STUCK: Duration = Duration::from_secs(30);
+pub(crate) const STUCK: Duration = Duration::from_mins(2);
 
 /// A process of the server, which dies with this.
 pub(crate) struct Process {

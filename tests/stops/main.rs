@@ -29,6 +29,8 @@ use work::{Kind, World};
 
 /// A job that has not left by then hangs.
 const HANGS: Duration = Duration::from_mins(2);
+/// The longest that a job may run that nobody stops; some of them have 100,000 faces.
+const RUNS: Duration = Duration::from_mins(30);
 /// The machine is idle if this process takes at most one hundredth of a second of so much time.
 const WINDOW: Duration = Duration::from_millis(50);
 /// A job that has little to do may be faster than whoever stops it; so often that is tried.
@@ -95,6 +97,7 @@ impl<'a> Watched<'a> {
 fn undisturbed(world: &World, kind: Kind) -> Vec<(Place, Duration)> {
     let mut watched = Watched::begin(world, kind);
     let mut places: Vec<(Place, Instant)> = Vec::new();
+    let begun = Instant::now();
     loop {
         let job = watched.look();
         if let Some(place) = watched.place
@@ -109,6 +112,7 @@ fn undisturbed(world: &World, kind: Kind) -> Vec<(Place, Duration)> {
             world.undo(kind);
             return places.iter().zip(ends).map(|(&(place, at), end)| (place, end - at)).collect();
         }
+        assert!(begun.elapsed() < RUNS, "{kind:?} does not end: {:?}", job.progress);
         thread::yield_now();
     }
 }
@@ -124,7 +128,7 @@ struct Seen {
 /// that. None if it had ended before.
 fn stopped(world: &World, kind: Kind, at: Place, behind: Duration) -> Option<(Place, Duration, Duration)> {
     let mut watched = Watched::begin(world, kind);
-    let mut since = None;
+    let (begun, mut since) = (Instant::now(), None);
     loop {
         let job = watched.look();
         if job.state.is_ended() {
@@ -139,6 +143,7 @@ fn stopped(world: &World, kind: Kind, at: Place, behind: Duration) -> Option<(Pl
         } else if since.is_some() {
             break; // it was faster than the one before
         }
+        assert!(begun.elapsed() < RUNS, "{kind:?} does not come to {at:?}: {:?}", job.progress);
         thread::yield_now();
     }
     let (place, told) = (watched.place?, Instant::now());

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use faceclique::aci::actions::{Actions, Facts};
 use faceclique::aci::{Client, Part, Request, Service as _, Value};
-use faceclique::engine::{Engine, ImportRequest, Input, OnError, Settings, Ticket, worker};
+use faceclique::engine::{Engine, ImportRequest, Input, OnError, Settings, Ticket, Waited, worker};
 use faceclique::exchange::{Format, ids_path_beside};
 use faceclique::face::DatabaseName;
 use faceclique::job::{Queue, State, Token};
 use jiff::tz::TimeZone;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
+
+/// The longest that a job is waited for.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A running engine.
 pub(crate) struct Appliance {
@@ -83,13 +86,9 @@ impl Appliance {
     }
 
     fn finish(&self, queue: Queue, token: Token) {
-        loop {
-            let job = self.engine.job(queue, token).unwrap();
-            if job.state.is_ended() {
-                assert_eq!(job.state, State::Finished, "{:?}", job.result());
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(2)); // between two polls
+        match self.engine.attend(token).unwrap().wait(PATIENCE) {
+            Waited::Ended(job) => assert_eq!(job.state, State::Finished, "{:?}", job.result()),
+            other => panic!("{queue} {token}: {other:?}"),
         }
     }
 }

@@ -9,6 +9,9 @@ use std::sync::mpsc::{Receiver as Letters, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::net::TcpSocket;
+use tokio::runtime::Runtime;
+
 /// The longest that anything here is waited for.
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -22,6 +25,29 @@ pub(crate) struct Letter {
     pub(crate) body: String,
 }
 
+/// An address that nobody else is given, at which nobody listens.
+pub(crate) struct Away {
+    pub(crate) address: SocketAddr,
+    socket: TcpSocket,
+}
+
+impl Away {
+    pub(crate) fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self { address: socket.local_addr().unwrap(), socket }
+    }
+
+    /// Listens there from now on.
+    pub(crate) fn comes(self) -> Receiver {
+        let runtime = Runtime::new().unwrap();
+        let _entered = runtime.enter();
+        let listener = self.socket.listen(16).unwrap().into_std().unwrap();
+        listener.set_nonblocking(false).unwrap();
+        Receiver::on(listener)
+    }
+}
+
 /// Listens until it is dropped with the test.
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
@@ -30,9 +56,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// At this address; port 0 is any.
-    pub(crate) fn at(address: &str) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
+    fn on(listener: TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         let (told, letters) = channel();
         let answers = Arc::new(Mutex::new(VecDeque::new()));
@@ -46,7 +70,7 @@ impl Receiver {
     }
 
     pub(crate) fn start() -> Self {
-        Self::at("127.0.0.1:0")
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap())
     }
 
     /// What the next request is answered with that has none yet, such as `500 No\r\n`; further ones with 204. The empty one

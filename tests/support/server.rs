@@ -9,15 +9,44 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The longest that anything here is waited for.
-const DEADLINE: Duration = Duration::from_mins(2);
+const DEADLINE: Duration = Duration::from_mins(5);
+
+/// A process that dies with the test, and before it if it has to end and does not.
+pub(crate) struct Mortal(pub(crate) Child);
+
+impl Mortal {
+    /// Ends it without a word, as a pulled plug does.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Sends it a signal, such as `-TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([name, &self.0.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        wait_for(|| self.0.try_wait().unwrap().ok_or_else(|| format!("process {} has not ended", self.0.id())))
+    }
+}
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A server at work.
 pub(crate) struct Server {
-    child: Child,
+    child: Mortal,
     pub(crate) address: SocketAddr,
     /// What the server has said, line by line.
     said: Arc<Mutex<Vec<String>>>,
@@ -43,29 +72,33 @@ impl Server {
         let data = data.to_str().unwrap();
         let mut command =
             program(&["serve", "--data", data, "--listen", "127.0.0.1:0", "--service-listen", "127.0.0.1:0"]);
-        let mut child = command.args(arguments).stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut seen = String::new();
-        let address = loop {
-            let begin = seen.len();
-            assert!(log.read_line(&mut seen).unwrap() > 0, "the server ended: {seen}");
-            if let Some((_, rest)) = seen[begin..].split_once("serving address=") {
-                break rest.split_whitespace().next().unwrap().parse().unwrap();
-            }
-        };
-        // read on, or the log would fill the pipe and stop the server
+        let mut child = Mortal(command.args(arguments).stderr(Stdio::piped()).spawn().unwrap());
+        let log = BufReader::new(child.0.stderr.take().unwrap());
+        // all of it is read, or it would fill the pipe and stop the server
+        let (tell, serves) = channel();
         let said = Arc::new(Mutex::new(Vec::new()));
-        let listener = Arc::clone(&said);
+        let heard = Arc::clone(&said);
         std::thread::spawn(move || {
+            let mut tell = Some(tell);
             for line in log.lines() {
-                listener.lock().unwrap().push(line.unwrap_or_default());
+                let line = line.unwrap_or_default();
+                let mut heard = heard.lock().unwrap();
+                match line.split_once("serving address=").and_then(|(_, rest)| Some((rest, tell.take()?))) {
+                    Some((rest, tell)) => {
+                        heard.clear();
+                        let _ = tell.send(rest.split_whitespace().next().unwrap().parse().unwrap());
+                    }
+                    None => heard.push(line),
+                }
             }
         });
+        let address = serves.recv_timeout(DEADLINE);
+        let address = address.unwrap_or_else(|why| panic!("it does not serve, {why}: {:#?}", said.lock().unwrap()));
         Self { child, address, said }
     }
 
     /// A server that was started otherwise, and logs elsewhere.
-    pub(crate) fn at(child: Child, address: SocketAddr) -> Self {
+    pub(crate) fn at(child: Mortal, address: SocketAddr) -> Self {
         Self { child, address, said: Arc::default() }
     }
 
@@ -74,17 +107,23 @@ impl Server {
         self.said.lock().unwrap().iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
+    /// The same as soon as there are so many of them: what the server says is heard a moment after it has answered.
+    pub(crate) fn has_said(&self, n: usize, text: &str) -> Vec<String> {
+        wait_for(|| {
+            let lines = self.said(text);
+            if lines.len() >= n { Ok(lines) } else { Err(self.said("").join("\n")) }
+        })
+    }
+
     /// Ends the process without a word, as a pulled plug does.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(crate) fn kill(self) {
+        self.child.kill();
     }
 
     /// Asks the process to end, and waits for it.
-    pub(crate) fn terminate(mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.child.wait().unwrap()
+    pub(crate) fn terminate(self) -> ExitStatus {
+        self.child.signal("-TERM");
+        self.child.ended()
     }
 
     /// The peak memory of the process so far, in KiB.
@@ -98,7 +137,7 @@ impl Server {
     }
 
     fn kib(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.0.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
@@ -124,6 +163,7 @@ impl Server {
     /// How many bytes the answer to `GET` of this target has; they are not kept.
     pub(crate) fn count(&self, target: &str) -> u64 {
         let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         std::io::copy(&mut stream, &mut std::io::sink()).unwrap()
@@ -188,13 +228,6 @@ impl Server {
     pub(crate) fn cluster(&self, parameters: &str) -> String {
         let token = self.submit(&format!("/action=FaceClustering&{parameters}"));
         self.ended("FaceClustering", &token)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

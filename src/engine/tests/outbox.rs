@@ -182,10 +182,10 @@ fn a_receiver_that_hangs_holds_up_neither_jobs_nor_a_shutdown() {
     let (stop, stopped) = oneshot::channel::<()>();
     let working = runtime.spawn(worker::run(Arc::clone(&engine), async move { drop(stopped.await) }));
     engine.submit(told_of("http://h"), cluster_all()).unwrap();
-    is_asked.recv().unwrap();
+    is_asked.recv_timeout(PATIENCE).unwrap();
     let token = engine.submit(told_of("http://h"), cluster_all()).unwrap();
     let attendance = engine.attend(token).unwrap();
-    assert!(matches!(attendance.wait(Duration::from_mins(1)), Waited::Ended(_)), "jobs go on");
+    assert!(matches!(attendance.wait(PATIENCE), Waited::Ended(_)), "jobs go on");
     drop(attendance);
     drop(stop);
     runtime.block_on(working).unwrap();

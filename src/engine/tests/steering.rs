@@ -23,9 +23,7 @@ fn resting(engine: &Arc<Engine>) -> (Token, JoinHandle<()>) {
         let engine = Arc::clone(engine);
         std::thread::spawn(move || engine.work(&started))
     };
-    while engine.job(Queue::ImportFaceDatabase, token).unwrap().state != State::Resting {
-        std::thread::yield_now();
-    }
+    until("it rests", || engine.job(Queue::ImportFaceDatabase, token).unwrap().state == State::Resting);
     (token, worker)
 }
 
@@ -182,14 +180,12 @@ fn r80_whoever_waits_for_the_end_of_a_job_is_told_of_it_and_finds_its_result() {
     engine.submit(ticket, cluster_all()).unwrap();
     assert!(matches!(attendance.wait(Duration::from_millis(1)), Waited::NotYet));
     std::thread::scope(|scope| {
-        let waiter = || match engine.attend(token).unwrap().wait(Duration::MAX) {
+        let waiter = || match engine.attend(token).unwrap().wait(PATIENCE) {
             Waited::Ended(job) => job.state,
             other => panic!("{other:?}"),
         };
         let waiters = [scope.spawn(waiter), scope.spawn(waiter)];
-        while engine.lock_jobs().attended.get(&token) != Some(&3) {
-            std::thread::yield_now();
-        }
+        until("both wait", || engine.lock_jobs().attended.get(&token) == Some(&3));
         work_all(&engine);
         for waiter in waiters {
             assert_eq!(waiter.join().unwrap(), State::Finished);
@@ -212,7 +208,7 @@ fn r82_a_shutdown_ends_the_waiting_and_too_many_do_not_wait() {
     assert_eq!(refused.kind(), ErrorKind::QueueFull);
     assert!(refused.to_string().starts_with("1 requests wait for the end of a job already"), "{refused}");
     std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| attendance.wait(Duration::MAX));
+        let waiter = scope.spawn(|| attendance.wait(PATIENCE));
         engine.release_all();
         assert!(matches!(waiter.join().unwrap(), Waited::Stopping));
     });

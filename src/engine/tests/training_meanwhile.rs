@@ -130,17 +130,11 @@ fn r72_a_paused_build_waits_between_images_and_a_restart_goes_on_with_the_others
             "face:1,0" => {}
             "crowd" => {
                 // the other thread has done the first image by then, and no more than that
-                while engine.job(Queue::BuildAllFaces, token).unwrap().progress.percent == 0.0 {
-                    thread::yield_now();
-                }
+                until("one is done", || engine.job(Queue::BuildAllFaces, token).unwrap().progress.percent > 0.0);
                 engine.pause(Queue::BuildAllFaces, token).unwrap();
                 is_paused.store(true, Ordering::Release);
             }
-            _ => {
-                while !is_paused.load(Ordering::Acquire) {
-                    thread::yield_now();
-                }
-            }
+            _ => until("it is paused", || is_paused.load(Ordering::Acquire)),
         }
     });
     let started = engine.start_next().unwrap().unwrap();
@@ -171,9 +165,7 @@ fn at_work(engine: &Arc<Engine>, started: Started) -> thread::JoinHandle<()> {
 
 /// Waits until a job rests.
 fn rests(engine: &Engine, queue: Queue, token: Token) {
-    while engine.job(queue, token).unwrap().state != State::Resting {
-        thread::yield_now();
-    }
+    until("it rests", || engine.job(queue, token).unwrap().state == State::Resting);
 }
 
 #[test]

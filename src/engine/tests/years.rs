@@ -68,7 +68,7 @@ fn a_job_whose_progress_stands_still_is_stuck_until_it_goes_on() {
     let settings = Settings { stuck_after: Some(Duration::from_secs(5)), ..settings(&folder) };
     let engine = open(&Mortal::with(Map::new(), u64::MAX), settings);
     engine.submit(Ticket::default(), cluster_all()).unwrap();
-    let started = engine.start_next().unwrap().unwrap();
+    let started = Arc::new(engine.start_next().unwrap().unwrap());
     let waiting = engine.submit(Ticket::default(), cluster_all()).unwrap();
     started.control.note(Stage::Compare, 1, 9);
     let look = |times: usize| {
@@ -83,15 +83,12 @@ fn a_job_whose_progress_stands_still_is_stuck_until_it_goes_on() {
     started.control.note(Stage::Compare, 2, 9);
     assert_eq!(look(1), 0, "it goes on");
     engine.pause(QUEUE, started.token).unwrap();
-    thread::scope(|scope| {
-        let work = scope.spawn(|| started.control.orders.obey());
-        while engine.job(QUEUE, started.token).unwrap().state != State::Resting {
-            thread::yield_now();
-        }
-        assert_eq!(look(20), 0, "a paused job is not stuck");
-        engine.resume(QUEUE, started.token).unwrap();
-        assert_eq!(work.join().unwrap(), None);
-    });
+    let resting = Arc::clone(&started);
+    let work = thread::spawn(move || resting.control.orders.obey());
+    until("it rests", || engine.job(QUEUE, started.token).unwrap().state == State::Resting);
+    assert_eq!(look(20), 0, "a paused job is not stuck");
+    engine.resume(QUEUE, started.token).unwrap();
+    assert_eq!(work.join().unwrap(), None);
     assert_eq!(look(20), 1, "it stands still again");
     engine.work(&started);
     assert_eq!(look(1), 0, "it has ended");

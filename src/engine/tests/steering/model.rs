@@ -268,9 +268,7 @@ proptest! {
                     job.state = State::Resting;
                     let run = Arc::clone(&world.runs[&token]);
                     world.resting.insert(token, std::thread::spawn(move || run.control.orders.obey()));
-                    while !world.runs[&token].control.orders.is_resting() {
-                        std::thread::yield_now();
-                    }
+                    until("it rests", || world.runs[&token].control.orders.is_resting());
                 }
                 (H::Finish(_), Some(token)) if job.is_at_work() && job.state != State::Resting => {
                     let event = if job.state == State::Stopping { Event::Halt } else { Event::Finish };
