@@ -82,6 +82,7 @@ fn texts<W: Write + Send>(
 mod tests {
     use std::fs::File;
 
+    use parquet::file::metadata::RowGroupMetaData;
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
     use parquet::record::RowAccessor as _;
 
@@ -108,7 +109,7 @@ mod tests {
             let path = folder.path().join("a.parquet");
             write_groups(File::create(&path).unwrap(), &faces, &clustering, n_rows).unwrap();
             let reader = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
-            let written: Vec<_> = reader.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+            let written: Vec<_> = reader.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).collect();
             assert_eq!(written, groups);
             let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
             let rows: Vec<_> = rows.map(|row| (row.get_long(0).unwrap(), row.get_string(2).unwrap().clone())).collect();

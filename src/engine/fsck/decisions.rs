@@ -58,9 +58,8 @@ impl Decisions {
     pub(super) fn judge(self, rows: &Rows<'_>, report: &mut Report) -> Vec<(Entry, Fate)> {
         let Self { images, held } = self;
         // one whose decision could not be read beforehand was not watched, and nothing is said against it
-        let is_there = |key: &[u8]| match keys::is_image(key) {
-            true => images.get(key).copied().unwrap_or(true),
-            false => rows.has_face(key),
+        let is_there = |key: &[u8]| {
+            if keys::is_image(key) { images.get(key).copied().unwrap_or(true) } else { rows.has_face(key) }
         };
         let lost = |place: &Place| {
             if !rows.knows(place.number) {
