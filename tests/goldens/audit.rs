@@ -13,7 +13,7 @@ const PAGES: [(&str, &str); 5] = [
     ("GetIdentityAudit-page-2", "firstresult=2&maxresults=1&totals=true"),
     ("GetIdentityAudit-beyond", "firstresult=9&totals=true"),
     ("GetIdentityAudit-kinds", "kinds=SamePerson,unsupported&maxresults=0&totals=true"),
-    ("GetIdentityAudit-likely", "kinds=misfiled&minscore=0.999"),
+    ("GetIdentityAudit-likely", "kinds=misfiled&minscore=0.996"),
 ];
 
 /// The same behind decisions.
