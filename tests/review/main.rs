@@ -6,8 +6,11 @@
     reason = "a test that cannot go on has failed; one that is not tried says so"
 )]
 
-mod audit;
 mod browser;
+mod canned;
+mod drawn;
+mod forms;
+mod photos;
 #[path = "../support/server.rs"]
 mod server;
 
