@@ -55,15 +55,17 @@ export const judge = async (page, what) => {
   must(over <= 0, what + " is wider than the window by " + over);
 };
 
+// A page in one look, in a window of that look that is kept.
+const windows = {};
+export const inLook = async (look, path, name) => {
+  const page = windows[look] ??= await open(look);
+  await page.goto(address + path, { waitUntil: "networkidle" });
+  await shot(page, `${name}-${look}`);
+  await judge(page, `${name} ${look}`);
+};
 // The same page in every look.
 export const everyLook = async (path, name) => {
-  for (const look of Object.keys(looks)) {
-    const page = await open(look);
-    await page.goto(address + path, { waitUntil: "networkidle" });
-    await shot(page, `${name}-${look}`);
-    await judge(page, `${name} ${look}`);
-    await page.context().close();
-  }
+  for (const look of Object.keys(looks)) await inLook(look, path, name);
 };
 
 // From the page of a job to its result: of itself, or by its link if the job had ended before the page was there.

@@ -24,15 +24,8 @@ struct Audited {
     asked: Mutex<Vec<String>>,
 }
 
-const ASKED: [&str; 7] = [
-    "AddDecision",
-    "RemoveDecision",
-    "MergeFaces",
-    "MoveFaceImage",
-    "UndoChange",
-    "SplitFace",
-    "SetAsideFaceImages",
-];
+const ASKED: [&str; 7] =
+    ["AddDecision", "RemoveDecision", "MergeFaces", "MoveFaceImage", "UndoChange", "SplitFace", "SetAsideFaceImages"];
 
 fn image(answer: &mut Answer<'_>, (identifier, label): (&str, &str)) -> io::Result<()> {
     answer.text("database", "people")?;

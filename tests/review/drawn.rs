@@ -126,4 +126,13 @@ fn what_is_decided_about_planted_errors_is_gone_in_the_next_run_and_what_is_take
     assert!(!page.contains("finding decided") && !pairs.contains("finding decided"));
     let changes = visitor.page(&format!("/review/result/{second}/changes"));
     assert!(changes.contains(&format!("/review/result/{first}")), "{changes}");
+    assert!(changes.contains("under other names"), "{changes}");
+    assert!(!changes.contains("Images that are gone"), "what was refiled is not gone: {changes}");
+    let pictures: Vec<&str> =
+        changes.split("src=\"/review/image/").skip(1).map(|it| it.split('"').next().unwrap()).collect();
+    assert!(pictures.iter().any(|it| it.starts_with(&first)) && pictures.iter().any(|it| it.starts_with(&second)));
+    for picture in pictures {
+        let (head, _) = world.get(&format!("/review/image/{picture}"));
+        assert!(head.contains("content-type: image/jpeg"), "{picture}, refiled since then, is not found: {head}");
+    }
 }

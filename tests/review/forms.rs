@@ -70,7 +70,10 @@ pub(crate) fn forms(page: &str) -> Vec<Form> {
 
 /// The findings of a page, by their identifiers.
 pub(crate) fn ids(page: &str) -> Vec<String> {
-    page.split("<article ").skip(1).filter_map(|text| attribute(text.split('>').next().unwrap(), "data-finding")).collect()
+    page.split("<article ")
+        .skip(1)
+        .filter_map(|text| attribute(text.split('>').next().unwrap(), "data-finding"))
+        .collect()
 }
 
 /// The finding of this identifier.

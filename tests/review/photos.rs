@@ -39,8 +39,7 @@ fn file(from: &Path, to: &Path) {
         names.sort();
         names
     };
-    let people: Vec<String> =
-        sorted(from).into_iter().take(PEOPLE).map(|name| name.into_string().unwrap()).collect();
+    let people: Vec<String> = sorted(from).into_iter().take(PEOPLE).map(|name| name.into_string().unwrap()).collect();
     for (person, name) in people.iter().enumerate() {
         for (at, photo) in sorted(&from.join(name)).into_iter().take(PHOTOS).enumerate() {
             let filed = match (person, at) {

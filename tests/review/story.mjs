@@ -1,6 +1,6 @@
 // The whole story on a real database with planted errors: a job started, watched and looked through, findings decided by
 // keys, one taken back, the job once more, and what has become of it.
-import { address, asks, everyLook, judge, must, open, resulted, shot, until } from "./browser.mjs";
+import { address, asks, everyLook, inLook, judge, must, open, shot, until } from "./browser.mjs";
 
 // A job that is started while its queue is paused is seen to wait, and then to end, without a hand.
 const started = async (page, name, start) => {
@@ -62,9 +62,10 @@ export const story = async (name, thresholds, answers) => {
   await page.goBack();
   await page.click(".tabs a:has-text('Audit')");
   await page.waitForSelector(".finding.current");
-  for (const kind of await page.locator(".kinds a[href*=kind]").evaluateAll((links) => links.map((link) => link.href))) {
-    const { pathname, searchParams } = new URL(kind);
-    await everyLook(`${pathname}?kind=${searchParams.get("kind")}`, `${name}-audit-${searchParams.get("kind")}`);
+  await everyLook(`${first}/audit`, `${name}-audit`);
+  const offered = await page.locator(".kinds a[href*=kind]").evaluateAll((links) => links.map((link) => new URL(link.href).searchParams.get("kind")));
+  for (const [at, kind] of offered.entries()) {
+    await inLook(["light", "dark", "phone"][at % 3], `${first}/audit?kind=${kind}`, `${name}-audit-${kind}`);
   }
 
   // Decide, take the last one back, and find all of it again on the page.
