@@ -20,7 +20,7 @@ const looks = {
 // Nothing that a busy machine does late is an error.
 const PATIENCE = 120000;
 
-export const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
+export const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
 export const open = async (look, more = {}) => {
   const context = await browser.newContext({ ...looks[look], ...more });
   context.setDefaultTimeout(PATIENCE);
@@ -47,7 +47,7 @@ export const shot = (page, name) => page.screenshot({ path: resolve(shots, `${na
 // axe is evaluated by the debugger, so that the page's own policy stands.
 export const judge = async (page, what) => {
   await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run());
+  const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));
   const serious = violations.filter((violation) => ["serious", "critical"].includes(violation.impact));
   must(serious.length === 0, what + ": " + serious.map((v) => v.id + " " + v.nodes.map((n) => n.html.slice(0, 160)).join(" | ")).join("\n"));
   must(page.errors.length === 0, what + ": " + page.errors.join("; "));
