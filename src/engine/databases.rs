@@ -205,7 +205,7 @@ impl Engine {
             let _faces = self.read_faces();
             self.database(database)?.model
         };
-        model.map_or_else(|| Ok(ConfidenceScale::cosine()), |model| model.scale())
+        model.map_or_else(|| Ok(ConfidenceScale::cosine()), ModelRecord::scale)
     }
 
     /// All databases, in name order.

@@ -67,7 +67,8 @@ pub struct Audit {
     /// Only findings with at least this score, 0 to 1; from 0.5 on a finding is more likely right than wrong.
     #[arg(long, value_name = "SCORE", default_value = "0")]
     min_score: Score,
-    /// List also findings that somebody has decided upon, with the decision; otherwise they are left out.
+    /// List also findings that somebody has decided upon since they were made, or confirmed, with the decision; otherwise
+    /// they are left out.
     #[arg(long)]
     decided: bool,
     /// At most so many findings, the first; 0 for all. By default as many as the terminal shows, and all into a
