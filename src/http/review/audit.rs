@@ -52,7 +52,7 @@ pub(super) fn page(view: &View<'_>, token: &str) -> Paged {
             @for finding in &shown[paging.range.clone()] { (card(view, &job.token, &sheet, (finding, &done), &back)) }
         }
         (paging.links(&format!("{base}?{}", kind.map_or_else(String::new, |kind| format!("kind={kind}&")))))
-        @if view.desk.may_change() && !shown.is_empty() { (again(view, &job)) }
+        @if view.desk.may_change() && !shown.is_empty() { (again(view, &job, "Cluster again, with what was decided")) }
     };
     Ok(framed(view, "Audit", &content))
 }
@@ -73,18 +73,19 @@ fn help(view: &View<'_>) -> Markup {
 
 /// The page of a job without an audit.
 fn without(view: &View<'_>, job: &Job, sheet: &Sheet, oops: &Oops) -> Markup {
+    let is_asked = job.parameters.iter().any(|(name, value)| name == "audit" && value.eq_ignore_ascii_case("true"));
     html! {
         (heading(view, job, sheet, Tab::Audit))
         div.empty {
             p { strong { "This run has no audit." } }
-            p { (oops.text()) }
-            @if view.desk.may_change() { (again(view, job)) }
+            @if is_asked { p { (oops.text()) } } @else { p { "It was not asked for one: the identities are judged if \u{201C}Audit the identities\u{201D} is chosen." } }
+            @if view.desk.may_change() { (again(view, job, "Cluster again, with an audit")) }
         }
     }
 }
 
 /// The same job once more, with an audit and with what was decided.
-fn again(view: &View<'_>, job: &Job) -> Markup {
+fn again(view: &View<'_>, job: &Job, words: &str) -> Markup {
     html! {
         form.again method="post" action="/review/act" {
             (hidden(view, "FaceClustering", "/review"))
@@ -94,7 +95,7 @@ fn again(view: &View<'_>, job: &Job) -> Markup {
             @if let Some(n) = job.max_results { input type="hidden" name="maxresults" value=(n); }
             input type="hidden" name="audit" value="true";
             input type="hidden" name="respectdecisions" value="true";
-            button.primary type="submit" { "Cluster again, with what was decided" }
+            button.primary type="submit" { (words) }
         }
     }
 }

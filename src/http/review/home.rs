@@ -19,7 +19,7 @@ pub(super) fn page(view: &View<'_>) -> Paged {
     let content = html! {
         section aria-labelledby="databases" {
             h1 #databases { "Databases" }
-            @if databases.is_empty() { (no_database()) } @else { (table(&databases)) }
+            @if databases.is_empty() { (no_database(view)) } @else { (table(&databases)) }
         }
         @if view.desk.may_change() && !databases.is_empty() { (form(view, &databases)) }
         section aria-labelledby="jobs" {
@@ -35,13 +35,15 @@ pub(super) fn page(view: &View<'_>) -> Paged {
     Ok(live_page(view, "Databases and jobs", &content))
 }
 
-fn no_database() -> Markup {
+fn no_database(view: &View<'_>) -> Markup {
+    let server = view.asked.host.as_deref().unwrap_or("localhost");
     html! {
         div.empty {
             p { strong { "There is no face database yet." } }
-            p { "Make one by importing a file of embeddings, or by training pictures:" }
-            pre { code { "faceclique import people.jsonl \\\n  --database people" } }
-            p { "or ask for the action " code { "CreateFaceDatabase" } ", then " code { "TrainFace" } "." }
+            p { "Make one by importing a file of embeddings:" }
+            pre { code { "curl -F action=ImportFaceDatabase \\\n  -F database=people \\\n  -F dbdata=@people.jsonl \\\n  " (server) "/" } }
+            p { "For pictures ask for the actions " code { "CreateFaceDatabase" } ", then " code { "TrainFace" } "; or stop the server and run" }
+            pre { code { "faceclique import photos/ \\\n  --database people --pack PACK" } }
         }
     }
 }

@@ -36,7 +36,11 @@ fn state(job: &Job) -> Markup {
         @if let Some((n_faces, n_clusters)) = job.outcome {
             p.outcome {
                 (count(n_faces as usize, "image", "images")) " in " (count(n_clusters as usize, "cluster", "clusters"))
-                @if let Some(seconds) = job.seconds { " after " (duration(seconds)) }
+                @match job.seconds {
+                    Some(0) => " in less than a second",
+                    Some(seconds) => { " after " (duration(seconds)) },
+                    None => {}
+                }
             }
         } @else if let Some(error) = &job.error {
             p.error { (error) }

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::Method;
 use hyper::body::Body;
-use hyper::header::{ACCEPT, COOKIE, HeaderMap, IF_NONE_MATCH};
+use hyper::header::{ACCEPT, COOKIE, HOST, HeaderMap, IF_NONE_MATCH};
 use hyper::http::request;
 use tokio::sync::oneshot;
 
@@ -63,6 +63,8 @@ struct Asked {
     client: Client,
     /// The cookie that goes with the forms of the page, and what they carry.
     visit: guard::Visit,
+    /// The name by which the server was asked.
+    host: Option<String>,
     /// Whether the script asks, which wants JSON.
     is_script: bool,
     known: Option<String>,
@@ -146,6 +148,7 @@ fn make(head: &request::Parts, request: Result<Request, Refused>, client: Client
         request,
         client,
         visit: shared.guard.visit(header(&head.headers, &COOKIE).as_deref()),
+        host: header(&head.headers, &HOST),
         is_script: header(&head.headers, &ACCEPT).is_some_and(|types| types.starts_with("application/json")),
         known: header(&head.headers, &IF_NONE_MATCH),
     };

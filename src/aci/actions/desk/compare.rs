@@ -118,11 +118,15 @@ fn matched(earlier: &Sheet, later: &Sheet, moves: &Moves) -> Matched {
     let moved: Vec<(u32, u32)> = (0u32..).zip(&then).filter_map(|(face, then)| then.map(|then| (then, face))).collect();
     // a name that was left may have been given anew: that is another image
     let mut is_taken = vec![false; earlier.names.len()];
-    moved.iter().for_each(|&(then, _)| is_taken[then as usize] = true);
+    for &(then, _) in &moved {
+        is_taken[then as usize] = true;
+    }
     for (then, name) in then.iter_mut().zip(&later.names).filter(|(then, _)| then.is_none()) {
         *then = find(name).filter(|&same| !is_taken[same as usize]);
     }
-    then.iter().flatten().for_each(|&then| is_taken[then as usize] = true);
+    for &then in then.iter().flatten() {
+        is_taken[then as usize] = true;
+    }
     let come = (0u32..).zip(&then).filter(|(_, then)| then.is_none()).map(|(face, _)| face).collect();
     let gone = (0u32..).zip(is_taken).filter(|(_, is_taken)| !is_taken).map(|(face, _)| face).collect();
     Matched { then, come, gone, moved }
@@ -183,7 +187,7 @@ mod tests {
         let names: Vec<[String; 2]> =
             moved.iter().map(|(from, to)| [format!("ann/{from}"), format!("ann/{to}")]).collect();
         let change: Vec<(&str, &str)> = names.iter().map(|[from, to]| (&**from, &**to)).collect();
-        let moves = super::super::moves::tests::moves(&[&change]);
+        let moves = crate::aci::actions::desk::moves::tests::moves(&[&change]);
         let difference = Difference::between(&sheet(earlier), &sheet(later), &moves);
         let counts = [difference.come.len(), difference.gone.len(), difference.moved.len()];
         (difference.changes.iter().map(|change| change.fate).collect(), difference.n_same, counts)

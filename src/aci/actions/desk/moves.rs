@@ -84,7 +84,7 @@ impl Moves {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::engine::ChangeKind;
     use crate::face::DatabaseName;
