@@ -8,7 +8,7 @@ VENV := .venv
 export PROPTEST_RNG_SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-page picture check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
+.PHONY: help run demo test test-page page-tools picture check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
 	bench-hard bench-load bench-submit bench-idle bench-photos bench-cancel bench-audit appliance photos photos-http photos-reference \
 	soak soak-train soak-damage soak-full soak-crash crash-table soak-years fuzz fixtures clean
 
@@ -27,18 +27,24 @@ test: ## run all tests; those on real faces say so when ../shared is absent
 
 PAGE := $(CURDIR)/target/page
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+# Looked up when it is needed, and once more when it was installed.
+PAGE_MISSING = $(strip $(if $(CHROMIUM),,chromium) $(if $(shell command -v npm),,nodejs npm))
 
-test-page: $(PAGE)/ready ## the review page in a real browser: jobs, keys, hostile names, axe, pictures in target/page/shots; needs Node and Chromium (apt-get install chromium)
-	@test -n "$(CHROMIUM)" || { echo "no Chromium: apt-get install chromium, or CHROMIUM=path"; exit 1; }
+test-page: $(PAGE)/ready ## the review page in a real browser: jobs, keys, planted errors, photos, hostile names, axe, pictures in target/page/shots; installs Chromium and Node (CHROMIUM=path for another)
 	FACECLIQUE_PAGE=$(PAGE) CHROMIUM=$(CHROMIUM) $(CARGO) test --test review -- --nocapture --test-threads=1
 
-picture: ## the picture of the review page in the README: the demo's audit, in Chromium (a minute)
-	@test -n "$(CHROMIUM)" || { echo "no Chromium: apt-get install chromium, or CHROMIUM=path"; exit 1; }
+page-tools:
+	@test -z "$(PAGE_MISSING)" || { test "$$(id -u)" = 0 && command -v apt-get > /dev/null; } || { \
+		echo "not there: $(PAGE_MISSING); apt-get installs them for root only; CHROMIUM=path names a browser"; exit 1; }
+	@test -z "$(PAGE_MISSING)" || { apt-get update && apt-get install --yes --no-install-recommends $(PAGE_MISSING); }
+	@test -z "$(CHROMIUM)" || command -v "$(CHROMIUM)" > /dev/null || { echo "CHROMIUM=$(CHROMIUM) is no program"; exit 1; }
+
+picture: page-tools ## the picture of the review page in the README: the demo's audit, in Chromium (a minute)
 	$(CARGO) build --release
 	mkdir -p $(PAGE)/picture
 	tests/review/picture.sh target/release/faceclique $(CHROMIUM) $(PAGE)/picture fixtures/review.png
 
-$(PAGE)/ready: tests/review/package.json
+$(PAGE)/ready: tests/review/package.json | page-tools
 	mkdir -p $(PAGE)
 	cp $< $(PAGE)/package.json
 	cd $(PAGE) && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install --no-audit --no-fund

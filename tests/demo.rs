@@ -11,9 +11,10 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
-use faceclique::cluster::{self, Agreement, Parameters, Resources, Unwatched};
+use faceclique::cluster::audit::{Audit, Case, Decided, Finding, Identities, Kind, Score, Subject, audit};
+use faceclique::cluster::{self, Agreement, NoShelf, Parameters, Resources, Unwatched};
 use faceclique::confidence::{Confidence, ConfidenceScale, Threshold};
-use faceclique::demo::{KNOTS, Place, Plan, SEED};
+use faceclique::demo::{KNOTS, Merged, Misfiled, Place, Plan, Planted, SEED};
 use faceclique::face::{DatabaseName, FaceId, FaceSet, Identifier, ImageLabel};
 use serde_json::Value;
 use server::{Mortal, program};
@@ -38,11 +39,15 @@ fn faces(plan: &Plan, name: impl Fn(&Place, usize) -> String) -> FaceSet {
     FaceSet::new(rows).unwrap()
 }
 
+fn parameters() -> Parameters {
+    let fifty = Threshold::at(Confidence::from_hundredths(5_000).unwrap());
+    Parameters { cluster_threshold: fifty, output_threshold: fifty, ..Parameters::default() }
+}
+
 fn clustered() -> Clustered {
     let plan = Plan::new(SEED);
     let scale = ConfidenceScale::new(KNOTS.to_vec()).unwrap();
-    let fifty = Threshold::at(Confidence::from_hundredths(5_000).unwrap());
-    let parameters = Parameters { cluster_threshold: fifty, output_threshold: fifty, ..Parameters::default() };
+    let parameters = parameters();
     let run =
         |faces: &FaceSet| cluster::cluster(faces, &scale, &parameters, &Resources::default(), &Unwatched).unwrap();
     let filed = faces(&plan, |place, _| place.identifier.clone());
@@ -88,6 +93,122 @@ fn planted_errors_are_in_the_clusters() {
     }
     for place in &planted.fits_nobody {
         assert_eq!(cluster_of.values().filter(|&&at| at == cluster_of[place]).count(), 1, "{place:?}");
+    }
+}
+
+/// The audit of the demo, as the command asks for it.
+struct Audited {
+    filed: FaceSet,
+    clusters: Vec<Vec<u32>>,
+    audit: Audit,
+}
+
+fn audited(plan: &Plan) -> Audited {
+    let filed = faces(plan, |place, _| place.identifier.clone());
+    let scale = ConfidenceScale::new(KNOTS.to_vec()).unwrap();
+    let (parameters, resources, decided) = (parameters(), Resources::default(), Decided::default());
+    let clustering = cluster::cluster(&filed, &scale, &parameters, &resources, &Unwatched).unwrap();
+    let subject =
+        Subject { faces: &filed, scale: &scale, parameters: &parameters, clustering: &clustering, decided: &decided };
+    let audit = audit(&subject, &resources, &Unwatched, &NoShelf).unwrap();
+    Audited { clusters: clustering.clusters().to_vec(), filed, audit }
+}
+
+impl Audited {
+    fn place(&self, face: u32) -> Place {
+        let id = self.filed.id(face as usize);
+        Place { identifier: id.identifier.to_string(), imagelabel: id.label.to_string() }
+    }
+
+    fn places(&self, faces: &[u32]) -> BTreeSet<Place> {
+        faces.iter().map(|&face| self.place(face)).collect()
+    }
+
+    fn labels(&self, faces: &[u32]) -> BTreeSet<String> {
+        faces.iter().map(|&face| self.filed.id(face as usize).label.to_string()).collect()
+    }
+
+    /// The planted error that a finding names in every particular; none if it names no planted one.
+    fn named(&self, planted: &Planted, finding: &Finding) -> Option<String> {
+        let identities = Identities::new(self.filed.ids());
+        let identifier = |identity: u32| self.place(identities.faces(identity).start).identifier;
+        match &finding.case {
+            Case::Misfiled { face, own, suggested } => {
+                let (place, belongs_to) = (self.place(*face), identifier(suggested.identity));
+                assert_eq!(identifier(own.identity), place.identifier);
+                let is_it = |it: &&Misfiled| it.place == place && it.belongs_to == belongs_to;
+                planted.misfiled.iter().find(is_it).map(|it| it.place.imagelabel.clone())
+            }
+            Case::SamePerson { first, second, .. } => {
+                let found = BTreeSet::from([identifier(*first), identifier(*second)]);
+                let is_it = |it: &&[String; 2]| BTreeSet::from_iter((*it).clone()) == found;
+                planted.same_person.iter().find(is_it).map(|it| it[0].clone())
+            }
+            Case::SeveralPersons { identity, parts, .. } => {
+                let parts: BTreeSet<_> = parts.iter().map(|part| self.labels(part)).collect();
+                let is_it = |it: &&Merged| {
+                    let people = it.parts.iter().map(|part| BTreeSet::from_iter(part.clone()));
+                    it.identifier == identifier(*identity) && people.collect::<BTreeSet<_>>() == parts
+                };
+                planted.several_people.iter().find(is_it).map(|it| it.identifier.clone())
+            }
+            Case::Duplicates { faces, is_exact } => {
+                let places = self.places(faces);
+                let of_kind = if *is_exact { &planted.duplicates } else { &planted.near_duplicates };
+                let is_it = |it: &&[Place; 2]| BTreeSet::from_iter((*it).clone()) == places;
+                of_kind.iter().find(is_it).map(|it| it[0].imagelabel.clone())
+            }
+            Case::Nobody { face, .. } => {
+                let place = self.place(*face);
+                planted.fits_nobody.iter().find(|it| **it == place).map(|it| it.imagelabel.clone())
+            }
+            Case::Fragments { .. } | Case::Unsupported { .. } => None,
+        }
+    }
+}
+
+#[test]
+fn the_audit_names_every_planted_error_and_no_other() {
+    let plan = Plan::new(SEED);
+    let (planted, audited) = (plan.planted(), audited(&plan));
+    for (kind, n_planted) in [
+        (Kind::Misfiled, planted.misfiled.len()),
+        (Kind::SamePerson, planted.same_person.len()),
+        (Kind::SeveralPersons, planted.several_people.len()),
+        (Kind::Duplicates, planted.duplicates.len() + planted.near_duplicates.len()),
+        (Kind::Nobody, planted.fits_nobody.len()),
+    ] {
+        let named: Vec<Option<String>> =
+            audited.audit.of(kind).iter().map(|finding| audited.named(planted, finding)).collect();
+        let all: BTreeSet<&String> = named.iter().flatten().collect();
+        assert_eq!((all.len(), named.len()), (n_planted, n_planted), "{kind}: {named:?}");
+    }
+}
+
+#[test]
+fn whoever_looks_from_the_top_meets_planted_errors_and_no_false_alarm() {
+    let plan = Plan::new(SEED);
+    let (planted, audited) = (plan.planted(), audited(&plan));
+    // fragments speak of the clusters: they are no errors of filing
+    let mut ranked: Vec<&Finding> =
+        audited.audit.findings.iter().filter(|finding| finding.case.kind() != Kind::Fragments).collect();
+    ranked.sort_by_key(|finding| std::cmp::Reverse(finding.score));
+    let is_planted = |finding: &&Finding| audited.named(planted, finding).is_some();
+    let likely = ranked.iter().filter(|finding| finding.score >= Score::LIKELY).count();
+    assert_eq!((likely, ranked.iter().take_while(|it| is_planted(it)).count()), (9 + 4 + 3 + 9, 9 + 4 + 3 + 9 + 4));
+    for finding in audited.audit.of(Kind::Unsupported) {
+        let Case::Unsupported { face } = finding.case else { unreachable!() };
+        let identifier = audited.place(face).identifier;
+        let of_it = audited.filed.ids().iter().filter(|id| id.identifier.as_str() == identifier);
+        assert_eq!(of_it.count(), 1, "{identifier}");
+    }
+    let person: BTreeMap<Place, usize> =
+        plan.embeddings().into_iter().map(|(place, person, _)| (place.clone(), person)).collect();
+    for finding in audited.audit.of(Kind::Fragments) {
+        let Case::Fragments { clusters, .. } = &finding.case else { unreachable!() };
+        let faces = clusters.iter().flat_map(|&cluster| &audited.clusters[cluster as usize]);
+        let people: BTreeSet<usize> = faces.map(|&face| person[&audited.place(face)]).collect();
+        assert_eq!(people.len(), 1, "{finding:?}");
     }
 }
 

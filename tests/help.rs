@@ -110,9 +110,14 @@ fn exit_codes_are_as_help_and_manual_say() {
 
 #[test]
 fn output_that_nobody_reads_ends_a_command_without_a_word() {
-    for arguments in
-        [&["help"][..], &["cluster", PEOPLE], &["sweep", PEOPLE, "--csv"], &["models"], &["completions", "bash"]]
-    {
+    for arguments in [
+        &["help"][..],
+        &["cluster", PEOPLE],
+        &["audit", PEOPLE, "--csv"],
+        &["sweep", PEOPLE, "--csv"],
+        &["models"],
+        &["completions", "bash"],
+    ] {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let mut child = program(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();

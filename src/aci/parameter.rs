@@ -49,6 +49,8 @@ pub enum Form {
     Integer(u64, u64),
     /// A decimal from 0 to 100.
     Threshold,
+    /// A decimal from 0 to 1.
+    Score,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A list of these words.
@@ -79,6 +81,7 @@ impl fmt::Display for Form {
             Self::Integer(from, u64::MAX) => write!(f, "whole number from {from}"),
             Self::Integer(from, to) => write!(f, "whole number from {from} to {to}"),
             Self::Threshold => f.write_str("decimal from 0 to 100"),
+            Self::Score => f.write_str("decimal from 0 to 1"),
             Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Self::Choices(words) => write!(f, "list of {}", words.join(", ")),
             Self::Date => f.write_str("date"),

@@ -12,6 +12,7 @@ use super::date;
 use super::fault::Fault;
 use super::request::Parameters;
 use super::text;
+use crate::cluster::audit::Score;
 use crate::confidence::Threshold;
 use crate::face::NameError;
 
@@ -88,6 +89,12 @@ impl Parameters {
     /// A decimal from 0 to 100 (R15, R106).
     pub fn threshold(&self, name: &str) -> Result<Option<Threshold>, Fault> {
         let read = |text: &str| text.parse().map_err(|_| Fault::value(name, text, "is not a number from 0 to 100"));
+        self.text(name).map(read).transpose()
+    }
+
+    /// A decimal from 0 to 1 (R15).
+    pub fn score(&self, name: &str) -> Result<Option<Score>, Fault> {
+        let read = |text: &str| text.parse().map_err(|_| Fault::value(name, text, "is not a number from 0 to 1"));
         self.text(name).map(read).transpose()
     }
 

@@ -71,7 +71,8 @@ pub struct Cluster {
     rows: Rows,
 }
 
-fn search(text: &str) -> Result<Search, String> {
+/// A method by its name.
+pub(super) fn search(text: &str) -> Result<Search, String> {
     match text {
         "auto" => Ok(Search::Auto),
         "exact" => Ok(Search::Exact),

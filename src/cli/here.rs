@@ -66,7 +66,6 @@ impl Here {
     }
 
     /// What stands in `responsedata` of the answer to `action` with these parameters.
-    #[cfg(feature = "vision")]
     pub(super) fn ask(&self, action: &str, parameters: &[(&str, &str)]) -> Result<Value, Trouble> {
         let strange = |reason: String| Trouble::Unreachable { server: NAME.to_owned(), reason };
         let common = [("action", action), ("responseformat", "simplejson")];

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use super::progress::{BYTES, Counter};
 use super::serve::with_cause;
 use super::{DataArguments, Failure, LogArguments};
+use crate::cluster::audit::Decided;
 use crate::confidence::ConfidenceScale;
-use crate::engine::{Contents, Done, Engine, Settings};
+use crate::engine::{Contents, DecisionOn, Done, Engine, Settings};
 use crate::exchange::{ExchangeError, Format, ImageData, Options, Progress, Reader, Source, Unit};
 use crate::face::{DatabaseName, FaceId, FaceSet};
 
@@ -50,46 +51,24 @@ pub(super) struct LabelledFaces {
     pub(super) faces: FaceSet,
     /// The model of the database, or the stem of the file.
     pub(super) name: String,
-    /// The scale of the model where it is configured, otherwise that of `cosine`.
+    /// The scale that jobs of the database have; of a file that of `cosine`.
     pub(super) scale: ConfidenceScale,
+    /// What people have decided of them; of a file nothing.
+    pub(super) decided: Decided,
+    /// The same, decision by decision.
+    pub(super) decisions: Vec<DecisionOn>,
 }
 
 impl Labelled {
     pub(super) fn read(&self, log: &LogArguments) -> Result<LabelledFaces, Failure> {
         match (&self.database, &self.file) {
-            (Some(database), _) => self.read_database(database, log),
+            (Some(database), _) => self.rows.read_database(database, &self.data, log),
             (None, Some(file)) => {
                 log.start()?;
-                let stem = file.file_stem().map_or("faces".into(), |stem| stem.to_string_lossy());
-                Ok(LabelledFaces {
-                    faces: self.rows.read(file)?,
-                    name: stem.into_owned(),
-                    scale: ConfidenceScale::cosine(),
-                })
+                self.rows.read_labelled(file)
             }
             (None, None) => Err("a FILE or --database is needed".into()),
         }
-    }
-
-    /// A database is exported and read like any other file, so that there is one way of reading.
-    fn read_database(&self, name: &str, log: &LogArguments) -> Result<LabelledFaces, Failure> {
-        let database = DatabaseName::new(name).map_err(|error| format!("--database: {error}"))?;
-        let settings = self.data.config(log)?.engine;
-        let models = settings.models.clone();
-        let engine = Engine::open(settings).map_err(with_cause)?;
-        let model = engine.model_of(&database).map_err(with_cause)?;
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("faces.npz");
-        let contents = Contents { metadata: false, image_data: false };
-        let mut counter = Counter::new("reading", "rows");
-        engine.export(&database, &file, Format::Npz, contents, &mut |done| counter.show(done)).map_err(with_cause)?;
-        drop(counter);
-        let scale = models.iter().find(|known| model.as_ref() == Some(&known.name)).map(|known| known.scale.clone());
-        Ok(LabelledFaces {
-            faces: self.rows.read(&file)?,
-            name: model.unwrap_or_else(|| name.to_owned()),
-            scale: scale.unwrap_or_else(ConfidenceScale::cosine),
-        })
     }
 
     /// How many threads compute.
@@ -99,6 +78,41 @@ impl Labelled {
 }
 
 impl Rows {
+    /// Those of a file, on the scale of `cosine`.
+    pub(super) fn read_labelled(&self, file: &Path) -> Result<LabelledFaces, Failure> {
+        let stem = file.file_stem().map_or("faces".into(), |stem| stem.to_string_lossy());
+        Ok(LabelledFaces {
+            faces: self.read(file)?,
+            name: stem.into_owned(),
+            scale: ConfidenceScale::cosine(),
+            decided: Decided::default(),
+            decisions: Vec::new(),
+        })
+    }
+
+    /// Those of a database, which is exported and read like any other file, so that there is one way of reading.
+    pub(super) fn read_database(
+        &self,
+        name: &str,
+        data: &DataArguments,
+        log: &LogArguments,
+    ) -> Result<LabelledFaces, Failure> {
+        let database = DatabaseName::new(name).map_err(|error| format!("--database: {error}"))?;
+        let engine = Engine::open(data.config(log)?.engine).map_err(with_cause)?;
+        let model = engine.model_of(&database).map_err(with_cause)?;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("faces.npz");
+        let contents = Contents { metadata: false, image_data: false };
+        let mut counter = Counter::new("reading", "rows");
+        engine.export(&database, &file, Format::Npz, contents, &mut |done| counter.show(done)).map_err(with_cause)?;
+        drop(counter);
+        let faces = self.read_as(&file, Format::Npz, &database)?;
+        let decided = engine.decided(faces.ids()).map_err(with_cause)?;
+        let decisions = engine.decisions_on(faces.ids()).map_err(with_cause)?;
+        let scale = engine.scale_of(&database).map_err(with_cause)?;
+        Ok(LabelledFaces { faces, name: model.unwrap_or_else(|| name.to_owned()), scale, decided, decisions })
+    }
+
     /// The trained faces of a file; its name stands for the database.
     pub(super) fn read(&self, file: &Path) -> Result<FaceSet, Failure> {
         let shown = file.display();
@@ -108,6 +122,12 @@ impl Rows {
             .ok_or_else(|| format!("{shown}: its ending names no format; say --format jsonl, csv, npy or npz"))?;
         let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("faces");
         let database = DatabaseName::new(stem).map_err(|error| format!("{shown}: {error}"))?;
+        self.read_as(file, format, &database)
+    }
+
+    /// The trained faces of a file as those of a database.
+    fn read_as(&self, file: &Path, format: Format, database: &DatabaseName) -> Result<FaceSet, Failure> {
+        let shown = file.display();
         let at = |error: ExchangeError| format!("{shown}: {error}");
         let source = Source::open(file, format, self.ids.as_deref()).map_err(at)?;
         let options = Options { image_data: ImageData::LeaveOut, ..Options::default() };

@@ -2,6 +2,7 @@
 //!
 //! Results go to the standard output, progress and messages to the standard error, so that a result can be piped.
 
+mod audit;
 mod backup;
 mod calibrate;
 mod client;
@@ -107,6 +108,8 @@ pub enum Command {
     Fsck(fsck::Fsck),
     /// Cluster a file of faces, without a server or a database.
     Cluster(cluster::Cluster),
+    /// List what is probably filed wrongly in a file, a database, or the result of a job.
+    Audit(audit::Audit),
     /// Train every picture of a database anew by another model pack, without a server.
     Retrain(retrain::Retrain),
     /// Fit the confidence scale of a model from labelled faces.
@@ -241,6 +244,7 @@ impl Arguments {
                 log.start()?;
                 cluster.run()
             }
+            Command::Audit(audit) => audit.run(&log),
             Command::Calibrate(calibrate) => calibrate.run(&log),
             Command::Sweep(sweep) => sweep.run(&log),
             Command::Config(config) => config.run(&log),

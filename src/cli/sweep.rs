@@ -45,7 +45,7 @@ pub struct Sweep {
     #[arg(long, value_name = "CONFIDENCE", default_value = "2.5")]
     step: Threshold,
     /// The model's confidence scale as cosine:confidence pairs, such as -1:0,0.43:50,1:100; by default that of the
-    /// database's model where the configuration has it, otherwise 50*(1+cosine).
+    /// database's model, and for a file 50*(1+cosine).
     #[arg(long, value_name = "KNOTS", value_parser = scale, allow_hyphen_values = true)]
     knots: Option<ConfidenceScale>,
     /// The memory that may be taken, such as 6GiB; by default half of the machine's.
@@ -75,7 +75,7 @@ impl Sweep {
             return Err(format!("--plot {}: the ending must be .svg", path.display()).into());
         }
         let thresholds = self.thresholds()?;
-        let LabelledFaces { faces, name, scale } = self.faces.read(log)?;
+        let LabelledFaces { faces, name, scale, .. } = self.faces.read(log)?;
         let scale = self.knots.clone().unwrap_or(scale);
         let begun = Instant::now();
         let resources = Resources {

@@ -63,6 +63,11 @@ pub(super) fn width() -> Option<usize> {
     std::io::stdout().is_terminal().then(|| usize::from(Term::stdout().size().1).max(20))
 }
 
+/// How many lines the standard output shows; none if that is no terminal.
+pub(super) fn height() -> Option<usize> {
+    std::io::stdout().is_terminal().then(|| usize::from(Term::stdout().size().0))
+}
+
 /// The colour of a word for how something is: the status of a job, the state of a queue, a verdict.
 pub(super) fn state(word: &str) -> Option<Paint> {
     match word {

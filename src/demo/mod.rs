@@ -26,7 +26,7 @@ use std::path::Path;
 use std::thread;
 
 pub use embed::DIMENSION;
-pub use plan::{Place, Plan, Planted};
+pub use plan::{Merged, Misfiled, Place, Plan, Planted};
 
 use crate::exchange::{ExchangeError, Format, Record, Writer};
 use crate::face::{Embedding, FailReason, Identifier, ImageLabel, ImageStatus};

@@ -175,9 +175,7 @@ impl Engine {
         }
         let model = self.common_model(&faces, &databases, task)?;
         let synced = databases.iter().map(|(_, record)| synced(&faces, record)).min().unwrap_or(faces.opened);
-        let scale = ConfidenceScale::new(model.knots).map_err(|error| {
-            EngineError::new(ErrorKind::Model, format!("the model '{}' cannot be used: {error}", model.name))
-        })?;
+        let scale = model.scale()?;
         let mut failure: Option<Unfinished> = None;
         let images = databases.iter().flat_map(|(name, record)| self.trained(&faces, task, name, record));
         let mut left = self.settings.memory;

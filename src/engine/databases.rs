@@ -10,6 +10,7 @@ use super::error::EngineError;
 use super::faces::ROWS_PER_BATCH;
 use super::records::{DatabaseRecord, ModelRecord};
 use super::view::View;
+use crate::confidence::ConfidenceScale;
 use crate::face::DatabaseName;
 use crate::store::{Batch, StoreError, decode, keys};
 
@@ -196,6 +197,15 @@ impl Engine {
     pub fn model_of(&self, database: &DatabaseName) -> Result<Option<String>, EngineError> {
         let _faces = self.read_faces();
         Ok(self.database(database)?.model.map(|model| model.name))
+    }
+
+    /// The confidence scale that the jobs of a database have: that of its model, otherwise that of `cosine`.
+    pub fn scale_of(&self, database: &DatabaseName) -> Result<ConfidenceScale, EngineError> {
+        let model = {
+            let _faces = self.read_faces();
+            self.database(database)?.model
+        };
+        model.map_or_else(|| Ok(ConfidenceScale::cosine()), |model| model.scale())
     }
 
     /// All databases, in name order.

@@ -160,9 +160,10 @@ impl Engine {
         Ok(jobs.unseen())
     }
 
-    /// Removes the result of a job that is forgotten already, or that has none.
+    /// Removes the result of a job that is forgotten already, or that has none, with what says where in it the findings of its
+    /// audit are: whoever is shown a result is shown these too.
     pub(super) fn clear_result(&self, token: Token) -> Result<(), EngineError> {
-        self.clear_rows_of(&[keys::result(token)], keys::forgotten_job(token))
+        self.clear_rows_of(&[keys::result(token), keys::audit(token)], keys::forgotten_job(token))
     }
 
     /// Accepts and starts nothing more, and tells every run to put its job back into the queue. Whoever awaits the end

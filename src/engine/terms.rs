@@ -147,7 +147,6 @@ impl Jobs {
     pub(super) fn forget_into(&self, batch: &mut Batch, token: Token) {
         batch.remove(keys::job(token));
         batch.remove(keys::respect(token));
-        batch.remove(keys::audit(token));
         batch.remove(keys::end(token));
         let Some(terms) = self.terms(token) else { return };
         batch.remove(keys::terms(token));

@@ -1,5 +1,6 @@
 //! The engine over stores that fail on purpose: what was acknowledged is there, and nothing is there by halves.
 
+mod audits;
 mod binding;
 mod clock;
 mod crash;

@@ -70,6 +70,15 @@ pub(crate) fn make(data: &Path, n_images: u64, seed: u64) {
     let cluster =
         [("action", "FaceClustering"), ("database", DATABASES[0]), ("clusterthreshold", "75"), ("maxresults", "2")];
     appliance.cluster(&cluster[1..]);
+    appliance.cluster(&[&cluster[1..], &[("audit", "true")]].concat());
+    let newest = appliance.ask(&[
+        ("action", "QueueInfo"),
+        ("queuename", "FaceClustering"),
+        ("queueaction", "getStatus"),
+        ("resultmaxclusters", "0"),
+    ]);
+    let audited = newest.split_once("<token>").unwrap().1.split('<').next().unwrap();
+    ask(&[("action", "GetIdentityAudit"), ("token", audited)]);
     appliance.ask(&[("action", "QueueInfo"), ("queuename", "FaceClustering"), ("queueaction", "pause")]);
     (0..3).for_each(|_| drop(appliance.ask(&cluster)));
     for queue in ["FaceClustering", "ImportFaceDatabase"] {

@@ -253,8 +253,39 @@ fn of_jobs() -> Vec<Row> {
     ]
 }
 
+/// Those of jobs that have no audit, or not yet.
+fn of_audits() -> Vec<Row> {
+    let audit = get("/action=GetIdentityAudit&token={token}");
+    vec![
+        row(
+            Code::UnknownToken,
+            "error-51-audit",
+            get("/action=GetIdentityAudit&token=0176fba8-9e60-7c44-b1d7-20f9ab63c51e"),
+            of_people,
+        ),
+        row(Code::UnknownToken, "error-51-audit-of-an-import", audit.clone(), |request| {
+            let one = "{\"identifier\":\"Q\",\"imagelabel\":\"A\",\"embedding\":[1,0]}\n";
+            let import = upload("/action=ImportFaceDatabase&database=staff", "dbdata", one);
+            ended(World::people(|_| {}), "ImportFaceDatabase", &import, request)
+        }),
+        row(Code::StateNotPossible, "error-52-audit-not-asked-for", audit.clone(), of_people),
+        row(Code::StateNotPossible, "error-52-audit-not-finished", audit.clone(), |request| {
+            let mut world = World::people(|_| {});
+            world.get("/action=QueueInfo&queuename=FaceClustering&queueaction=pause");
+            world.token =
+                between(&world.get("/action=FaceClustering&database=people&audit=true"), "<token>", "</token>");
+            world.ask(request)
+        }),
+        row(Code::StateNotPossible, "error-52-audit-of-an-error", audit.clone(), |request| {
+            let failing = get("/action=FaceClustering&database=LFW&audit=true");
+            ended(World::people(|_| {}), "FaceClustering", &failing, request)
+        }),
+        row(Code::Storage, "error-70-audit-lost", audit, |request| crate::audit::lost().ask(request)),
+    ]
+}
+
 fn rows() -> impl Iterator<Item = Row> {
-    [from_the_request(), from_what_is_there(), of_queues(), of_jobs()].into_iter().flatten()
+    [from_the_request(), from_what_is_there(), of_queues(), of_jobs(), of_audits()].into_iter().flatten()
 }
 
 /// The names of the goldens.

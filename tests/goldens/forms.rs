@@ -15,6 +15,7 @@ fn malformed(form: Form) -> Option<(String, u16)> {
         Form::Integer(0, _) => ("-1".to_owned(), 11),
         Form::Integer(from, _) => ((from - 1).to_string(), 11),
         Form::Threshold => ("100.5".to_owned(), 11),
+        Form::Score => ("1.5".to_owned(), 11),
         Form::Choice(_) | Form::Choices(_) => ("frobnicate".to_owned(), 11),
         Form::Date => ("soon".to_owned(), 11),
         Form::Token => ("no-token".to_owned(), 51),

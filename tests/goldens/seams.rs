@@ -20,6 +20,7 @@ pub(crate) enum Trouble {
     WriteFails,
     ScanFails,
     ScanPanics,
+    AuditIsLost,
 }
 
 /// A store in memory that can be told to fail, and to make those wait who read images.
@@ -71,6 +72,9 @@ impl Troubled {
 
 impl Store for Troubled {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if key.first() == Some(&b'z') && self.meets(Trouble::AuditIsLost) {
+            return Ok(None);
+        }
         self.kept.get(key)
     }
 

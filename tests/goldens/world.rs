@@ -97,22 +97,20 @@ impl World {
     /// With one finished clustering with an audit, of people one image of whom is under a wrong identifier, and one of whom
     /// is there twice.
     pub(crate) fn audited() -> Self {
-        let mut world = Self::empty(|_| {});
-        let of = |identifier: &str, label: &str, direction: usize, mixed: usize| {
-            let mut numbers = [0.0; 8];
-            (numbers[direction], numbers[3 + mixed]) = (1.0, 0.4);
-            let numbers = numbers.map(|number: f64| number.to_string()).join(",");
-            format!("{{\"identifier\":\"{identifier}\",\"imagelabel\":\"{label}\",\"embedding\":[{numbers}]}}\n")
-        };
         let rows: String =
-            ["A", "B", "C"].iter().enumerate().map(|(at, label)| of("SeanConnery", label, 0, at)).collect();
+            ["A", "B", "C"].iter().enumerate().map(|(at, label)| row_of("SeanConnery", label, 0, at)).collect();
         let rows = rows
-            + &["A", "B"].iter().enumerate().map(|(at, label)| of("JamesBond", label, 1, at)).collect::<String>()
-            + &of("JamesBond", "C", 0, 3)
-            + &of("JohnSmith", "D", 2, 0)
-            + &of("SmithJohn", "D", 2, 0);
-        let answer =
-            text(&world.send(upload("/action=ImportFaceDatabase&database=people", "dbdata", &rows).as_bytes()));
+            + &["A", "B"].iter().enumerate().map(|(at, label)| row_of("JamesBond", label, 1, at)).collect::<String>()
+            + &row_of("JamesBond", "C", 0, 3)
+            + &row_of("JohnSmith", "D", 2, 0)
+            + &row_of("SmithJohn", "D", 2, 0);
+        Self::audited_of(&rows, |_| {})
+    }
+
+    /// The same of these rows; the setup may be changed.
+    pub(crate) fn audited_of(rows: &str, change: impl FnOnce(&mut Setup)) -> Self {
+        let mut world = Self::empty(change);
+        let answer = text(&world.send(upload("/action=ImportFaceDatabase&database=people", "dbdata", rows).as_bytes()));
         world.finish("ImportFaceDatabase", &between(&answer, "<token>", "</token>"));
         let answer = world.get("/action=FaceClustering&database=people&clusterthreshold=75&audit=true");
         world.token = between(&answer, "<token>", "</token>");
@@ -266,6 +264,14 @@ impl World {
             answer.contains("<token>").then(|| between(&answer, "<token>", "</token>"))
         })
     }
+}
+
+/// A row of a file to import: an image near one of three directions, beside it by one of five ways.
+pub(crate) fn row_of(identifier: &str, label: &str, direction: usize, mixed: usize) -> String {
+    let mut numbers = [0.0; 8];
+    (numbers[direction], numbers[3 + mixed]) = (1.0, 0.4);
+    let numbers = numbers.map(|number: f64| number.to_string()).join(",");
+    format!("{{\"identifier\":\"{identifier}\",\"imagelabel\":\"{label}\",\"embedding\":[{numbers}]}}\n")
 }
 
 /// Asks again and again until there is an answer.

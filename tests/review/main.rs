@@ -6,8 +6,11 @@
     reason = "a test that cannot go on has failed; one that is not tried says so"
 )]
 
-mod audit;
 mod browser;
+mod canned;
+mod drawn;
+mod forms;
+mod photos;
 #[path = "../support/server.rs"]
 mod server;
 
@@ -378,8 +381,12 @@ fn decisions_and_changes_are_made_listed_and_taken_back() {
     };
     let about = "database=people&identifier=person+1&imagelabel=0-3";
     for (fields, action, words) in [
-        (format!("action=MoveFaceImage&{about}&newidentifier=person+0&undoable=true"), "UndoChange", "move"),
-        ("action=MergeFaces&database=people&identifier=person+2&intoidentifier=person+0".into(), "UndoChange", "merge"),
+        (format!("action=MoveFaceImage&{about}&newidentifier=person+0&undoable=true"), "UndoChange", "Moved"),
+        (
+            "action=MergeFaces&database=people&identifier=person+2&intoidentifier=person+0".into(),
+            "UndoChange",
+            "Merged",
+        ),
         ("action=SetAsideFaceImages&database=people&identifier=person+1&imagelabels=1-0".into(), "UndoChange", "1-0"),
         (format!("action=AddDecision&decision=labelright&{about}"), "RemoveDecision", "The label is right"),
     ] {

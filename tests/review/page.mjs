@@ -1,85 +1,13 @@
-// The review page in a real browser: `node page.mjs FOLDER PART ADDRESS`, with playwright-core and axe-core in FOLDER.
+// The review page in a real browser: `node page.mjs FOLDER PART ADDRESS [MORE]`, with playwright-core and axe-core in FOLDER.
 // Pictures of what was seen are left in FOLDER/shots.
-import { mkdirSync } from "node:fs";
-import { createRequire } from "node:module";
-import { resolve } from "node:path";
-
-const [folder, part, address, token] = process.argv.slice(2);
-const load = createRequire(resolve(folder, "node_modules/x.js"));
-const { chromium } = load("playwright-core");
-const axe = load.resolve("axe-core/axe.min.js");
-const shots = resolve(folder, "shots");
-mkdirSync(shots, { recursive: true });
-
-const must = (is, what) => { if (!is) throw new Error(what); };
-const looks = {
-  light: { colorScheme: "light", viewport: { width: 1280, height: 900 } },
-  dark: { colorScheme: "dark", viewport: { width: 1280, height: 900 } },
-  phone: { colorScheme: "light", viewport: { width: 360, height: 780 }, deviceScaleFactor: 2, hasTouch: true },
-};
-
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
-const open = async (look, more = {}) => {
-  const context = await browser.newContext({ ...looks[look], ...more });
-  const page = await context.newPage();
-  page.errors = [];
-  page.on("pageerror", (error) => page.errors.push(error.message));
-  page.on("console", (message) => { if (message.type() === "error") page.errors.push(message.text()); });
-  page.on("request", (request) => { if (!request.url().startsWith(address)) page.errors.push("asks elsewhere: " + request.url()); });
-  page.on("dialog", (dialog) => { page.errors.push("a dialog: " + dialog.message()); dialog.dismiss(); });
-  return page;
-};
-
-// Asks again until it is so; the page's policy forbids what waitForFunction does.
-const until = async (page, is, given, seconds = 20) => {
-  const end = Date.now() + seconds * 1000;
-  while (!(await page.evaluate(is, given))) {
-    must(Date.now() < end, `waited too long for ${is}; ${given}; ${page.errors.join("; ")}`);
-    await new Promise((go) => setTimeout(go, 25));
-  }
-};
-
-// axe is evaluated by the debugger, so that the page's own policy stands.
-const judge = async (page, what) => {
-  const source = (await import("node:fs")).readFileSync(axe, "utf8");
-  await page.evaluate(source);
-  const { violations } = await page.evaluate(() => window.axe.run());
-  const serious = violations.filter((violation) => ["serious", "critical"].includes(violation.impact));
-  must(serious.length === 0, what + ": " + serious.map((v) => v.id + " " + v.nodes.map((n) => n.html.slice(0, 160)).join(" | ")).join("\n"));
-  must(page.errors.length === 0, what + ": " + page.errors.join("; "));
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  must(over <= 0, what + " is wider than the window by " + over);
-};
-// The same page in every look.
-const everyLook = async (path, name) => {
-  for (const look of Object.keys(looks)) {
-    const page = await open(look);
-    await page.goto(address + path, { waitUntil: "networkidle" });
-    await page.screenshot({ path: resolve(shots, `${name}-${look}.png`) });
-    await judge(page, `${name} ${look}`);
-    await page.context().close();
-  }
-};
-
-// From the page of a job to its result: of itself, or by its link if the job had ended before the page was there.
-const resulted = async (page) => {
-  await page.waitForURL(/\/review\/(job|result)\//);
-  const end = Date.now() + 60000;
-  while (!/\/review\/result\//.test(page.url())) {
-    must(Date.now() < end, "the job has no result: " + page.url());
-    const link = page.locator("a:has-text('Look at the result')");
-    if (await link.count() > 0) await link.click({ timeout: 2000 }).catch(() => {});
-    await new Promise((go) => setTimeout(go, 50));
-  }
-  await page.waitForLoadState();
-};
+import { address, asks, browser, everyLook, judge, must, open, part, rest, resulted, shot, until } from "./browser.mjs";
+import { story } from "./story.mjs";
 
 const send = async (database, rows) => {
   const form = new FormData();
   form.append("dbdata", new Blob([rows.map((row) => JSON.stringify(row)).join("\n")]), "rows.jsonl");
   const query = `/action=ImportFaceDatabase&format=jsonl&synchronous=true&database=${encodeURIComponent(database)}`;
-  const answer = await (await fetch(address + query, { method: "POST", body: form })).text();
-  must(answer.includes("SUCCESS"), answer);
+  await asks(query, form);
 };
 const withoutAudit = async (page) => {
   const box = page.locator("input[name=audit]");
@@ -109,9 +37,8 @@ const jobs = async () => {
   await page.fill("input[name=clusterthreshold]", "80");
   await withoutAudit(page);
   await page.click("button.primary");
-  await resulted(page);
+  const result = await resulted(page);
   await page.waitForSelector(".cluster");
-  const result = new URL(page.url()).pathname;
   await page.keyboard.press("j");
   await page.keyboard.press("j");
   await page.keyboard.press("k");
@@ -140,8 +67,7 @@ const jobs = async () => {
   await page.selectOption("select[name=database]", "<b>names</b>");
   await withoutAudit(page);
   await page.click("button.primary");
-  await resulted(page);
-  const hostile = new URL(page.url()).pathname;
+  const hostile = await resulted(page);
   await everyLook(hostile + "?show=all", "hostile");
   await everyLook(hostile + "/cluster/1", "hostile-cluster");
 
@@ -151,11 +77,13 @@ const jobs = async () => {
   await withoutAudit(page);
   await page.click("button.primary");
   await page.waitForURL(/\/review\/job\//);
-  await until(page, () => document.querySelector("[data-percent]")?.value > 3, null, 120);
-  await page.screenshot({ path: resolve(shots, "job-light.png") });
+  await until(page, () => document.querySelector("[data-percent]")?.value > 3);
+  const seen = await page.evaluate(() => document.querySelector("[data-percent]").value);
+  await until(page, (seen) => document.querySelector("[data-percent]")?.value > seen, seen);
+  await shot(page, "job-light");
   await judge(page, "a slow job");
   await page.click("button:has-text('Cancel')");
-  await page.waitForSelector(".status.stopped", { timeout: 60000 });
+  await page.waitForSelector(".status.stopped");
   await everyLook("/review", "home");
 
   // Without the script everything can be read.
@@ -169,13 +97,13 @@ const jobs = async () => {
   must((await lost.goto(address + "/review/nowhere")).status() === 404, "a page that is not there");
 };
 
-const audit = async () => {
-  const path = `/review/result/${token}/audit`;
-  await everyLook(path, "audit");
+const canned = async () => {
+  const path = `/review/result/${rest[0]}/audit`;
+  await everyLook(path, "canned");
   const page = await open("light");
   await page.goto(address + path);
   const decided = (n) => until(page, (n) => document.querySelectorAll(".finding.decided").length === n, n);
-  // Seven cards: six wrong identities and one pair.
+  // Twelve cards: six wrong identities, one pair, and one of each other kind.
   await page.keyboard.press("y"); await decided(1);
   await page.keyboard.press("n"); await decided(2);
   await page.keyboard.press("s"); await decided(3);
@@ -183,7 +111,7 @@ const audit = async () => {
   await page.keyboard.press("n"); await decided(5);
   await page.keyboard.press("j");
   await page.keyboard.press("y"); await decided(6);
-  await page.screenshot({ path: resolve(shots, "audit-decided-light.png") });
+  await shot(page, "canned-decided-light");
   await judge(page, "decided");
   await page.keyboard.press("u"); await decided(5);
   await page.reload();
@@ -191,11 +119,17 @@ const audit = async () => {
   await page.keyboard.press("j");
   await page.locator("#f-s0").locator("form[data-key=n] button").click();
   await decided(6);
-  must(page.errors.length === 0, page.errors.join("; "));
+  // Split, set aside, several people, set aside, right.
+  for (const [at, key] of [..."yynyn"].entries()) { await page.keyboard.press(key); await decided(7 + at); }
+  await judge(page, "odd kinds decided");
 };
 
+const drawn = () =>
+  story("drawn", { clusterthreshold: "50", outputthreshold: "40" }, { misfiled: "yns", sameperson: "yn" });
+const photos = () => story("photos", { clusterthreshold: "45", outputthreshold: "40" }, { misfiled: "yns", sameperson: "yn" });
+
 try {
-  await ({ jobs, audit })[part]();
+  await ({ jobs, canned, drawn, photos })[part]();
 } finally {
   await browser.close();
 }

@@ -172,6 +172,7 @@ impl World {
             Form::Integer(from, u64::MAX) => (from + random.next() % 5).to_string(),
             Form::Integer(from, to) => (from + random.next() % (to - from + 1)).to_string(),
             Form::Threshold => format!("{}.{:02}", random.below(100), random.below(100)),
+            Form::Score => format!("0.{:04}", random.below(10_000)),
             Form::Choice(words) => random.choose(words).to_owned(),
             Form::Choices(words) => list(&[random.choose(words), random.choose(words)]),
             Form::Date => random.choose(&["2021-01-13 12:08:31 UTC", "00:00:00", "2031-Feb-03T00:00:00"]).to_owned(),

@@ -1,19 +1,24 @@
 //! GetIdentityAudit: what the audit of a clustering found, with its proof (contract R169-R172).
 //!
 //! **Beyond the contract.** The lists `severalpersons`, `duplicates`, `fragments`, `nobody` and `unsupported`; in every
-//! finding `score`, `id` and `reason`; `owntypical`, `typical`, `mean` and `expected`. The order is that of the score.
+//! finding `score`, `id` and `reason`; `owntypical`, `typical`, `mean` and `expected`. The order is that of the score. The
+//! parameters `kinds`, `minscore`, `firstresult` and `totals`, by which a long audit is read page by page, and `decided`.
 
-use std::io;
+mod write;
 
-use super::clustering::percent;
+pub use write::{About, Answered, Listed, write_audit};
+
 use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Prepare, Write, cut, fault};
 use crate::aci::parameter::{optional, required};
-use crate::aci::{Answer, Code, Fault, Form, Parameters, Role};
-use crate::cluster::audit::{Case, Chance, Cross, Evidence, Finding, Fit, Identities, Kind};
-use crate::engine::{AuditReader, JobResult};
-use crate::face::FaceId;
+use crate::aci::{Code, Fault, Form, Parameters, Role};
+use crate::cluster::audit::Kind;
+use crate::engine::{EngineError, ErrorKind, JobResult, JobView};
 use crate::job::{Queue, State, Token};
+
+/// The names of the lists.
+const KINDS: &[&str] =
+    &["misfiled", "sameperson", "severalpersons", "duplicates", "fragments", "nobody", "unsupported"];
 
 /// The rows of this family.
 pub(super) const ACTIONS: &[Action] = &[Action {
@@ -24,194 +29,98 @@ pub(super) const ACTIONS: &[Action] = &[Action {
     parameters: &[
         required("token", Form::Token, "A FaceClustering job that has Finished."),
         optional("maxresults", Form::Integer(0, u64::MAX), "all", "At most so many findings in each list, the first."),
+        optional("firstresult", Form::Integer(1, u64::MAX), "1", "The rank of the first finding in each list."),
+        optional("kinds", Form::Choices(KINDS), "all", "Only these lists."),
+        optional("minscore", Form::Score, "0", "Only findings with at least this score."),
+        optional(
+            "decided",
+            Form::Boolean,
+            "listed like others",
+            "Findings that somebody has decided upon: false leaves them out, true names the decision.",
+        ),
+        optional(
+            "totals",
+            Form::Boolean,
+            "false",
+            "Say in each list how many findings there are, and how many have a score of at least 0.5.",
+        ),
     ],
-    answer: "identityaudit with misfiled: image, sameperson: pair, severalpersons: identity, duplicates: group, fragments: person, nobody: image, unsupported: image; each with rank, score (how probable it is, 0 to 1), id (the same in every run), reason, and the pairs that say so",
+    answer: "identityaudit with misfiled: image, sameperson: pair, severalpersons: identity, duplicates: group, fragments: person, nobody: image, unsupported: image; each with rank, score (how probable it is, 0 to 1), id (the same in every run), reason, and the pairs that say so, (decision: id, kind); (total, likely)",
     example: example!("GetIdentityAudit", "/action=GetIdentityAudit&token={token}&maxresults=20"),
     prepare: Prepare::Elements(identity_audit),
 }];
 
+/// The kinds that are asked for.
+fn kinds(p: &Parameters) -> Result<Option<Vec<Kind>>, Fault> {
+    let Some(words) = p.list("kinds")? else { return Ok(None) };
+    let kind = |word: &String| {
+        let known = Kind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(word));
+        known.ok_or_else(|| Fault::value("kinds", word, &format!("is not one of {}", KINDS.join(", "))))
+    };
+    words.iter().map(kind).collect::<Result<_, _>>().map(Some)
+}
+
+fn listed(p: &Parameters) -> Result<Listed, Fault> {
+    let all = Listed::default();
+    Ok(Listed {
+        kinds: kinds(p)?.unwrap_or(all.kinds),
+        first: p.integer("firstresult", 1..=u64::MAX)?.unwrap_or(all.first),
+        most: p.integer("maxresults", 0..=u64::MAX)?.unwrap_or(all.most),
+        least: p.score("minscore")?.unwrap_or(all.least),
+        decided: p.boolean("decided")?.map_or(
+            all.decided,
+            |names| {
+                if names { Answered::Named } else { Answered::LeftOut }
+            },
+        ),
+        totals: p.boolean("totals")?.unwrap_or(all.totals),
+    })
+}
+
 fn identity_audit<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let (text, max) = parameters
-        .read(|p| Ok((p.text("token").unwrap_or_default().to_owned(), p.integer("maxresults", 0..=u64::MAX)?)))?;
-    let known = Token::parse(&text).and_then(|token| actions.engine.job(Queue::FaceClustering, token));
-    let job = known.ok_or_else(|| Fault::token_not_known(&text, Queue::FaceClustering.name()))?;
-    let token = job.token;
+    let (text, listed) = parameters.read(|p| Ok((p.text("token").unwrap_or_default().to_owned(), listed(p)?)))?;
+    let not_known = || Fault::token_not_known(&text, Queue::FaceClustering.name());
+    let token = Token::parse(&text).ok_or_else(not_known)?;
+    let job = match actions.engine.find_job(Queue::FaceClustering, token) {
+        Ok(job) => job,
+        Err(error) if error.kind() == ErrorKind::Storage => return Err(fault(&error)),
+        Err(_) => return Err(not_known()), // in the client's own words
+    };
     let not_possible = |why: String| Fault::new(Code::StateNotPossible, format!("the job {token} {why}"));
     let (State::Finished, Some(JobResult::Clustering(outcome))) = (job.state, job.result()) else {
         return Err(not_possible(format!("has no audit: its status is {}", job.state)));
     };
     let reader = actions.engine.read_audit(token, outcome).map_err(|error| fault(&error))?;
-    let mut reader =
-        reader.ok_or_else(|| not_possible("has no audit: it was not asked for with audit=true".to_owned()))?;
+    let mut reader = match reader {
+        Some(reader) => reader,
+        None if was_asked_for(&job) => {
+            let text = format!("the audit of the job {token} is lost; a new clustering with audit=true makes it again");
+            return Err(fault(&EngineError::new(ErrorKind::Storage, text)));
+        }
+        None => return Err(not_possible("has no audit: it was not asked for with audit=true".to_owned())),
+    };
+    let mut about = About { ids: reader.take_names(), chance: reader.chance(), decisions: Vec::new() };
+    if listed.decided != Answered::Listed {
+        about.decisions = actions.engine.decisions_on(&about.ids).map_err(|error| fault(&error))?;
+    }
     Ok(Box::new(move |answer| {
-        let written = write_audit(answer, &mut reader, max.unwrap_or(u64::MAX));
+        let written = write_audit(answer, about, &listed, &mut || reader.next_finding().map_err(cut));
         drop(job); // until here its result was not forgotten
         written
     }))
 }
 
-/// What findings speak of.
-struct Names {
-    ids: Vec<FaceId>,
-    identities: Identities,
-    chance: Chance,
+/// Whether the client that submitted the job asked for an audit of it.
+fn was_asked_for(job: &JobView) -> bool {
+    job.parameters().iter().any(|(name, value)| name == "audit" && value.eq_ignore_ascii_case("true"))
 }
 
-fn write_audit(answer: &mut Answer<'_>, reader: &mut AuditReader<'_>, max: u64) -> io::Result<()> {
-    let ids = reader.take_names();
-    let names = Names { identities: Identities::new(&ids), ids, chance: reader.chance() };
-    answer.open("identityaudit")?;
-    let mut next = reader.next_finding().map_err(cut)?;
-    for kind in Kind::ALL {
-        answer.open(kind.name())?;
-        let mut rank = 0;
-        while let Some(finding) = next.take_if(|finding| finding.case.kind() == kind) {
-            rank += 1;
-            if rank <= max {
-                names.write(answer, rank, &finding)?;
-            }
-            next = reader.next_finding().map_err(cut)?;
-        }
-        answer.close(kind.name())?;
-    }
-    answer.close("identityaudit")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The element of a finding in the list of its kind.
-fn element(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Misfiled | Kind::Nobody | Kind::Unsupported => "image",
-        Kind::SamePerson => "pair",
-        Kind::SeveralPersons => "identity",
-        Kind::Duplicates => "group",
-        Kind::Fragments => "person",
-    }
-}
-
-impl Names {
-    fn write(&self, answer: &mut Answer<'_>, rank: u64, finding: &Finding) -> io::Result<()> {
-        let name = element(finding.case.kind());
-        answer.open(name)?;
-        answer.value("rank", rank)?;
-        match &finding.case {
-            Case::Misfiled { face, own, suggested } => {
-                self.image_with_own(answer, *face, Some(own))?;
-                self.suggested(answer, suggested)?;
-            }
-            Case::Nobody { face, own } => self.image_with_own(answer, *face, Some(own))?,
-            Case::Unsupported { face } => self.image_with_own(answer, *face, None)?,
-            Case::SamePerson { first, second, cross } => {
-                self.cross(answer, cross)?;
-                for identity in [*first, *second] {
-                    answer.open("identity")?;
-                    self.identity(answer, identity)?;
-                    answer.close("identity")?;
-                }
-            }
-            Case::SeveralPersons { identity, parts, between } => {
-                self.identity(answer, *identity)?;
-                self.cross(answer, between)?;
-                for part in parts {
-                    answer.open("part")?;
-                    self.images(answer, part)?;
-                    answer.close("part")?;
-                }
-            }
-            Case::Duplicates { faces, is_exact } => {
-                answer.value("exact", is_exact)?;
-                self.images(answer, faces)?;
-            }
-            Case::Fragments { clusters, images, between } => {
-                answer.value("numimages", images)?;
-                self.cross(answer, between)?;
-                for cluster in clusters {
-                    answer.value("cluster", u64::from(*cluster) + 1)?;
-                }
-            }
-        }
-        self.evidence(answer, finding)?;
-        answer.value("score", finding.score)?;
-        answer.text("id", &finding.id(&self.ids, &self.identities))?;
-        answer.text("reason", &finding.reason(&self.ids, &self.identities))?;
-        answer.close(name)
-    }
-
-    fn face(&self, answer: &mut Answer<'_>, face: u32) -> io::Result<()> {
-        let id = &self.ids[face as usize];
-        answer.text("database", id.database.as_str())?;
-        answer.text("identifier", id.identifier.as_str())?;
-        answer.text("imagelabel", id.label.as_str())
-    }
-
-    fn images(&self, answer: &mut Answer<'_>, faces: &[u32]) -> io::Result<()> {
-        for &face in faces {
-            answer.open("image")?;
-            self.face(answer, face)?;
-            answer.close("image")?;
-        }
-        Ok(())
-    }
-
-    fn identity(&self, answer: &mut Answer<'_>, identity: u32) -> io::Result<()> {
-        let id = &self.ids[self.identities.faces(identity).start as usize];
-        answer.text("database", id.database.as_str())?;
-        answer.text("identifier", id.identifier.as_str())?;
-        answer.value("numimages", self.identities.size(identity))
-    }
-
-    fn image_with_own(&self, answer: &mut Answer<'_>, face: u32, own: Option<&Fit>) -> io::Result<()> {
-        self.face(answer, face)?;
-        let Some(own) = own else { return Ok(()) };
-        percent(answer, "ownshare", own.share())?;
-        answer.value("ownimages", self.identities.size(own.identity))?;
-        answer.value("ownbest", own.best)?;
-        answer.value("owntypical", own.typical)
-    }
-
-    fn suggested(&self, answer: &mut Answer<'_>, fit: &Fit) -> io::Result<()> {
-        answer.open("suggested")?;
-        let id = &self.ids[self.identities.faces(fit.identity).start as usize];
-        answer.text("database", id.database.as_str())?;
-        answer.text("identifier", id.identifier.as_str())?;
-        percent(answer, "share", fit.share())?;
-        answer.value("numimages", self.identities.size(fit.identity))?;
-        answer.value("best", fit.best)?;
-        answer.value("typical", fit.typical)?;
-        answer.close("suggested")
-    }
-
-    /// Pairs of two sides, and how many of them would reach the threshold if the two were different people.
-    fn cross(&self, answer: &mut Answer<'_>, cross: &Cross) -> io::Result<()> {
-        percent(answer, "share", cross.share())?;
-        answer.value("best", cross.best)?;
-        answer.value("mean", cross.mean)?;
-        answer.value("matching", cross.reaching)?;
-        answer.value("pairs", cross.compared)?;
-        answer.value("expected", format_args!("{:.4}", self.chance.expected(cross.compared)))
-    }
-
-    /// The pairs that say so: of an image with others, or of two sides.
-    fn evidence(&self, answer: &mut Answer<'_>, finding: &Finding) -> io::Result<()> {
-        let subject = match finding.case {
-            Case::Misfiled { face, .. } | Case::Nobody { face, .. } | Case::Unsupported { face } => Some(face),
-            _ => None,
-        };
-        for &Evidence { first, second, confidence } in &finding.evidence {
-            let name = if subject.is_some() { "match" } else { "link" };
-            answer.open(name)?;
-            answer.value("confidence", confidence)?;
-            match subject {
-                Some(subject) => self.face(answer, if first == subject { second } else { first })?,
-                None => {
-                    for face in [first, second] {
-                        answer.open("face")?;
-                        self.face(answer, face)?;
-                        answer.close("face")?;
-                    }
-                }
-            }
-            answer.close(name)?;
-        }
-        Ok(())
+    #[test]
+    fn the_words_are_the_names_of_the_kinds() {
+        assert_eq!(KINDS, Kind::ALL.map(Kind::name));
     }
 }

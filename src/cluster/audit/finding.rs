@@ -6,6 +6,9 @@
 //! [`Identities`]: super::Identities
 
 use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
 
 use crate::confidence::{Confidence, Threshold};
 
@@ -30,6 +33,36 @@ impl Score {
     /// In ten-thousandths, 0 to 10,000.
     pub fn ten_thousandths(self) -> u16 {
         self.0
+    }
+}
+
+/// A text is not a [`Score`].
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("'{0}' is not a number from 0 to 1")]
+pub struct ScoreError(String);
+
+impl FromStr for Score {
+    type Err = ScoreError;
+
+    /// Reads digits, optionally with a point and more digits, at most 20 characters, blanks around them dropped (contract
+    /// R15); from 0 to 1. What no score is equal to becomes the next higher one.
+    fn from_str(text: &str) -> Result<Self, ScoreError> {
+        let refuse = || ScoreError(text.to_owned());
+        let number = text.trim_matches(' ');
+        let (whole, fraction) = match number.split_once('.') {
+            Some((_, "")) => return Err(refuse()),
+            parts => parts.unwrap_or((number, "")),
+        };
+        let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || number.len() > 20 || !all_digits(whole) || !all_digits(fraction) {
+            return Err(refuse());
+        }
+        let digit = |at: usize| fraction.as_bytes().get(at).map_or(0, |byte| u64::from(byte - b'0'));
+        let beyond = fraction.bytes().skip(4).any(|byte| byte != b'0');
+        let part = (0..4).fold(0, |part, at| part * 10 + digit(at)) + u64::from(beyond);
+        let whole: u64 = whole.parse().map_err(|_| refuse())?;
+        let all = whole.saturating_mul(10_000).saturating_add(part);
+        u16::try_from(all).ok().filter(|&all| all <= Self::MAX.0).map(Self).ok_or_else(refuse)
     }
 }
 
@@ -292,5 +325,38 @@ impl Audit {
         let start = self.findings.partition_point(|finding| finding.case.kind() < kind);
         let end = self.findings.partition_point(|finding| finding.case.kind() <= kind);
         &self.findings[start..end]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_is_read_as_it_is_shown() {
+        for (text, expected) in
+            [("0", 0), (" 1 ", 10_000), ("1.0000", 10_000), ("0.5", 5_000), ("0.00001", 1), ("00.9", 9_000)]
+        {
+            assert_eq!(text.parse(), Ok(Score(expected)), "{text}");
+        }
+        for at in [0, 1, 4_999, 9_999, 10_000] {
+            assert_eq!(Score(at).to_string().parse(), Ok(Score(at)));
+        }
+        for text in [
+            "",
+            ".5",
+            "1.",
+            "1.00001",
+            "2",
+            "-0.1",
+            "0,5",
+            "1e-3",
+            "NaN",
+            "0.1234567890123456789",
+            "99999999999999999999",
+        ] {
+            let refused = text.parse::<Score>().unwrap_err().to_string();
+            assert_eq!(refused, format!("'{text}' is not a number from 0 to 1"));
+        }
     }
 }

@@ -42,8 +42,8 @@ mod score;
 
 use std::cmp::Reverse;
 
-pub use decided::Decided;
-pub use finding::{Audit, Case, Chance, Cross, Evidence, Finding, Fit, Kind, Score, share};
+pub use decided::{Answers, Decided};
+pub use finding::{Audit, Case, Chance, Cross, Evidence, Finding, Fit, Kind, Score, ScoreError, share};
 pub use identities::Identities;
 
 use super::{ClusterError, Clustering, Forgetful, MatchScope, Parameters, Resources, Run, Search, Shelf, Stage, Watch};

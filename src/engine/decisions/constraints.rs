@@ -24,6 +24,19 @@ pub(in crate::engine) struct RespectRecord {
     pub(in crate::engine) respected: Option<u64>,
 }
 
+/// A decision on images of a job, by their places in its set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionOn {
+    /// Its number.
+    pub id: u64,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// What it is about.
+    pub first: Who,
+    /// And the other one; none of [`Verdict::LabelRight`].
+    pub second: Option<Who>,
+}
+
 /// The decisions on the images of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::engine) struct OfFaces {
@@ -37,24 +50,29 @@ impl Book {
     /// What is decided of these faces, which are in image order, of databases with these numbers.
     pub(in crate::engine) fn of_faces(&self, databases: &BTreeMap<u64, DatabaseName>, faces: &[FaceId]) -> OfFaces {
         let mut of = OfFaces::default();
-        let who = |place: &Place| self::who(databases, faces, place);
-        for (_, DecisionRecord { verdict, first, second, .. }) in self.behind(0) {
-            let bond = match verdict {
-                Verdict::NotSame => Bond::Apart,
-                Verdict::Same => Bond::Together,
-                Verdict::LabelRight => {
-                    if let Some(Who::Face(face)) = who(first) {
-                        of.right.push(face);
-                    }
-                    continue;
-                }
-            };
-            if let (Some(first), Some(second)) = (who(first), second.as_ref().and_then(who)) {
-                of.pairs.push((bond, first, second));
+        for DecisionOn { verdict, first, second, .. } in self.on(databases, faces) {
+            match (verdict, first, second) {
+                (Verdict::NotSame, first, Some(second)) => of.pairs.push((Bond::Apart, first, second)),
+                (Verdict::Same, first, Some(second)) => of.pairs.push((Bond::Together, first, second)),
+                (Verdict::LabelRight, Who::Face(face), _) => of.right.push(face),
+                _ => {} // there is no other
             }
         }
         of.right.sort_unstable();
         of
+    }
+
+    /// The decisions on these faces, in the order in which they were made.
+    fn on(&self, databases: &BTreeMap<u64, DatabaseName>, faces: &[FaceId]) -> Vec<DecisionOn> {
+        let who = |place: &Place| self::who(databases, faces, place);
+        let decisions = self.behind(0).filter_map(|(id, DecisionRecord { verdict, first, second, .. })| {
+            let second = match second {
+                Some(second) => Some(who(second)?),
+                None => None,
+            };
+            Some(DecisionOn { id, verdict: *verdict, first: who(first)?, second })
+        });
+        decisions.collect()
     }
 }
 
@@ -111,6 +129,13 @@ impl Engine {
         let faces = self.read_faces();
         let names = self.databases()?.into_iter().map(|(name, record)| (record.number, name)).collect();
         Ok(faces.book.of_faces(&names, ids).decided())
+    }
+
+    /// The decisions on these images, which are in image order, in the order in which they were made.
+    pub fn decisions_on(&self, ids: &[FaceId]) -> Result<Vec<DecisionOn>, EngineError> {
+        let faces = self.read_faces();
+        let names = self.databases()?.into_iter().map(|(name, record)| (record.number, name)).collect();
+        Ok(faces.book.on(&names, ids))
     }
 
     /// How many decisions a finished clustering has respected; none if it was not asked to.

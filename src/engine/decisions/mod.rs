@@ -18,6 +18,7 @@ use crate::face::{DatabaseName, Identifier, ImageLabel};
 use crate::job::Timestamp;
 
 pub(super) use book::{Book, Moves};
+pub use constraints::DecisionOn;
 pub(super) use constraints::{OfFaces, RespectRecord};
 
 /// Decisions that are kept at most; each is held in memory.

@@ -88,6 +88,8 @@ pub(super) fn shown(key: &[u8]) -> String {
         Some(b'k') => keys::idempotency_names(key)
             .map_or_else(|_| keys::printable(key), |(queue, text)| format!("the key '{text}' of {queue}")),
         Some(b'o') => format!("the callback of job {}", token()),
+        Some(b'z') => format!("where the audit of job {} is", token()),
+        Some(b'y') => format!("that job {} respects decisions", token()),
         _ => format!("record {}", keys::printable(key)),
     }
 }

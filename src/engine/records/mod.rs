@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::ErrorKind;
+use super::error::{EngineError, ErrorKind};
 use super::pictures::PictureRecord;
 use super::progress::Progress;
 use super::settings::COSINE;
@@ -36,6 +36,13 @@ impl ModelRecord {
     pub(super) fn cosine() -> Self {
         let knots = ConfidenceScale::cosine().knots().to_vec();
         Self { name: COSINE.to_owned(), dimension: None, knots, fingerprint: None }
+    }
+
+    /// Its confidence scale.
+    pub(super) fn scale(self) -> Result<ConfidenceScale, EngineError> {
+        let name = self.name;
+        ConfidenceScale::new(self.knots)
+            .map_err(|error| EngineError::new(ErrorKind::Model, format!("the model '{name}' cannot be used: {error}")))
     }
 }
 

@@ -5,19 +5,18 @@
 use maud::{Markup, html};
 
 use super::done::{Done, undo_form};
-use super::finding::{Finding, KINDS, Pair, Who, findings};
+use super::finding::{Finding, KINDS, Who, findings};
 use super::frame::{View, page as framed};
 use super::made::Oops;
-use super::parts::{Name, Paging, chip, face, hidden, hundredths, thousands};
+use super::parts::{Name, Paging, hidden, hundredths, thousands};
 use super::result::{Tab, heading};
 use super::route::Paged;
+use super::sides::{pairs, shown_sides};
 use crate::aci::{Job, Sheet};
-use crate::face::{FaceId, face_id};
 
 /// Findings on a page, and images of each side.
 const FINDINGS: usize = 20;
-const IMAGES: usize = 6;
-const PAIRS: usize = 5;
+pub(super) const IMAGES: usize = 6;
 
 /// What an answer to a card does: the action with its parameters, and the words for it.
 struct Answer {
@@ -58,11 +57,16 @@ pub(super) fn page(view: &View<'_>, token: &str) -> Paged {
     Ok(framed(view, "Audit", &content))
 }
 
+const HINTS: [(&str, &str); 6] =
+    [("y", "yes"), ("n", "no"), ("s", "skip"), ("u", "undo"), ("j", "next"), ("k", "previous")];
+
 fn help(view: &View<'_>) -> Markup {
     html! {
         @if view.desk.may_change() {
-            p.muted { a href="/review/decisions" { "All decisions and changes" } }
-            p.muted.hint { kbd { "y" } " yes  " kbd { "n" } " no  " kbd { "s" } " skip  " kbd { "u" } " undo  " kbd { "j" } kbd { "k" } " move" }
+            div.hints {
+                p.hint { @for (key, word) in HINTS { span { kbd { (key) } " " (word) } } }
+                a href="/review/decisions" { "All decisions and changes" }
+            }
         }
     }
 }
@@ -103,17 +107,17 @@ fn card(view: &View<'_>, token: &str, sheet: &Sheet, (finding, done): (&Finding,
             div.line {
                 span.badge { (KINDS.iter().find(|(kind, _)| *kind == finding.kind).map_or("", |(_, words)| words)) }
                 @if let Some(score) = &finding.score { span.muted { "score " (score) } }
-                span.verdict data-verdict { @if let Some((words, _)) = done { (words) } }
+                span.verdict data-verdict { @if let Some(done) = done { (done.words) } }
             }
             h2 { (question(finding)) }
             @if let Some(reason) = &finding.reason { p.muted { (reason) } }
-            div.sides { @for (title, images) in sides(sheet, finding) { (side(token, sheet, &title, &images, &finding.pairs)) } }
+            (shown_sides(token, sheet, finding, IMAGES))
             @if !finding.pairs.is_empty() { (pairs(token, sheet, finding)) }
             @if view.desk.may_change() {
                 div.buttons {
                     @for (key, answer) in [("y", yes), ("n", no)] { @if let Some(answer) = answer { (form(view, key, &answer, &back)) } }
                     button type="button" data-key="s" data-with-script { "Skip " kbd { "s" } }
-                    @if let Some((_, undo)) = done { (undo_form(view, undo, &back)) }
+                    @if let Some(undo) = done { (undo_form(view, undo, &back)) }
                     button type="button" data-key="u" data-with-script hidden { "Undo " kbd { "u" } }
                 }
             }
@@ -246,79 +250,4 @@ fn listed(name: &str) -> String {
         return name.to_owned();
     }
     format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// What is seen side by side: titles, and images of the result.
-pub(super) fn sides(sheet: &Sheet, finding: &Finding) -> Vec<(Markup, Vec<u32>)> {
-    let index = |who: &Who| who.label.as_deref().and_then(|label| sheet.face(&who.database, &who.identifier, label));
-    let of_identity = |who: &Who, except: Option<u32>| -> Vec<u32> {
-        let Ok(id) = face_id(&who.database, &who.identifier, "x") else { return Vec::new() };
-        sheet.images_of(&id.database, &id.identifier).filter(|&face| Some(face) != except).take(IMAGES + 1).collect()
-    };
-    let mut sides = Vec::new();
-    let subject = finding.subject.as_ref().and_then(index);
-    if let Some(subject) = subject {
-        sides.push((html! { "This image" }, vec![subject]));
-    }
-    if let Some(own) = finding.subject.as_ref().filter(|who| who.label.is_some()) {
-        sides.push((html! { "Filed under " (titled(own)) }, of_identity(own, subject)));
-    }
-    for part in &finding.parts {
-        let faces: Vec<u32> = part.iter().filter_map(index).collect();
-        sides.push((html! { @if let Some(who) = part.first() { (titled(who)) } }, faces));
-    }
-    if finding.parts.is_empty() {
-        for who in &finding.identities {
-            sides.push((
-                html! { @if finding.kind == "misfiled" { "Looks like " } (titled(who)) },
-                of_identity(who, None),
-            ));
-        }
-    }
-    sides
-}
-
-fn titled(who: &Who) -> Markup {
-    let id: Option<FaceId> = face_id(&who.database, &who.identifier, "x").ok();
-    html! { @match id { Some(id) => (chip(&id, None)), None => (Name(&who.identifier)) } }
-}
-
-fn side(token: &str, sheet: &Sheet, title: &Markup, images: &[u32], pairs: &[Pair]) -> Markup {
-    let best = |image: u32| {
-        let id = &sheet.names[image as usize];
-        let is_it =
-            |who: &Who| who.identifier == id.identifier.as_str() && who.label.as_deref() == Some(id.label.as_str());
-        pairs.iter().find(|pair| pair.images.iter().any(is_it)).map(|pair| pair.confidence.clone())
-    };
-    html! {
-        div {
-            h3 { (title) }
-            @if images.is_empty() { p.muted { "no other image" } }
-            div.faces {
-                @for &image in images.iter().take(IMAGES) { (face(token, sheet, image, &html! { @if let Some(best) = best(image) { span.confidence { (best) } } })) }
-                @if images.len() > IMAGES { p.more { "and more" } }
-            }
-        }
-    }
-}
-
-/// The pairs it rests on.
-fn pairs(token: &str, sheet: &Sheet, finding: &Finding) -> Markup {
-    let index = |who: &Who| who.label.as_deref().and_then(|label| sheet.face(&who.database, &who.identifier, label));
-    html! {
-        details.evidence {
-            summary { "The pairs it rests on" span.n { (finding.pairs.len()) } }
-            ul.near {
-                @for pair in finding.pairs.iter().take(PAIRS) {
-                    li {
-                        div.faces {
-                            @let subject = finding.subject.as_ref().filter(|_| pair.images.len() == 1);
-                            @for image in subject.into_iter().chain(&pair.images).filter_map(index) { (face(token, sheet, image, &html! {})) }
-                        }
-                        p { span.confidence { (pair.confidence) } }
-                    }
-                }
-            }
-        }
-    }
 }

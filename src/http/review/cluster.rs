@@ -36,8 +36,8 @@ pub(super) fn page(view: &View<'_>, token: &str, number: &str) -> Paged {
             @if cluster.n_identities > 1 { strong.badge { (count(cluster.n_identities as usize, "identity", "identities")) } }
             @if let Some(lowest) = cluster.lowest { span.muted { "weakest pair " (confidence(lowest)) } }
             nav.pages aria-label="Clusters" {
-                @if number > 1 { a rel="prev" href=(address(number - 1)) { "Cluster " (number - 1) } }
-                @if number < n { a rel="next" href=(address(number + 1)) { "Cluster " (number + 1) } }
+                @if number > 1 { a rel="prev" href=(address(number - 1)) { "\u{2190} Cluster " (number - 1) } }
+                @if number < n { a rel="next" href=(address(number + 1)) { "Cluster " (number + 1) " \u{2192}" } }
             }
         }
         p.chips { @for (first, n) in sheet.parts(cluster).into_iter().take(IMAGES) { (chip(&sheet.names[first as usize], Some(n))) } }

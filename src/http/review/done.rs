@@ -8,15 +8,16 @@ use serde_json::Value;
 use super::finding::{Finding, Who, ask, many, text, who};
 use super::frame::{View, page as framed};
 use super::made::Oops;
-use super::parts::{Name, hidden};
+use super::parts::{Name, count, hidden};
 use super::route::Paged;
 
 /// So many of each are looked at, the last ones.
 const MOST: &str = "1000";
 
-/// What takes something back: the action and the number.
+/// What was done, in words, and what takes it back: the action and the number.
 #[derive(Debug, Clone)]
 pub(super) struct Undo {
+    pub(super) words: &'static str,
     pub(super) action: &'static str,
     pub(super) id: String,
 }
@@ -52,7 +53,7 @@ impl Done {
             if change["undoneby"].is_string() || change["undoes"].is_string() {
                 continue;
             }
-            let undo = Undo { action: "UndoChange", id };
+            let undo = Undo { words: kind_of_change(&change), action: "UndoChange", id };
             for image in many(&change["images"]["image"]) {
                 if let (Some(identifier), Some(label)) = (text(image, "identifier"), text(image, "imagelabel")) {
                     done.changed.insert([database.clone(), identifier, label], undo.clone());
@@ -64,21 +65,22 @@ impl Done {
         }
         for decision in list(view, "ListDecisions", "decision").unwrap_or_default() {
             if let (Some(id), Some(first)) = (text(&decision, "id"), who(&decision)) {
-                done.decided.insert(pair_key(&first, other(&decision).as_ref()), Undo { action: "RemoveDecision", id });
+                let undo = Undo { words: kind_of_decision(&decision), action: "RemoveDecision", id };
+                done.decided.insert(pair_key(&first, other(&decision).as_ref()), undo);
             }
         }
         done
     }
 
-    /// What was done about a finding, in words, and how it is taken back.
-    pub(super) fn about(&self, finding: &Finding) -> Option<(&'static str, &Undo)> {
+    /// What was done about a finding, and how it is taken back.
+    pub(super) fn about(&self, finding: &Finding) -> Option<&Undo> {
         let named = finding.subject.iter().chain(finding.parts.iter().flatten()).chain(&finding.identities);
-        let changed = named.clone().find_map(|who| self.changed.get(&key(who)).map(|undo| ("Changed", undo)));
+        let changed = named.clone().find_map(|who| self.changed.get(&key(who)));
         changed.or_else(|| {
             let all: Vec<&Who> = named.collect();
             let alone = finding.subject.iter().map(|who| pair_key(who, None));
             let pairs = all.iter().enumerate().flat_map(|(at, a)| all[at + 1..].iter().map(|b| pair_key(a, Some(b))));
-            alone.chain(pairs).find_map(|key| self.decided.get(&key)).map(|undo| ("Decided", undo))
+            alone.chain(pairs).find_map(|key| self.decided.get(&key))
         })
     }
 }
@@ -128,45 +130,68 @@ pub(super) fn page(view: &View<'_>) -> Paged {
     Ok(framed(view, "Decisions and changes", &content))
 }
 
+/// What a change did, in words.
+fn kind_of_change(change: &Value) -> &'static str {
+    match change["kind"].as_str() {
+        Some("move") => "Moved",
+        Some("merge") => "Merged",
+        Some("split") => "Split",
+        Some("undo") => "Taken back",
+        _ => "Set aside",
+    }
+}
+
+/// What was decided, in words.
+fn kind_of_decision(decision: &Value) -> &'static str {
+    match decision["kind"].as_str() {
+        Some("notsame") => "Not the same person",
+        Some("same") => "The same person",
+        _ => "The label is right",
+    }
+}
+
 fn changed(view: &View<'_>, change: &Value) -> Markup {
-    let images: Vec<&Value> = many(&change["images"]["image"]).collect();
+    let images: Vec<&Value> = many(&change["images"]["image"]).filter(|image| image.is_object()).collect();
     let part = |value: &Value, name: &str| html! { @if let Some(text) = value[name].as_str() { (Name(text)) } };
-    let id = text(change, "id").unwrap_or_default();
+    // all images of a change come from one face and go to one
+    let place = |image: &Value, names: [&str; 2]| {
+        html! { (part(image, names[0])) @if images.len() == 1 { " / " (part(image, names[1])) } }
+    };
+    let (id, words) = (text(change, "id").unwrap_or_default(), kind_of_change(change));
     html! {
-        article.job data-card {
+        article.job.brief data-card {
             div.line {
-                span.status { (part(change, "kind")) }
-                h3 { (part(change, "database")) }
-                @for image in images.iter().take(3) {
-                    span { (part(image, "identifier")) " / " (part(image, "imagelabel")) @if image["newidentifier"].is_string() { " \u{2192} " (part(image, "newidentifier")) } }
+                span.status { (words) }
+                @if let Some(first) = images.first() {
+                    h3 {
+                        @if first["identifier"].is_string() { (place(first, ["identifier", "imagelabel"])) }
+                        @if first["newidentifier"].is_string() { " \u{2192} " (place(first, ["newidentifier", "newimagelabel"])) }
+                    }
+                    @if images.len() > 1 { span { (count(images.len(), "image", "images")) } }
                 }
-                @if images.len() > 3 { span.muted { "and " (images.len() - 3) " more" } }
+                span.muted { "in " (part(change, "database")) }
                 time.muted { (part(change, "time")) }
             }
             @if change["undoneby"].is_string() { p.muted { "Undone." } }
-            @else { div.buttons { (undo_form(view, &Undo { action: "UndoChange", id }, "/review/decisions")) } }
+            @else { div.buttons { (undo_form(view, &Undo { words, action: "UndoChange", id }, "/review/decisions")) } }
         }
     }
 }
 
 fn decided(view: &View<'_>, decision: &Value) -> Markup {
-    let words = match decision["kind"].as_str() {
-        Some("notsame") => "Not the same person",
-        Some("same") => "The same person",
-        _ => "The label is right",
-    };
+    let words = kind_of_decision(decision);
     let shown = |who: &Who| html! { (Name(&who.identifier)) @if let Some(label) = &who.label { " / " (Name(label)) } };
     let id = text(decision, "id").unwrap_or_default();
     html! {
-        article.job data-card {
+        article.job.brief data-card {
             div.line {
                 span.status { (words) }
                 @if let Some(first) = who(decision) { h3 { (shown(&first)) } }
-                @if let Some(second) = other(decision) { span { "and " (shown(&second)) } }
+                @if let Some(second) = other(decision) { span.muted { "and" } h3 { (shown(&second)) } }
                 @if let Some(comment) = decision["comment"].as_str() { span.muted { (Name(comment)) } }
                 time.muted { (decision["time"].as_str().unwrap_or_default()) }
             }
-            div.buttons { (undo_form(view, &Undo { action: "RemoveDecision", id }, "/review/decisions")) }
+            div.buttons { (undo_form(view, &Undo { words, action: "RemoveDecision", id }, "/review/decisions")) }
         }
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Finding {
     pub(super) identities: Vec<Who>,
     /// The images it names, part by part.
     pub(super) parts: Vec<Vec<Who>>,
+    /// The numbers of the clusters it names, from 1.
+    pub(super) clusters: Vec<usize>,
     pub(super) pairs: Vec<Pair>,
 }
 
@@ -150,6 +152,7 @@ fn finding(kind: &'static str, value: &Value) -> Option<Finding> {
         subject,
         identities,
         parts,
+        clusters: many(&value["cluster"]).filter_map(|number| number.as_str()?.parse().ok()).collect(),
         pairs,
     })
 }
@@ -195,14 +198,16 @@ mod tests {
             "severalpersons": { "identity": [{ "database": "people", "identifier": "c",
                 "part": [{ "image": [image("c", "1"), image("c", "2")] }, { "image": [image("c", "3")] }],
             }] },
+            "fragments": { "person": { "cluster": ["3", "5"] } },
             "unheard": "of",
         });
         let findings = read(&audit);
         assert_eq!(
             findings.iter().map(|finding| finding.kind).collect::<Vec<_>>(),
-            ["misfiled", "sameperson", "severalpersons"]
+            ["misfiled", "sameperson", "severalpersons", "fragments"]
         );
-        let [misfiled, same, several] = &findings[..] else { unreachable!() };
+        let [misfiled, same, several, fragments] = &findings[..] else { unreachable!() };
+        assert_eq!((&*fragments.clusters, &*same.clusters), (&[3, 5][..], &[][..]));
         assert_eq!(misfiled.subject.as_ref().unwrap().label.as_deref(), Some("C"));
         assert_eq!((misfiled.identities[0].identifier.as_str(), misfiled.id.len()), ("SeanConnery", 16));
         assert_eq!((misfiled.pairs[0].confidence.as_str(), misfiled.pairs[0].images.len()), ("81.02", 1));

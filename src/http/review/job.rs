@@ -51,6 +51,9 @@ fn state(job: &Job) -> Markup {
 
 /// How far a job is, in words.
 fn told(job: &Job) -> String {
+    if job.status == "Queued" {
+        return "waits for its turn".to_owned();
+    }
     let mut told = format!("{:.0} %", job.percent.floor());
     if let Some(stage) = job.stage {
         told = format!("{told}, {}", stage_word(stage));
@@ -128,17 +131,23 @@ pub(super) fn facts(job: &Job) -> Markup {
             @for (name, at) in [("Accepted", queued), ("Started", started), ("Ended", ended)] {
                 @if let Some(at) = at { div { dt { (name) } dd { (at) } } }
             }
-            @for (name, value) in job.parameters.iter().filter(|(name, _)| is_of_interest(name)) {
-                div { dt { (Name(name)) } dd { (Name(value)) } }
+            @for (name, value) in &job.parameters {
+                @if let Some((_, words)) = OF_INTEREST.iter().find(|(known, _)| known == name) {
+                    div { dt { (words) } dd { @if value.eq_ignore_ascii_case("true") { "yes" } @else { (Name(value)) } } }
+                }
             }
         }
     }
 }
 
-/// Parameters of a request that say something the other facts do not.
-fn is_of_interest(name: &str) -> bool {
-    ["search", "matchscope", "audit", "syncdatabase", "respectdecisions"].contains(&name)
-}
+/// Parameters of a request that say something the other facts do not, with the words for them.
+const OF_INTEREST: [(&str, &str); 5] = [
+    ("search", "Search"),
+    ("matchscope", "Matches of each image"),
+    ("audit", "Audit of the identities"),
+    ("syncdatabase", "Database synchronised first"),
+    ("respectdecisions", "Decisions respected"),
+];
 
 /// What the script asks for every second.
 pub(super) fn live(view: &View<'_>) -> String {

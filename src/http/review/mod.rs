@@ -27,6 +27,7 @@ mod picture;
 mod report;
 mod result;
 mod route;
+mod sides;
 mod threshold;
 
 use std::io::{self, Write as _};

@@ -15,7 +15,7 @@ pub(super) fn picture(view: &View<'_>, token: &str, face: &str) -> Result<Made, 
     let sheet = view.desk.sheet(token)?;
     let face = face.parse::<u32>().ok().filter(|&face| (face as usize) < sheet.names.len());
     let Some(face) = face else { return Err(Oops::not_found("The result has no such image.")) };
-    match view.desk.picture(&sheet.names[face as usize]) {
+    match view.desk.picture(&sheet, face) {
         Ok(bytes) => Ok(Made::new(JPEG, bytes).kept("private, max-age=300")),
         Err(why) => Ok(Made::new(SVG, drawn(&sheet, face, why).into_string()).kept("private, max-age=30")),
     }

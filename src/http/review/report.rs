@@ -12,13 +12,14 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::Oops;
 use super::assets::STYLE;
-use super::audit::{question, sides};
+use super::audit::question;
 use super::finding::{Finding, KINDS, findings, searched_by};
 use super::frame::View;
 use super::made::{HTML, Made};
 use super::parts::{Name, chip, confidence, count, database_of, duration, hue, hundredths, thousands};
 use super::picture::drawn;
 use super::result::{figures, fit};
+use super::sides::sides;
 use crate::aci::{Client, Cluster, Desk, Fault, Job, NotShown, Order, Service, Sheet, Show};
 
 const OWN_STYLE: &str = include_str!("report.css");
@@ -165,13 +166,13 @@ impl Report<'_> {
                 }
                 @if let Some(reason) = &finding.reason { p.muted { (reason) } }
                 div.sides {
-                    @for (title, images) in sides(self.sheet, finding) {
-                        div {
-                            h5 { (title) }
+                    @for side in sides(self.sheet, finding, IMAGES) {
+                        div.large[side.is_large] {
+                            h5 { (side.title) }
                             div.faces {
-                                @for &image in images.iter().take(IMAGES) { (self.face(image, &self.label(image))) }
-                                @if images.is_empty() { p.muted { "no other image" } }
-                                @if images.len() > IMAGES { p.more { "and more" } }
+                                @for &image in &side.images { (self.face(image, &self.label(image))) }
+                                @if side.images.is_empty() { p.muted { "no other image" } }
+                                @if side.n_more > 0 { p.more { "+" (side.n_more) } }
                             }
                         }
                     }
@@ -277,7 +278,7 @@ impl Report<'_> {
 
     /// The picture as the address of itself.
     fn picture(&self, image: u32) -> String {
-        let taken = self.desk.picture(&self.sheet.names[image as usize]);
+        let taken = self.desk.picture(self.sheet, image);
         let why = match taken {
             Ok(bytes) if bytes.len() <= self.left.get() => {
                 self.left.set(self.left.get() - bytes.len());

@@ -6,10 +6,12 @@
 //! **Not here.** How it looks (`http`). Changes: whoever makes one asks for the action, like every other client.
 
 mod compare;
+mod moves;
 mod read;
 mod sheet;
 
 pub use compare::{Change, Difference, Fate};
+use moves::Moves;
 pub use sheet::{Cluster, Fit, Order, Sheet, Show};
 
 use std::ops::Range;
@@ -233,13 +235,33 @@ impl Desk<'_> {
         jobs[..at].iter().rev().find(is_like).map(|job| self.job_of(job))
     }
 
-    /// A JPEG of an image's face: cut out if that is known where it is, else the whole picture, small.
-    pub fn picture(&self, face: &FaceId) -> Result<Vec<u8>, NotShown> {
+    /// What is different in a later result from an earlier one.
+    pub fn difference(&self, earlier: &Sheet, later: &Sheet) -> Result<Difference, Fault> {
+        let moves = Moves::between(&self.actions.engine, self.began(earlier), self.began(later));
+        Ok(Difference::between(earlier, later, &moves.map_err(|error| fault(&error))?))
+    }
+
+    /// When the job of a result took its images.
+    fn began(&self, sheet: &Sheet) -> Timestamp {
+        let job = self.actions.engine.job(Queue::FaceClustering, sheet.token);
+        job.map_or(Timestamp(i64::MAX), |job| job.started.unwrap_or(job.queued))
+    }
+
+    /// A JPEG of an image's face: cut out if that is known where it is, else the whole picture, small. An image that was
+    /// refiled since then is found where it is now.
+    pub fn picture(&self, sheet: &Sheet, face: u32) -> Result<Vec<u8>, NotShown> {
         if !self.may_change() {
             return Err(NotShown::NotAuthorised);
         }
-        small(&self.actions.engine, face).map_err(|error| {
-            if !matches!(error.kind(), ErrorKind::NoPicture | ErrorKind::ImageNotFound | ErrorKind::FaceNotFound) {
+        let (engine, name) = (&self.actions.engine, &sheet.names[face as usize]);
+        let is_gone = |error: &EngineError| matches!(error.kind(), ErrorKind::ImageNotFound | ErrorKind::FaceNotFound);
+        let shown = small(engine, name).or_else(|error| {
+            let moves = is_gone(&error).then(|| Moves::between(engine, self.began(sheet), Timestamp(i64::MAX)));
+            let moves = moves.and_then(Result::ok);
+            moves.as_ref().and_then(|moves| moves.now(name)).map_or(Err(error), |now| small(engine, now))
+        });
+        shown.map_err(|error| {
+            if !is_gone(&error) && !matches!(error.kind(), ErrorKind::NoPicture) {
                 tracing::debug!(%error, "a picture is not shown");
             }
             NotShown::None

@@ -1,9 +1,9 @@
-//! The queue of findings, over a service that has some: real databases and jobs, and answers to the audit and to
-//! decisions as the contract shows them.
+//! Findings of every kind, about names that are meant to do harm: real databases and jobs, and canned answers to the audit
+//! and to decisions as the contract shows them, which no database gives all at once. The true story is told by `drawn`.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
 
 use faceclique::aci::actions::{Actions, Facts};
 use faceclique::aci::{Answer, Client, Desk, Envelope, Fault, Health, Outcome, Refused, Reply, Request, Service};
@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use crate::HOSTILE;
 use crate::server::{between, wait_for};
 
 /// Actions with an audit, which remember what was asked of them.
@@ -23,7 +24,8 @@ struct Audited {
     asked: Mutex<Vec<String>>,
 }
 
-const ASKED: [&str; 5] = ["AddDecision", "RemoveDecision", "MergeFaces", "MoveFaceImage", "UndoChange"];
+const ASKED: [&str; 7] =
+    ["AddDecision", "RemoveDecision", "MergeFaces", "MoveFaceImage", "UndoChange", "SplitFace", "SetAsideFaceImages"];
 
 fn image(answer: &mut Answer<'_>, (identifier, label): (&str, &str)) -> io::Result<()> {
     answer.text("database", "people")?;
@@ -31,7 +33,7 @@ fn image(answer: &mut Answer<'_>, (identifier, label): (&str, &str)) -> io::Resu
     answer.text("imagelabel", label)
 }
 
-/// Six images of wrong identities and a pair of one person.
+/// Six images of wrong identities, a pair of one person, and one finding of each other kind about hostile names.
 fn findings(answer: &mut Answer<'_>) -> io::Result<()> {
     answer.open("identityaudit")?;
     answer.open("misfiled")?;
@@ -66,8 +68,67 @@ fn findings(answer: &mut Answer<'_>) -> io::Result<()> {
     }
     answer.close("pair")?;
     answer.close("sameperson")?;
+    odd(answer)?;
     answer.close("identityaudit")
 }
+
+/// The other kinds, each about a name of its own.
+fn odd(answer: &mut Answer<'_>) -> io::Result<()> {
+    let [script, turned, quoted, image_tag, ..] = HOSTILE;
+    answer.open("severalpersons")?;
+    answer.open("identity")?;
+    answer.text("id", "v0")?;
+    answer.text("reason", script)?;
+    answer.text("database", "people")?;
+    answer.text("identifier", script)?;
+    for label in ["0", "1"] {
+        answer.open("part")?;
+        answer.open("image")?;
+        image(answer, (script, label))?;
+        answer.close("image")?;
+        answer.close("part")?;
+    }
+    answer.close("identity")?;
+    answer.close("severalpersons")?;
+    answer.open("duplicates")?;
+    answer.open("group")?;
+    answer.text("id", "d0")?;
+    for label in ["0", "1"] {
+        answer.open("image")?;
+        image(answer, (turned, label))?;
+        answer.close("image")?;
+    }
+    answer.close("group")?;
+    answer.close("duplicates")?;
+    answer.open("fragments")?;
+    answer.open("person")?;
+    answer.text("id", "g0")?;
+    for cluster in ["1", "2"] {
+        answer.text("cluster", cluster)?;
+    }
+    answer.open("link")?;
+    answer.text("confidence", "49.10")?;
+    for label in ["0", "1"] {
+        answer.open("face")?;
+        image(answer, (quoted, label))?;
+        answer.close("face")?;
+    }
+    answer.close("link")?;
+    answer.close("person")?;
+    answer.close("fragments")?;
+    for (kind, id, who) in [("nobody", "n0", image_tag), ("unsupported", "u0", &*LONG)] {
+        answer.open(kind)?;
+        answer.open("image")?;
+        answer.text("id", id)?;
+        image(answer, (who, "0"))?;
+        answer.close("image")?;
+        answer.close(kind)?;
+    }
+    Ok(())
+}
+
+/// The longest name there is, without a place to break it.
+static LONG: LazyLock<String> = LazyLock::new(|| "a".repeat(254));
 
 impl Service for Audited {
     fn admit(&self, client: &Client) -> Result<(), Fault> {
@@ -121,7 +182,8 @@ impl Service for Audited {
     }
 }
 
-/// Six people with four images each, the last of which is filed under the next, and a job that clusters them.
+/// Six people with four images each, the last of which is filed under the next, two images under each hostile name, and a
+/// job that clusters them.
 fn fill(engine: &Engine) -> Token {
     let people = DatabaseName::new("people").unwrap();
     engine.create_database(&people, None).unwrap();
@@ -130,11 +192,21 @@ fn fill(engine: &Engine) -> Token {
         engine.new_face(&people, Some(&face(person))).unwrap();
     }
     for (person, image) in (0..24).map(|at| (at / 4, at % 4)) {
-        let mut numbers = vec![0.0f32; 10];
+        let mut numbers = vec![0.0f32; 15];
         (numbers[person], numbers[6 + image]) = (1.0, 0.3);
         let label = ImageLabel::new(&format!("{person}-{image}")).unwrap();
         let filed = face(if image == 3 { (person + 1) % 6 } else { person });
         engine.add_embeddings(&people, &filed, vec![(Some(label), Embedding::new(numbers).unwrap())], None).unwrap();
+    }
+    for (at, name) in HOSTILE.into_iter().take(4).chain([&**LONG]).enumerate() {
+        let face = Identifier::new(name).unwrap();
+        engine.new_face(&people, Some(&face)).unwrap();
+        for label in ["0", "1"] {
+            let mut numbers = vec![0.0f32; 15];
+            numbers[10 + at] = 1.0;
+            let named = (Some(ImageLabel::new(label).unwrap()), Embedding::new(numbers).unwrap());
+            engine.add_embeddings(&people, &face, vec![named], None).unwrap();
+        }
     }
     let task = ClusterTask { database: Some("people".to_owned()), cluster_threshold: 8_000, ..ClusterTask::default() };
     engine.submit(Ticket::default(), Task::Cluster(task)).unwrap()
@@ -216,11 +288,20 @@ fn a_finding_is_a_question_with_its_pictures_and_an_answer_is_an_action() {
         "95.87",
         "Yes, merge them",
         "No, the label is right",
+        "Yes, split it",
+        "Yes, set the second aside",
+        "No, several",
+        "Does this belong to nobody here, not even",
+        "&lt;script&gt;alert(1)&lt;/script&gt;",
+        "U+202E",
         "loading=\"lazy\"",
     ] {
         assert!(page.contains(text), "no {text} in {page}");
     }
-    assert_eq!(page.matches("<article").count(), 7);
+    for raw in ["<script>alert", "<img src=x", "\" onmouseover"] {
+        assert!(!page.contains(raw), "{raw} in {page}");
+    }
+    assert_eq!(page.matches("<article").count(), 12);
     assert!(world.get(&format!("{audit}?kind=sameperson")).matches("<article").count() == 1);
 
     let cookie = between(&page, "set-cookie: ", ";").to_owned();
@@ -265,7 +346,7 @@ fn a_report_begins_with_the_findings_and_says_what_it_leaves_out() {
     let places: Vec<Option<usize>> =
         ["What looks wrong", "Wrong identity", "One person under two", "Clusters<"].map(|it| text.find(it)).to_vec();
     assert!(places.is_sorted() && places[0].is_some(), "{places:?}");
-    assert_eq!(text.matches("<article class=\"finding\">").count(), 7);
+    assert_eq!(text.matches("<article class=\"finding\">").count(), 12);
     assert!(
         text.contains("it fits &lt;b&gt;every image&lt;/b&gt; of the other") && !text.contains("Shown: "),
         "{text}"
@@ -273,5 +354,5 @@ fn a_report_begins_with_the_findings_and_says_what_it_leaves_out() {
     assert!(!text.contains("<form") && !text.contains("<script"), "nothing is done in a file");
     let short = world.get(&format!("{report}?maxfindings=2&maxclusters=1"));
     assert_eq!(short.matches("<article class=\"finding\">").count(), 2);
-    assert!(short.contains("Shown: 2 of 7 findings") && short.contains("Shown: 1 of 6 clusters of several images"));
+    assert!(short.contains("Shown: 2 of 12 findings") && short.contains("Shown: 1 of 11 clusters of several images"));
 }
