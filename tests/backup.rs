@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use faceclique::engine::{Engine, Mending, Settings, Written, fsck, restore_backup, verify_backup};
 use faceclique::face::DatabaseName;
@@ -149,6 +150,11 @@ fn a_backup_that_is_made_while_others_write_is_of_one_moment() {
     std::thread::scope(|scope| {
         let _ends = Ends(&enough);
         scope.spawn(write);
+        let begun = Instant::now();
+        while written.load(Ordering::Relaxed) == 0 {
+            assert!(begun.elapsed() < Duration::from_mins(1), "nobody writes");
+            std::thread::sleep(Duration::from_millis(1)); // between two looks
+        }
         for round in 0..5 {
             let [backup, again] = ["backup", "again"].map(|name| folder.path().join(format!("{name}{round}")));
             let before = written.load(Ordering::Relaxed);
