@@ -1,13 +1,10 @@
-//! Convolutions of one channel each, 3 x 3, in place.
+//! Convolutions of one channel each, 3 x 3, in place, and what else goes over planes: halving and doubling them.
 //!
 //! **Promises.** The bits of the plain loop: a sum begins with the bias and takes the products row by row, each rounded on
 //! its own; beyond the edge all is 0.
 //!
 //! **Why here.** They are two thirds of the detector's time in the runtime, which goes over a row nine times, one number
-//! at a time. Here the sums of [`BLOCK`] neighbours stay in registers, and the compiler makes vectors of them.
-
-/// Sums that are made together: four vectors of the least that x86-64 and Arm have.
-const BLOCK: usize = 16;
+//! at a time. Here a sum is made at once, and the compiler makes vectors of neighbours.
 
 /// The taps of a channel, row by row.
 pub(super) type Taps = [f32; 9];
@@ -57,7 +54,7 @@ impl Depthwise {
     }
 }
 
-/// Three rows as they were, each with a 0 before it and at least one behind it.
+/// Three rows as they were, each with a 0 before and behind it.
 struct Rows {
     width: usize,
     rows: [Vec<f32>; 3],
@@ -65,7 +62,7 @@ struct Rows {
 
 impl Rows {
     fn new(width: usize) -> Self {
-        let row = vec![0.0; width.next_multiple_of(BLOCK) + 2];
+        let row = vec![0.0; width + 2];
         Self { width, rows: [row.clone(), row.clone(), row] }
     }
 
@@ -85,21 +82,53 @@ impl Rows {
 
     /// The sums around the row in the middle.
     fn sums(&self, out: &mut [f32], taps: &Taps, bias: f32, then: impl Fn(f32) -> f32) {
-        for (at, out) in out.chunks_mut(BLOCK).enumerate() {
-            let mut sums = [bias; BLOCK];
-            for (row, taps) in self.rows.iter().zip(taps.as_chunks::<3>().0) {
-                let (window, _) =
-                    row[at * BLOCK..].split_first_chunk::<{ BLOCK + 2 }>().expect("rows are padded so far");
-                for (shift, tap) in taps.iter().enumerate() {
-                    for (i, sum) in sums.iter_mut().enumerate() {
-                        *sum += window[shift + i] * tap;
-                    }
-                }
-            }
-            let sums = sums.map(&then);
-            out.copy_from_slice(&sums[..out.len()]);
+        let n = out.len();
+        // of one length, so that the compiler sees that nothing is beyond it and makes vectors of the loop
+        let [[a, b, c], [d, e, f], [g, h, i]] =
+            [0, 1, 2].map(|row: usize| [0, 1, 2].map(|shift: usize| &self.rows[row][shift..shift + n]));
+        for (at, out) in out.iter_mut().enumerate() {
+            let mut sum = bias;
+            sum += a[at] * taps[0];
+            sum += b[at] * taps[1];
+            sum += c[at] * taps[2];
+            sum += d[at] * taps[3];
+            sum += e[at] * taps[4];
+            sum += f[at] * taps[5];
+            sum += g[at] * taps[6];
+            sum += h[at] * taps[7];
+            sum += i[at] * taps[8];
+            *out = then(sum);
         }
     }
+}
+
+/// The largest of each 2 x 2 neighbours of planes of this height and width; a last odd row or column is left out.
+pub(super) fn halve(values: &[f32], (height, width): (usize, usize)) -> Vec<f32> {
+    let mut halved = Vec::with_capacity(values.len() / 4);
+    let mut larger = vec![0.0; width];
+    for plane in values.chunks_exact(height * width) {
+        for rows in plane.chunks_exact(2 * width) {
+            let (upper, lower) = rows.split_at(width);
+            for ((larger, &a), &b) in larger.iter_mut().zip(upper).zip(lower) {
+                *larger = if a > b { a } else { b };
+            }
+            halved.extend(larger.as_chunks().0.iter().map(|&[a, b]| if a > b { a } else { b }));
+        }
+    }
+    halved
+}
+
+/// Every number of planes of rows of this width four times, as 2 x 2 neighbours.
+pub(super) fn double(values: &[f32], width: usize) -> Vec<f32> {
+    let mut doubled = vec![0.0; 4 * values.len()];
+    for (row, rows) in values.chunks_exact(width).zip(doubled.chunks_exact_mut(4 * width)) {
+        let (upper, lower) = rows.split_at_mut(2 * width);
+        for (two, &one) in upper.as_chunks_mut().0.iter_mut().zip(row) {
+            *two = [one, one];
+        }
+        lower.copy_from_slice(upper);
+    }
+    doubled
 }
 
 #[cfg(test)]
@@ -144,6 +173,18 @@ mod tests {
             Depthwise { taps, bias, then: Then::Relu }.apply(&mut cut, (height, width));
             assert_eq!(cut, expected.iter().map(|value| value.max(0.0)).collect::<Vec<_>>(), "{height} x {width}");
         }
+    }
+
+    #[test]
+    fn planes_are_halved_to_the_largest_of_four_and_doubled_to_four_of_one() {
+        let plane = [1.0, 5.0, 9.0, 2.0, 3.0, 0.0, 7.0, 7.0, 7.0];
+        assert_eq!(halve(&plane, (3, 3)), [5.0], "an odd row and column");
+        let two = [1.0, 2.0, 3.0, -4.0, -8.0, -7.0, -6.0, -5.0];
+        assert_eq!(halve(&two, (2, 4)), [2.0, 3.0]);
+        assert_eq!(halve(&two, (2, 2)), [3.0, -5.0], "two planes");
+        assert_eq!(halve(&two, (1, 8)), [0.0; 0]);
+        assert_eq!(double(&[1.0, 2.0, 3.0], 3), [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0]);
+        assert_eq!(double(&[1.0, 2.0], 1), [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]);
     }
 
     #[test]

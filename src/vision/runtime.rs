@@ -38,8 +38,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rten::{Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
 use thiserror::Error;
 
-use super::depthwise::Depthwise;
-use super::shortcut;
+use super::depthwise::{Depthwise, double, halve};
+use super::shortcut::{self, Step};
 
 /// A model that did not run.
 #[derive(Debug, Error)]
@@ -66,7 +66,7 @@ struct Shortcut {
     from: NodeId,
     to: NodeId,
     until: usize,
-    convolution: Depthwise,
+    step: Step,
 }
 
 /// Values of a model that are computed, and the last wave that needs each.
@@ -107,9 +107,9 @@ impl Network {
     pub(super) fn open_with_shortcuts(onnx: &[u8], outputs: &[String]) -> Result<Self, RuntimeError> {
         let network = Self::open(onnx, outputs)?;
         let place = |shortcut: shortcut::Shortcut| {
-            let shortcut::Shortcut { from, to, until, convolution } = shortcut;
+            let shortcut::Shortcut { from, to, until, step } = shortcut;
             let (from, to) = (network.model.find_node(&from)?, network.model.find_node(&to)?);
-            Some(Shortcut { from, to, until, convolution })
+            Some(Shortcut { from, to, until, step })
         };
         let waves = shortcut::find(onnx).into_iter().map(|wave| wave.into_iter().map(place).collect());
         let waves: Option<Vec<_>> = waves.collect(); // none if the runtime knows a value no more
@@ -150,18 +150,46 @@ impl Network {
 
     /// Goes through the shortcuts of a wave.
     fn pass(&self, wave: &[Shortcut], known: &mut Known, lane: &Lane<'_>) -> Result<(), RuntimeError> {
-        let wanted: Vec<NodeId> = wave.iter().map(|shortcut| shortcut.from).collect();
+        let is_asked = |shortcut: &&Shortcut| matches!(shortcut.step, Step::Convolve(_));
+        let wanted: Vec<NodeId> = wave.iter().filter(is_asked).map(|shortcut| shortcut.from).collect();
         let inputs = known.iter().map(|(id, value, _)| (*id, value.into())).collect();
-        for (shortcut, value) in wave.iter().zip(self.ask(inputs, &wanted, lane)?) {
+        let mut asked = self.ask(inputs, &wanted, lane)?.into_iter();
+        for Shortcut { from, to, until, step } in wave {
+            let (value, kept) = match step {
+                Step::Convolve(_) => (asked.next(), None),
+                Step::Halve | Step::Double => {
+                    let place = known.iter().position(|(id, _, _)| id == from);
+                    place
+                        .map(|place| known.swap_remove(place))
+                        .map_or((None, None), |(_, value, until)| (Some(value), Some(until)))
+                }
+            };
+            let value = value.ok_or_else(|| broken(&"a value is not there"))?;
             let (shape, mut values) = value.into_shape_vec::<f32, 4>().map_err(|error| broken(&error))?;
-            let [_, n_channels, height, width] = shape;
-            let expected = shortcut.convolution.taps.len();
-            if n_channels != expected || values.is_empty() {
-                return Err(RuntimeError(format!("a convolution of {expected} channels is given {shape:?}")));
+            let [n, n_channels, height, width] = shape;
+            if shape.contains(&0) {
+                return Err(RuntimeError(format!("a value of no numbers: {shape:?}")));
             }
-            shortcut.convolution.apply(&mut values, (height, width));
-            let value = Value::from_shape(shape, values).map_err(|error| broken(&error))?;
-            known.push((shortcut.to, value, shortcut.until));
+            let (shape, values) = match step {
+                Step::Convolve(convolution) if convolution.taps.len() == n_channels => {
+                    convolution.apply(&mut values, (height, width));
+                    (shape, values)
+                }
+                Step::Convolve(Depthwise { taps, .. }) => {
+                    return Err(RuntimeError(format!("a convolution of {} channels is given {shape:?}", taps.len())));
+                }
+                Step::Halve | Step::Double => {
+                    let made = match step {
+                        Step::Halve => ([n, n_channels, height / 2, width / 2], halve(&values, (height, width))),
+                        _ => ([n, n_channels, 2 * height, 2 * width], double(&values, width)),
+                    };
+                    if let Some(until) = kept {
+                        known.push((*from, Value::from_shape(shape, values).map_err(|error| broken(&error))?, until));
+                    }
+                    made
+                }
+            };
+            known.push((*to, Value::from_shape(shape, values).map_err(|error| broken(&error))?, *until));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! A model of depthwise convolutions is cut at each: the runtime computes what goes into it, [`Depthwise`] what comes out
 //! (with the `Relu` behind it), and the runtime goes on from there. Convolutions that do not wait for each other are
-//! reached in one run, a *wave*.
+//! reached in one run, a *wave*. Where a plane that comes out is halved or doubled next, that is done too.
 //!
 //! **Promises.** What is not understood for sure is left to the runtime, so that a shortcut changes the time that a model
 //! takes and not what it says.
@@ -13,17 +13,29 @@ use rten_onnx::onnx::{AttributeProto, DataType, GraphProto, ModelProto, NodeProt
 
 use super::depthwise::{Depthwise, Taps, Then};
 
-/// A convolution that is computed beside the runtime.
+/// A part that is computed beside the runtime.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Shortcut {
-    /// The value that goes in. It is used for nothing else.
+    /// The value that goes in: into a convolution one that the runtime computes and that is used for nothing else, into
+    /// the others one that came out of a shortcut.
     pub(super) from: String,
     /// The value that comes out.
     pub(super) to: String,
     /// The last wave that needs what comes out, where the number of waves stands for what comes after them.
     pub(super) until: usize,
     /// Between them.
-    pub(super) convolution: Depthwise,
+    pub(super) step: Step,
+}
+
+/// What is computed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    /// A depthwise convolution.
+    Convolve(Depthwise),
+    /// A `MaxPool` of 2 x 2.
+    Halve,
+    /// A `Resize` that repeats every number.
+    Double,
 }
 
 /// The shortcuts of a model, in waves; none for what is no model.
@@ -63,16 +75,24 @@ impl<'a> Reading<'a> {
 
     fn waves(&self) -> Vec<Vec<Shortcut>> {
         let mut waves: Vec<Vec<Shortcut>> = Vec::new();
-        // after how many waves a value can be computed
+        // after how many waves a value can be computed, and the wave of a node by its output
         let mut depths: HashMap<&str, usize> = HashMap::new();
         let mut wave_of: HashMap<&str, usize> = HashMap::new();
+        let mut made: HashSet<String> = HashSet::new();
         for node in &self.graph.node {
             let mut depth = node.input.iter().filter_map(|value| depths.get(&**value)).copied().max().unwrap_or(0);
-            if let Some(shortcut) = self.shortcut(node) {
+            let mut found = None;
+            if let Some(shortcut) = self.convolution(node).filter(|shortcut| !made.contains(&shortcut.from)) {
                 waves.resize_with(waves.len().max(depth + 1), Vec::new);
-                wave_of.insert(&node.input[0], depth);
-                waves[depth].push(shortcut);
+                found = Some((depth, shortcut));
                 depth += 1;
+            } else if let Some(shortcut) = self.scaling(node).filter(|shortcut| made.contains(&shortcut.from)) {
+                found = Some((depth - 1, shortcut)); // behind what it goes on from
+            }
+            if let Some((wave, shortcut)) = found {
+                made.insert(shortcut.to.clone());
+                wave_of.insert(&node.output[0], wave);
+                waves[wave].push(shortcut);
             }
             depths.extend(node.output.iter().map(|value| (&**value, depth)));
         }
@@ -84,16 +104,12 @@ impl<'a> Reading<'a> {
         waves
     }
 
-    /// The last wave in which each value is needed, by the waves of the values that go into shortcuts.
+    /// The last wave in which each value is needed, by the waves of the nodes that are shortcuts.
     fn needed(&self, wave_of: &HashMap<&'a str, usize>, n_waves: usize) -> HashMap<&'a str, usize> {
-        let mut needed: HashMap<&str, usize> = HashMap::new();
+        let mut needed: HashMap<&str, usize> = self.ends.iter().map(|&end| (end, n_waves)).collect();
         for node in self.graph.node.iter().rev() {
-            let of = |value: &String| match (wave_of.get(&**value), needed.get(&**value)) {
-                (Some(&wave), _) => wave,
-                (None, Some(&wave)) if !self.ends.contains(&**value) => wave,
-                _ => n_waves,
-            };
-            let wave = node.output.iter().map(of).max().unwrap_or(n_waves);
+            let of = |value: &String| wave_of.get(&**value).or(needed.get(&**value)).copied();
+            let wave = node.output.iter().filter_map(of).max().unwrap_or(0); // nobody needs it
             for value in &node.input {
                 let until = needed.entry(value).or_default();
                 *until = wave.max(*until);
@@ -102,8 +118,46 @@ impl<'a> Reading<'a> {
         needed
     }
 
+    /// The shortcut for a node, if it halves or doubles planes.
+    fn scaling(&self, node: &NodeProto) -> Option<Shortcut> {
+        if !text(&node.domain).is_empty() {
+            return None;
+        }
+        let ([from, ..], [to]) = (&node.input[..], &node.output[..]) else { return None };
+        let says = |attribute: &AttributeProto, name: &str| attribute.s.as_deref() == Some(name);
+        let step = match (text(&node.op_type), &node.input[1..]) {
+            ("MaxPool", []) => {
+                let is_plain = |attribute: &AttributeProto| match text(&attribute.name) {
+                    "kernel_shape" | "strides" => attribute.ints == [2, 2],
+                    "dilations" => attribute.ints == [1, 1],
+                    "pads" => attribute.ints == [0; 4],
+                    "ceil_mode" => attribute.i.unwrap_or(0) == 0,
+                    _ => false,
+                };
+                let has = |name| node.attribute.iter().any(|attribute| text(&attribute.name) == name);
+                (has("kernel_shape") && has("strides") && node.attribute.iter().all(is_plain)).then_some(Step::Halve)?
+            }
+            ("Resize", [_, scales]) => {
+                let is_plain = |attribute: &AttributeProto| match text(&attribute.name) {
+                    "mode" => says(attribute, "nearest"),
+                    "coordinate_transformation_mode" => says(attribute, "asymmetric"),
+                    "nearest_mode" => says(attribute, "floor"),
+                    "cubic_coeff_a" => true, // of another mode
+                    _ => false,
+                };
+                let has = |name| node.attribute.iter().any(|attribute| text(&attribute.name) == name);
+                let is_said = has("mode") && has("coordinate_transformation_mode") && has("nearest_mode");
+                let (scales, _) = floats(self.constants.get(&**scales)?)?;
+                (is_said && scales == [1.0, 1.0, 2.0, 2.0] && node.attribute.iter().all(is_plain))
+                    .then_some(Step::Double)?
+            }
+            _ => return None,
+        };
+        Some(Shortcut { from: from.clone(), to: to.clone(), until: 0, step })
+    }
+
     /// The shortcut for a node, if it is a convolution that [`Depthwise`] does.
-    fn shortcut(&self, node: &NodeProto) -> Option<Shortcut> {
+    fn convolution(&self, node: &NodeProto) -> Option<Shortcut> {
         let is_convolution = text(&node.op_type) == "Conv" && text(&node.domain).is_empty();
         let ([from, taps], bias) = (node.input.first_chunk()?, node.input.get(2).filter(|name| !name.is_empty()));
         let [to] = &node.output[..] else { return None };
@@ -134,8 +188,8 @@ impl<'a> Reading<'a> {
             }
             _ => (to, Then::Keep),
         };
-        let convolution = Depthwise { taps, bias, then };
-        Some(Shortcut { from: from.clone(), to: to.clone(), until: 0, convolution })
+        let step = Step::Convolve(Depthwise { taps, bias, then });
+        Some(Shortcut { from: from.clone(), to: to.clone(), until: 0, step })
     }
 }
 
@@ -200,6 +254,12 @@ mod tests {
         AttributeProto { name: name(called), ints: ints.to_vec(), ..AttributeProto::default() }
     }
 
+    fn resized(mode: &str, places: &str, nearest: &str) -> Vec<AttributeProto> {
+        let says =
+            |called: &str, s: &str| AttributeProto { name: name(called), s: name(s), ..AttributeProto::default() };
+        vec![says("mode", mode), says("coordinate_transformation_mode", places), says("nearest_mode", nearest)]
+    }
+
     fn convolution(input: &str, output: &str, side: i64, group: i64, stride: i64) -> NodeProto {
         let pad = side / 2;
         let attributes = vec![
@@ -243,11 +303,15 @@ mod tests {
             convolution("input", "a", 1, 1, 1),
             convolution("a", "b", 3, 4, 1),
             node("Relu", &["b"], "b cut", Vec::new()),
-            convolution("b cut", "c", 1, 1, 1),
+            node("MaxPool", &["b cut"], "half", vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])]),
+            node("Resize", &["half", "", "scales"], "whole", resized("nearest", "asymmetric", "floor")),
+            convolution("whole", "c", 1, 1, 1),
             convolution("c", "d", 3, 4, 1),
             node("Add", &["b cut", "d"], "both", Vec::new()),
             convolution("both", "e", 3, 4, 2),
         ];
+        let mut twice = [1.0, 1.0, 2.0, 2.0].into_iter();
+        constants.push(tensor("scales", &[4], &mut || twice.next().unwrap()));
         GraphProto {
             node: nodes,
             initializer: constants,
@@ -264,17 +328,28 @@ mod tests {
         model.write_buf().unwrap()
     }
 
-    /// Where the shortcuts of a model begin and end, by waves.
-    fn ways(graph: GraphProto) -> Vec<Vec<(String, String, Then, usize)>> {
-        let way = |s: Shortcut| (s.from, s.to, s.convolution.then, s.until);
+    /// Where the shortcuts of a model begin and end, what they are, and how long what they make is needed, by waves.
+    fn ways(graph: GraphProto) -> Vec<Vec<(String, String, &'static str, usize)>> {
+        let what = |step: &Step| match step {
+            Step::Convolve(Depthwise { then: Then::Relu, .. }) => "convolve, cut",
+            Step::Convolve(Depthwise { then: Then::Keep, .. }) => "convolve",
+            Step::Halve => "halve",
+            Step::Double => "double",
+        };
+        let way = |s: Shortcut| (s.from, s.to, what(&s.step), s.until);
         find(&written(graph)).into_iter().map(|wave| wave.into_iter().map(way).collect()).collect()
     }
 
     #[test]
     fn depthwise_convolutions_are_found_in_the_order_in_which_they_can_be_computed() {
-        let (first, second) = (("a", "b cut", Then::Relu, 2), ("c", "d", Then::Keep, 2));
-        let owned = |(from, to, then, until): (&str, &str, Then, usize)| (from.to_owned(), to.to_owned(), then, until);
-        assert_eq!(ways(small()), [[owned(first)], [owned(second)]]);
+        let owned =
+            |(from, to, what, until): (&str, &str, &'static str, usize)| (from.to_owned(), to.to_owned(), what, until);
+        let first = [
+            ("a", "b cut", "convolve, cut", 2), // for the sum behind the second
+            ("b cut", "half", "halve", 0),
+            ("half", "whole", "double", 1),
+        ];
+        assert_eq!(ways(small()), [first.map(owned).to_vec(), vec![owned(("c", "d", "convolve", 2))]]);
     }
 
     #[test]
@@ -282,17 +357,22 @@ mod tests {
         let spoilt = |spoil: fn(&mut GraphProto)| {
             let mut graph = small();
             spoil(&mut graph);
-            ways(graph).len()
+            ways(graph).iter().flatten().count()
         };
-        assert_eq!(spoilt(|_| {}), 2);
-        assert_eq!(spoilt(|graph| graph.output.push(value("c", &[]))), 1, "what goes in is asked for");
-        assert_eq!(spoilt(|graph| graph.node.push(node("Relu", &["c"], "x", Vec::new()))), 1, "it is used again");
-        assert_eq!(spoilt(|graph| graph.node[4].attribute[1] = ints("pads", &[0; 4])), 1);
-        assert_eq!(spoilt(|graph| drop(graph.node[4].attribute.remove(1))), 1, "no pads are none");
-        assert_eq!(spoilt(|graph| graph.node[4].attribute[3] = ints("dilations", &[2, 2])), 1);
-        assert_eq!(spoilt(|graph| graph.node[4].attribute.push(ints("news", &[1]))), 1);
-        assert_eq!(spoilt(|graph| graph.initializer[6].raw_data = None), 1, "no taps");
-        assert_eq!(spoilt(|graph| graph.initializer.truncate(6)), 1, "taps that are computed");
+        assert_eq!(spoilt(|_| {}), 4);
+        assert_eq!(spoilt(|graph| graph.output.push(value("c", &[]))), 3, "what goes in is asked for");
+        assert_eq!(spoilt(|graph| graph.node.push(node("Relu", &["c"], "x", Vec::new()))), 3, "it is used again");
+        assert_eq!(spoilt(|graph| graph.node[6].attribute[1] = ints("pads", &[0; 4])), 3);
+        assert_eq!(spoilt(|graph| drop(graph.node[6].attribute.remove(1))), 3, "no pads are none");
+        assert_eq!(spoilt(|graph| graph.node[6].attribute[3] = ints("dilations", &[2, 2])), 3);
+        assert_eq!(spoilt(|graph| graph.node[6].attribute.push(ints("news", &[1]))), 3);
+        assert_eq!(spoilt(|graph| graph.initializer[6].raw_data = None), 3, "no taps");
+        assert_eq!(spoilt(|graph| drop(graph.initializer.remove(6))), 3, "taps that are computed");
+        assert_eq!(spoilt(|graph| graph.node[3].attribute[0] = ints("kernel_shape", &[3, 3])), 2, "not of two rows");
+        assert_eq!(spoilt(|graph| drop(graph.node[3].attribute.remove(1))), 2, "not apart");
+        assert_eq!(spoilt(|graph| graph.node[4].attribute = resized("linear", "asymmetric", "floor")), 3);
+        assert_eq!(spoilt(|graph| graph.node[4].attribute = resized("nearest", "align_corners", "floor")), 3);
+        assert_eq!(spoilt(|graph| graph.node[4].input[2] = "a bias".to_owned()), 3, "other scales");
         assert_eq!(spoilt(|graph| graph.node[0].attribute[0].g = Some(GraphProto::default())), 0, "a graph in it");
         assert_eq!(find(b"no model"), [[]; 0]);
     }
@@ -304,7 +384,7 @@ mod tests {
         let plain = Network::open(&model, &outputs).unwrap();
         let quick = Network::open_with_shortcuts(&model, &outputs).unwrap();
         let lane = lanes.enter();
-        for (height, width) in [(1, 1), (5, 40), (32, 17)] {
+        for (height, width) in [(2, 2), (6, 40), (32, 18)] {
             let values: Vec<f32> = (0..3 * height * width).map(|i| ((i * 37) % 256) as f32 - 128.0).collect();
             let bits = |network: &Network| -> Vec<(Vec<usize>, Vec<u32>)> {
                 let outputs = network.run((height, width), values.clone(), &lane).unwrap();
