@@ -38,7 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rten::{Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
 use thiserror::Error;
 
-use super::depthwise::{Depthwise, double, halve};
+use super::depthwise::{double, halve};
 use super::shortcut::{self, Step};
 
 /// A model that did not run.
@@ -159,9 +159,7 @@ impl Network {
                 Step::Convolve(_) => (asked.next(), None),
                 Step::Halve | Step::Double => {
                     let place = known.iter().position(|(id, _, _)| id == from);
-                    place
-                        .map(|place| known.swap_remove(place))
-                        .map_or((None, None), |(_, value, until)| (Some(value), Some(until)))
+                    place.map(|place| known.swap_remove(place)).map(|(_, value, until)| (value, until)).unzip()
                 }
             };
             let value = value.ok_or_else(|| broken(&"a value is not there"))?;
@@ -170,26 +168,22 @@ impl Network {
             if shape.contains(&0) {
                 return Err(RuntimeError(format!("a value of no numbers: {shape:?}")));
             }
-            let (shape, values) = match step {
-                Step::Convolve(convolution) if convolution.taps.len() == n_channels => {
-                    convolution.apply(&mut values, (height, width));
-                    (shape, values)
-                }
-                Step::Convolve(Depthwise { taps, .. }) => {
-                    return Err(RuntimeError(format!("a convolution of {} channels is given {shape:?}", taps.len())));
-                }
-                Step::Halve | Step::Double => {
-                    let made = match step {
-                        Step::Halve => ([n, n_channels, height / 2, width / 2], halve(&values, (height, width))),
-                        _ => ([n, n_channels, 2 * height, 2 * width], double(&values, width)),
-                    };
-                    if let Some(until) = kept {
-                        known.push((*from, Value::from_shape(shape, values).map_err(|error| broken(&error))?, until));
+            let made = match step {
+                Step::Convolve(convolution) => {
+                    let expected = convolution.taps.len();
+                    if n_channels != expected {
+                        return Err(RuntimeError(format!("a convolution of {expected} channels is given {shape:?}")));
                     }
-                    made
+                    convolution.apply(&mut values, (height, width));
+                    (shape, std::mem::take(&mut values))
                 }
+                Step::Halve => ([n, n_channels, height / 2, width / 2], halve(&values, (height, width))),
+                Step::Double => ([n, n_channels, 2 * height, 2 * width], double(&values, width)),
             };
-            known.push((*to, Value::from_shape(shape, values).map_err(|error| broken(&error))?, *until));
+            if let Some(until) = kept {
+                known.push((*from, Value::from_shape(shape, values).map_err(|error| broken(&error))?, until));
+            }
+            known.push((*to, Value::from_shape(made.0, made.1).map_err(|error| broken(&error))?, *until));
         }
         Ok(())
     }

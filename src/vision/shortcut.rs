@@ -38,6 +38,10 @@ pub(super) enum Step {
     Double,
 }
 
+/// What a `Resize` says of itself that repeats every number.
+const RESIZED: [(&str, &str); 3] =
+    [("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor")];
+
 /// The shortcuts of a model, in waves; none for what is no model.
 pub(super) fn find(onnx: &[u8]) -> Vec<Vec<Shortcut>> {
     let graph = ModelProto::parse_buf(onnx).ok().and_then(|model| model.graph);
@@ -54,8 +58,13 @@ struct Reading<'a> {
     ends: HashSet<&'a str>,
 }
 
-fn text(text: &Option<String>) -> &str {
-    text.as_deref().unwrap_or_default()
+fn text(text: Option<&String>) -> &str {
+    text.map_or("", String::as_str)
+}
+
+/// Whether a node has an attribute of this name.
+fn has(node: &NodeProto, name: &str) -> bool {
+    node.attribute.iter().any(|attribute| text(attribute.name.as_ref()) == name)
 }
 
 impl<'a> Reading<'a> {
@@ -68,8 +77,8 @@ impl<'a> Reading<'a> {
             }
             node.input.iter().for_each(|value| users.entry(value).or_default().push(node));
         }
-        let constants = graph.initializer.iter().map(|tensor| (text(&tensor.name), tensor)).collect();
-        let ends = graph.input.iter().chain(&graph.output).map(|value| text(&value.name)).collect();
+        let constants = graph.initializer.iter().map(|tensor| (text(tensor.name.as_ref()), tensor)).collect();
+        let ends = graph.input.iter().chain(&graph.output).map(|value| text(value.name.as_ref())).collect();
         Some(Self { graph, constants, users, ends })
     }
 
@@ -120,36 +129,28 @@ impl<'a> Reading<'a> {
 
     /// The shortcut for a node, if it halves or doubles planes.
     fn scaling(&self, node: &NodeProto) -> Option<Shortcut> {
-        if !text(&node.domain).is_empty() {
+        if !text(node.domain.as_ref()).is_empty() {
             return None;
         }
         let ([from, ..], [to]) = (&node.input[..], &node.output[..]) else { return None };
-        let says = |attribute: &AttributeProto, name: &str| attribute.s.as_deref() == Some(name);
-        let step = match (text(&node.op_type), &node.input[1..]) {
-            ("MaxPool", []) => {
-                let is_plain = |attribute: &AttributeProto| match text(&attribute.name) {
+        let step = match (text(node.op_type.as_ref()), &node.input[1..]) {
+            ("MaxPool", []) if has(node, "kernel_shape") && has(node, "strides") => {
+                let is_plain = |attribute: &AttributeProto| match text(attribute.name.as_ref()) {
                     "kernel_shape" | "strides" => attribute.ints == [2, 2],
                     "dilations" => attribute.ints == [1, 1],
                     "pads" => attribute.ints == [0; 4],
                     "ceil_mode" => attribute.i.unwrap_or(0) == 0,
                     _ => false,
                 };
-                let has = |name| node.attribute.iter().any(|attribute| text(&attribute.name) == name);
-                (has("kernel_shape") && has("strides") && node.attribute.iter().all(is_plain)).then_some(Step::Halve)?
+                node.attribute.iter().all(is_plain).then_some(Step::Halve)?
             }
-            ("Resize", [_, scales]) => {
-                let is_plain = |attribute: &AttributeProto| match text(&attribute.name) {
-                    "mode" => says(attribute, "nearest"),
-                    "coordinate_transformation_mode" => says(attribute, "asymmetric"),
-                    "nearest_mode" => says(attribute, "floor"),
+            ("Resize", [_, scales]) if RESIZED.iter().all(|(name, _)| has(node, name)) => {
+                let is_plain = |attribute: &AttributeProto| match text(attribute.name.as_ref()) {
                     "cubic_coeff_a" => true, // of another mode
-                    _ => false,
+                    name => RESIZED.contains(&(name, text(attribute.s.as_ref()))),
                 };
-                let has = |name| node.attribute.iter().any(|attribute| text(&attribute.name) == name);
-                let is_said = has("mode") && has("coordinate_transformation_mode") && has("nearest_mode");
                 let (scales, _) = floats(self.constants.get(&**scales)?)?;
-                (is_said && scales == [1.0, 1.0, 2.0, 2.0] && node.attribute.iter().all(is_plain))
-                    .then_some(Step::Double)?
+                (scales == [1.0, 1.0, 2.0, 2.0] && node.attribute.iter().all(is_plain)).then_some(Step::Double)?
             }
             _ => return None,
         };
@@ -158,7 +159,7 @@ impl<'a> Reading<'a> {
 
     /// The shortcut for a node, if it is a convolution that [`Depthwise`] does.
     fn convolution(&self, node: &NodeProto) -> Option<Shortcut> {
-        let is_convolution = text(&node.op_type) == "Conv" && text(&node.domain).is_empty();
+        let is_convolution = text(node.op_type.as_ref()) == "Conv" && text(node.domain.as_ref()).is_empty();
         let ([from, taps], bias) = (node.input.first_chunk()?, node.input.get(2).filter(|name| !name.is_empty()));
         let [to] = &node.output[..] else { return None };
         if !is_convolution || self.ends.contains(&**from) || self.users.get(&**from)?.len() != 1 {
@@ -167,8 +168,7 @@ impl<'a> Reading<'a> {
         let (taps, taps_shape) = floats(self.constants.get(&**taps)?)?;
         let &[n_channels, 1, 3, 3] = taps_shape else { return None };
         let n_channels = usize::try_from(n_channels).ok()?;
-        let has_pads = node.attribute.iter().any(|attribute| text(&attribute.name) == "pads");
-        if !has_pads
+        if !has(node, "pads")
             || !node.attribute.iter().all(|attribute| is_plain(attribute, n_channels))
             || group(node) != n_channels
         {
@@ -183,7 +183,7 @@ impl<'a> Reading<'a> {
             return None;
         }
         let (to, then) = match self.users.get(&**to).map(|users| &users[..]) {
-            Some([user]) if text(&user.op_type) == "Relu" && !self.ends.contains(&**to) => {
+            Some([user]) if text(user.op_type.as_ref()) == "Relu" && !self.ends.contains(&**to) => {
                 (user.output.first()?, Then::Relu)
             }
             _ => (to, Then::Keep),
@@ -195,13 +195,14 @@ impl<'a> Reading<'a> {
 
 /// How many groups of channels a convolution has.
 fn group(node: &NodeProto) -> usize {
-    let group = node.attribute.iter().find(|attribute| text(&attribute.name) == "group").and_then(|group| group.i);
+    let group =
+        node.attribute.iter().find(|attribute| text(attribute.name.as_ref()) == "group").and_then(|group| group.i);
     group.map_or(1, |group| usize::try_from(group).unwrap_or(0))
 }
 
 /// Whether an attribute of a convolution says what [`Depthwise`] does.
 fn is_plain(attribute: &AttributeProto, n_channels: usize) -> bool {
-    match text(&attribute.name) {
+    match text(attribute.name.as_ref()) {
         "group" => attribute.i.and_then(|group| usize::try_from(group).ok()) == Some(n_channels),
         "kernel_shape" => attribute.ints == [3, 3],
         "strides" | "dilations" => attribute.ints == [1, 1],
