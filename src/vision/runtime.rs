@@ -1,4 +1,4 @@
-//! ONNX models, run: the only file that names the runtime.
+//! ONNX models, run: the only file that names the runtime (`shortcut` names its reader of files).
 //!
 //! **Why rten.** Both candidates agree to seven digits on the models measured. Per run (AMD EPYC, one thread, opt-level 2,
 //! the best of seven) they took
@@ -18,9 +18,10 @@
 //! the embedder that is 120 ms. So the two are level on large photos, rten is ahead on small ones, and it is much less
 //! to build.
 //!
-//! **Where the time goes.** Of the detector's 42 ms for 640 x 448 pixels (release, one thread, the least of 25 runs) 28 are its
-//! 3 x 3 convolutions of one channel each, which in rten 0.27 are a plain loop, by its source; the others are vector code.
-//! onnxruntime needs 13 to 22 ms for all of it, and about as long as rten for the embedders. `RTEN_TIMING=by-shape=1` shows it,
+//! **What is done beside it.** Of the detector's 42 ms for 640 x 448 pixels (release, one thread, the least of 25 runs) 28 were
+//! its 3 x 3 convolutions of one channel each, which in rten 0.27 are a plain loop, by its source, and some of the rest its
+//! pooling and doubling. These three are computed here, to the same bits (`shortcut` finds them, `depthwise` does them), in
+//! half of the time of the whole. The rest is vector code. `RTEN_TIMING=by-shape=1` shows what the runtime's own part takes,
 //! `make bench-photos` the whole beside onnxruntime.
 //!
 //! **Why one face a run.** In batches a face takes no less time on a thread, and `MobileFaceNet` gives it other bits in a
