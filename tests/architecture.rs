@@ -59,7 +59,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
 ];
 
 /// Outside crates that belong to certain rooms.
-const CRATES: [(&str, &[&str]); 39] = [
+const CRATES: [(&str, &[&str]); 40] = [
     ("bincode", &["store"]),
     ("base64", &["aci", "exchange", "http"]),
     ("blake3", &["engine", "http"]),
@@ -88,6 +88,7 @@ const CRATES: [(&str, &[&str]); 39] = [
     ("rustix", &["cli", "engine", "store", "vision"]),
     ("rlimit", &["http"]),
     ("rten", &["vision"]),
+    ("rten_onnx", &["vision"]),
     ("sha2", &["callback", "vision"]),
     ("sled", &["store"]),
     ("strsim", &["config"]),

@@ -245,8 +245,13 @@ fn a_folder_of_pictures_is_imported_with_its_folders_as_identities_and_gone_on_w
     let (ok, said) = import(&pack);
     assert!(ok && said.contains("4 pictures of 2 identities looked at"), "{said}");
     assert!(said.contains("trained: 3, not trained: 1") && said.contains("bob       a.jpg    unreadable"), "{said}");
+    assert!(!said.contains("left out"), "{said}");
     write("cleo/1.png", &png(portrait(3)));
+    write("dan/2019/1.png", &png(portrait(4)));
+    write("loose.png", &png(portrait(4)));
     let (ok, said) = import(&pack);
+    assert!(said.contains("left out: 2 pictures that are not directly in the folder of an identity"), "{said}");
+    assert!(said.contains("dan/2019/1.png"), "{said}");
     assert!(ok && said.contains("1 picture of 3 identities looked at"), "the others were: {said}");
     assert!(said.contains("trained: 4, not trained: 1"), "{said}");
     let server = start(data.path(), "");

@@ -27,9 +27,22 @@ const ROOM: &str = "#99999";
 /// Pictures by their path below the folder, which is the name of their faces.
 pub(super) type Pictures = BTreeMap<String, PathBuf>;
 
-/// The pictures below a folder, however deep.
+/// The pictures below a folder, however deep, by their names.
 pub(super) fn find(from: &Path) -> Result<Pictures, Failure> {
     let mut pictures = Pictures::new();
+    for path in pictures_below(from)? {
+        let below = path.strip_prefix(from).map_err(|error| about(&path, error))?;
+        let parts: Option<Vec<&str>> = below.iter().map(|part| part.to_str()).collect();
+        let name = parts.ok_or_else(|| about(&path, "the name is not UTF-8"))?.join("/");
+        Identifier::new(&format!("{name}{ROOM}")).map_err(|error| about(&path, error))?;
+        pictures.insert(name, path);
+    }
+    Ok(pictures)
+}
+
+/// The pictures below a folder, however deep.
+pub(super) fn pictures_below(from: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut pictures = Vec::new();
     let mut folders = vec![from.to_owned()];
     while let Some(folder) = folders.pop() {
         for path in sorted(&folder)? {
@@ -37,11 +50,7 @@ pub(super) fn find(from: &Path) -> Result<Pictures, Failure> {
             if path.is_dir() && !path.is_symlink() {
                 folders.push(path);
             } else if is_picture(&path) {
-                let below = path.strip_prefix(from).map_err(|error| about(&path, error))?;
-                let parts: Option<Vec<&str>> = below.iter().map(|part| part.to_str()).collect();
-                let name = parts.ok_or_else(|| about(&path, "the name is not UTF-8"))?.join("/");
-                Identifier::new(&format!("{name}{ROOM}")).map_err(|error| about(&path, error))?;
-                pictures.insert(name, path);
+                pictures.push(path);
             }
         }
     }

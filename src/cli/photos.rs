@@ -3,12 +3,13 @@
 //! **Promises.** A run that is interrupted is gone on with by the next: what is stored is not stored again, and what is
 //! trained is not trained again. A picture that gives no embedding stays, `failed`, and is named with the reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::everyone;
 use super::progress::Counter;
 use super::serve::with_cause;
 use super::terminal::{self, Column};
@@ -59,6 +60,17 @@ pub(super) fn find(from: &Path) -> Result<Photos, Failure> {
         }
     }
     Ok(photos)
+}
+
+/// Says which pictures below the folder are not those of an identity: beside the folders, or in folders in them.
+pub(super) fn report_strays(from: &Path, photos: &Photos) -> Result<(), Failure> {
+    let taken: BTreeSet<&PathBuf> = photos.values().flatten().map(|(_, path)| path).collect();
+    let mut strays = everyone::pictures_below(from)?;
+    strays.retain(|path| !taken.contains(path));
+    let Some(first) = strays.iter().min() else { return Ok(()) };
+    let (pictures, lie) = (counted(strays.len(), "picture"), if strays.len() == 1 { "is" } else { "are" });
+    let text = "not directly in the folder of an identity, the first is";
+    Ok(writeln!(io::stdout().lock(), "left out: {pictures} that {lie} {text} {}", first.display())?)
 }
 
 pub(super) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, Failure> {

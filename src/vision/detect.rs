@@ -85,7 +85,7 @@ impl Detector {
         let refuse = |text: String| PackError::Model { file: part.file.clone(), text };
         let outputs: Vec<String> =
             PARTS.iter().flat_map(|(part, _)| STRIDES.iter().map(move |stride| format!("{part}_{stride}"))).collect();
-        let network = Network::open(onnx, &outputs).map_err(|error| refuse(error.to_string()))?;
+        let network = Network::open_with_shortcuts(onnx, &outputs).map_err(|error| refuse(error.to_string()))?;
         let fixed = network.fixed_size();
         if let Some((height, width)) = fixed
             && (height % LARGEST_STRIDE != 0 || width % LARGEST_STRIDE != 0 || height == 0 || width == 0)

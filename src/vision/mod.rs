@@ -36,6 +36,7 @@ mod align;
 mod apart;
 mod choose;
 mod decode;
+mod depthwise;
 mod detect;
 mod embed;
 mod facts;
@@ -45,6 +46,7 @@ mod pack;
 mod picture;
 mod ready;
 mod runtime;
+mod shortcut;
 mod unusable;
 
 pub use apart::Apart;

@@ -1,4 +1,4 @@
-//! ONNX models, run: the only file that names the runtime.
+//! ONNX models, run: the only file that names the runtime (`shortcut` names its reader of files).
 //!
 //! **Why rten.** Both candidates agree to seven digits on the models measured. Per run (AMD EPYC, one thread, opt-level 2,
 //! the best of seven) they took
@@ -18,9 +18,10 @@
 //! the embedder that is 120 ms. So the two are level on large photos, rten is ahead on small ones, and it is much less
 //! to build.
 //!
-//! **Where the time goes.** Of the detector's 42 ms for 640 x 448 pixels (release, one thread, the least of 25 runs) 28 are its
-//! 3 x 3 convolutions of one channel each, which in rten 0.27 are a plain loop, by its source; the others are vector code.
-//! onnxruntime needs 13 to 22 ms for all of it, and about as long as rten for the embedders. `RTEN_TIMING=by-shape=1` shows it,
+//! **What is done beside it.** Of the detector's 42 ms for 640 x 448 pixels (release, one thread, the least of 25 runs) 28 were
+//! its 3 x 3 convolutions of one channel each, which in rten 0.27 are a plain loop, by its source, and some of the rest its
+//! pooling and doubling. These three are computed here, to the same bits (`shortcut` finds them, `depthwise` does them), in
+//! half of the time of the whole. The rest is vector code. `RTEN_TIMING=by-shape=1` shows what the runtime's own part takes,
 //! `make bench-photos` the whole beside onnxruntime.
 //!
 //! **Why one face a run.** In batches a face takes no less time on a thread, and `MobileFaceNet` gives it other bits in a
@@ -35,8 +36,11 @@
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rten::{Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value};
+use rten::{Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
 use thiserror::Error;
+
+use super::depthwise::{double, halve};
+use super::shortcut::{self, Step};
 
 /// A model that did not run.
 #[derive(Debug, Error)]
@@ -54,7 +58,20 @@ pub(super) struct Network {
     model: Model,
     input: NodeId,
     outputs: Vec<NodeId>,
+    /// What is computed beside the runtime, in the order of time.
+    waves: Vec<Vec<Shortcut>>,
 }
+
+/// A [`shortcut::Shortcut`] by the values' places in the model.
+struct Shortcut {
+    from: NodeId,
+    to: NodeId,
+    until: usize,
+    step: Step,
+}
+
+/// Values of a model that are computed, and the last wave that needs each.
+type Known = Vec<(NodeId, Value, usize)>;
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -83,7 +100,21 @@ impl Network {
         if outputs.is_empty() {
             outputs.extend(model.output_ids().first());
         }
-        Ok(Self { model, input, outputs })
+        Ok(Self { model, input, outputs, waves: Vec::new() })
+    }
+
+    /// Loads a model like [`open`](Self::open); its depthwise convolutions are computed beside the runtime, to the same
+    /// numbers in less time.
+    pub(super) fn open_with_shortcuts(onnx: &[u8], outputs: &[String]) -> Result<Self, RuntimeError> {
+        let network = Self::open(onnx, outputs)?;
+        let place = |shortcut: shortcut::Shortcut| {
+            let shortcut::Shortcut { from, to, until, step } = shortcut;
+            let (from, to) = (network.model.find_node(&from)?, network.model.find_node(&to)?);
+            Some(Shortcut { from, to, until, step })
+        };
+        let waves = shortcut::find(onnx).into_iter().map(|wave| wave.into_iter().map(place).collect());
+        let waves: Option<Vec<_>> = waves.collect(); // none if the runtime knows a value no more
+        Ok(Self { waves: waves.unwrap_or_default(), ..network })
     }
 
     /// Height and width of the input, where the model fixes them.
@@ -101,13 +132,77 @@ impl Network {
         values: Vec<f32>,
         lane: &Lane<'_>,
     ) -> Result<Vec<Output>, RuntimeError> {
-        let broken = |error: &dyn std::fmt::Display| RuntimeError(error.to_string());
         let input = Value::from_shape([1, 3, height, width], values).map_err(|error| broken(&error))?;
-        let options = RunOptions::default().with_thread_pool(Some(Arc::clone(lane)));
-        let inputs = vec![(self.input, input.into())];
-        let outputs = self.model.run(inputs, &self.outputs, Some(options)).map_err(|error| broken(&error))?;
-        outputs.into_iter().map(|output| numbers(output).ok_or_else(|| broken(&"an output is not of f32"))).collect()
+        // in the lane as a whole, so that a wave costs no change of threads
+        lane.run(|| {
+            let mut known = vec![(self.input, input, self.waves.len())];
+            for (at, wave) in self.waves.iter().enumerate() {
+                self.pass(wave, &mut known, lane)?;
+                known.retain(|&(_, _, until)| until > at);
+            }
+            let inputs = known.into_iter().map(|(id, value, _)| (id, value.into())).collect();
+            let outputs = self.ask(inputs, &self.outputs, lane)?;
+            outputs
+                .into_iter()
+                .map(|output| numbers(output).ok_or_else(|| broken(&"an output is not of f32")))
+                .collect()
+        })
     }
+
+    /// Goes through the shortcuts of a wave.
+    fn pass(&self, wave: &[Shortcut], known: &mut Known, lane: &Lane<'_>) -> Result<(), RuntimeError> {
+        let is_asked = |shortcut: &&Shortcut| matches!(shortcut.step, Step::Convolve(_));
+        let wanted: Vec<NodeId> = wave.iter().filter(is_asked).map(|shortcut| shortcut.from).collect();
+        let inputs = known.iter().map(|(id, value, _)| (*id, value.into())).collect();
+        let mut asked = self.ask(inputs, &wanted, lane)?.into_iter();
+        for Shortcut { from, to, until, step } in wave {
+            let (value, kept) = match step {
+                Step::Convolve(_) => (asked.next(), None),
+                Step::Halve | Step::Double => {
+                    let place = known.iter().position(|(id, _, _)| id == from);
+                    place.map(|place| known.swap_remove(place)).map(|(_, value, until)| (value, until)).unzip()
+                }
+            };
+            let value = value.ok_or_else(|| broken(&"a value is not there"))?;
+            let (shape, mut values) = value.into_shape_vec::<f32, 4>().map_err(|error| broken(&error))?;
+            let [n, n_channels, height, width] = shape;
+            if shape.contains(&0) {
+                return Err(RuntimeError(format!("a value of no numbers: {shape:?}")));
+            }
+            let made = match step {
+                Step::Convolve(convolution) => {
+                    let expected = convolution.taps.len();
+                    if n_channels != expected {
+                        return Err(RuntimeError(format!("a convolution of {expected} channels is given {shape:?}")));
+                    }
+                    convolution.apply(&mut values, (height, width));
+                    (shape, std::mem::take(&mut values))
+                }
+                Step::Halve => ([n, n_channels, height / 2, width / 2], halve(&values, (height, width))),
+                Step::Double => ([n, n_channels, 2 * height, 2 * width], double(&values, width)),
+            };
+            if let Some(until) = kept {
+                known.push((*from, Value::from_shape(shape, values).map_err(|error| broken(&error))?, until));
+            }
+            known.push((*to, Value::from_shape(made.0, made.1).map_err(|error| broken(&error))?, *until));
+        }
+        Ok(())
+    }
+
+    /// Values of the model, computed by the runtime from others.
+    fn ask(
+        &self,
+        inputs: Vec<(NodeId, ValueOrView<'_>)>,
+        wanted: &[NodeId],
+        lane: &Lane<'_>,
+    ) -> Result<Vec<Value>, RuntimeError> {
+        let options = RunOptions::default().with_thread_pool(Some(Arc::clone(lane)));
+        self.model.run(inputs, wanted, Some(options)).map_err(|error| broken(&error))
+    }
+}
+
+fn broken(error: &dyn std::fmt::Display) -> RuntimeError {
+    RuntimeError(error.to_string())
 }
 
 /// The numbers of an output of one to four dimensions.
