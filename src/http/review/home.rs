@@ -41,7 +41,7 @@ fn no_database(view: &View<'_>) -> Markup {
         div.empty {
             p { strong { "There is no face database yet." } }
             p { "Make one by importing a file of embeddings:" }
-            pre { code { "curl -F action=ImportFaceDatabase \\\n  -F database=people \\\n  -F dbdata=@people.jsonl \\\n  " (server) "/" } }
+            pre { code { "curl \\\n  -F action=ImportFaceDatabase \\\n  -F database=people \\\n  -F dbdata=@people.jsonl \\\n  " (server) "/" } }
             p { "For pictures ask for the actions " code { "CreateFaceDatabase" } ", then " code { "TrainFace" } "; or stop the server and run" }
             pre { code { "faceclique import photos/ \\\n  --database people --pack PACK" } }
         }
