@@ -54,6 +54,12 @@ fn bent(fit: f64) -> f64 {
     fit.min(0.3) + 0.1 * (fit - 0.3).max(0.0)
 }
 
+/// How near an image is to its own identity. Different people are far below the threshold, and how far says hardly
+/// anything: a person's bad picture shows in that it is not as far.
+fn near_own(fit: f64) -> f64 {
+    0.6 * fit + 11.8 * fit.max(-0.4)
+}
+
 /// That an image belongs to `suggested` and not where it is.
 pub(super) fn misfiled(ruler: Ruler, own: &Fit, suggested: &Fit) -> Option<Score> {
     let other = ruler.of(suggested.typical);
@@ -61,7 +67,7 @@ pub(super) fn misfiled(ruler: Ruler, own: &Fit, suggested: &Fit) -> Option<Score
         return None;
     }
     let few = [own, suggested].map(|fit| few(fit.images as usize));
-    score(25.0 * bent(other) - 3.6 * ruler.of(own.typical) - 0.8 * few[0] - 2.2 * few[1] - 5.7)
+    score(26.3 * bent(other) - near_own(ruler.of(own.typical)) - 0.7 * few[0] - 2.5 * few[1] - 8.8)
 }
 
 /// That two identities are one person.
