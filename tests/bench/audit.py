@@ -1,4 +1,4 @@
-"""Runs the benchmark of the identity audit (`cargo bench --bench audit`), shows what it prints, and records its figures.
+"""Runs the benchmark of the identity audit (`cargo bench --no-default-features --bench audit`), shows what it prints, and records its figures.
 
 usage: audit.py [FIRST-SEED [SEEDS]] [--sizes N,N] [--no-times] [--no-record]
 
@@ -23,7 +23,7 @@ FACES = 13_233
 
 def program():
     """The benchmark itself, so that the memory of a process is its own and not cargo's."""
-    command = [CARGO, "bench", "--bench", "audit", "--no-run"]
+    command = [CARGO, "bench", "--no-default-features", "--bench", "audit", "--no-run"]
     told = subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.PIPE, text=True).stderr
     return ROOT / re.search(r"Executable .*\((.*)\)", told).group(1)
 

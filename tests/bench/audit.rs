@@ -1,8 +1,8 @@
 //! What the identity audit finds of errors planted in Labeled Faces in the Wild, in two embeddings, what it finds in the
 //! data as they are, and how long it takes.
 //!
-//! usage: cargo bench --bench audit -- [FIRST-SEED [SEEDS]]
-//!        cargo bench --bench audit -- time (FILE | N) (exact | hnsw) (plain | audit)
+//! usage: cargo bench --no-default-features --bench audit -- [FIRST-SEED [SEEDS]]
+//!        cargo bench --no-default-features --bench audit -- time (FILE | N) (exact | hnsw) (plain | audit)
 //!
 //! Planted are, for each seed: 1 % of the images moved to another identity, 1 % of the identities split in two, 20 merged,
 //! 40 pictures copied (`planted.rs`). Likely is a score of at least 0.5. A finding is true if it is what was planted. What
@@ -22,6 +22,7 @@
 
 #[allow(dead_code, reason = "every benchmark uses its part")]
 mod invented;
+mod npz;
 mod planted;
 mod published;
 
@@ -32,7 +33,6 @@ use std::time::Instant;
 use faceclique::cluster::audit::{Audit, Decided, Finding, Identities, Kind, Score, Subject, audit};
 use faceclique::cluster::{Clustering, NoShelf, Parameters, Resources, Search, Unwatched, cluster};
 use faceclique::confidence::{Confidence, ConfidenceScale};
-use faceclique::exchange::{Format, Options, Reader, Source};
 use faceclique::face::{Embedding, FaceSet, face_id};
 use faceclique::kernel;
 use planted::{Amount, Image, Planted, plant};
@@ -52,19 +52,6 @@ struct Judged {
     found: Option<String>,
     is_natural: bool,
     is_published: bool,
-}
-
-fn read(file: &Path) -> Vec<Image> {
-    let source = Source::open(file, Format::Npz, None).unwrap();
-    let rows = Reader::open(source, &Options::default()).unwrap().map(|row| {
-        let row = row.unwrap();
-        Image {
-            identity: row.identifier.to_string(),
-            label: row.label.to_string(),
-            embedding: row.embedding.unwrap().values().to_vec(),
-        }
-    });
-    rows.collect()
 }
 
 fn scale() -> ConfidenceScale {
@@ -234,7 +221,7 @@ fn show(planted: &Planted, audit: &Audit) {
 
 fn measure(file: &Path, seeds: std::ops::Range<u64>) {
     println!("\n{}, seeds {} to {}", file.file_name().unwrap().to_string_lossy(), seeds.start, seeds.end - 1);
-    let images = read(file);
+    let images = npz::read(file);
     let untouched = plant(&images, &Amount { moved: 0, split: 0, merged: 0, copies: 0 }, 0);
     let (_, of_untouched) = run(&untouched);
     let natural: BTreeSet<String> =
@@ -283,7 +270,7 @@ fn invented(n: usize) -> FaceSet {
 fn time(what: &str, method: &str, with: &str) {
     let faces = match what.parse() {
         Ok(n) => invented(n),
-        Err(_) => plant(&read(Path::new(what)), &Amount { moved: 0, split: 0, merged: 0, copies: 0 }, 0).faces,
+        Err(_) => plant(&npz::read(Path::new(what)), &Amount { moved: 0, split: 0, merged: 0, copies: 0 }, 0).faces,
     };
     let parameters = parameters(if method == "hnsw" { Search::Hnsw } else { Search::Exact });
     let begun = Instant::now();

@@ -155,7 +155,23 @@ fn are_spellings(first: &str, second: &str) -> bool {
     first.len().min(second.len()) > 1
         && match (&only(&first, &second)[..], &only(&second, &first)[..]) {
             ([], rest) | (rest, []) => rest.len() <= 2,
-            ([one], [other]) => strsim::levenshtein(one, other) <= 2,
+            ([one], [other]) => edits(one, other) <= 2,
             _ => false,
         }
+}
+
+/// How many letters have to be put in, taken out or changed (Levenshtein).
+fn edits(first: &str, second: &str) -> usize {
+    let second: Vec<char> = second.chars().collect();
+    let mut row: Vec<usize> = (0..=second.len()).collect();
+    for (at, a) in first.chars().enumerate() {
+        let mut before = row[0];
+        row[0] = at + 1;
+        for (column, &b) in second.iter().enumerate() {
+            let changed = before + usize::from(a != b);
+            before = row[column + 1];
+            row[column + 1] = changed.min(before + 1).min(row[column] + 1);
+        }
+    }
+    row[second.len()]
 }
