@@ -35,7 +35,7 @@ use faceclique::cluster::{Clustering, NoShelf, Parameters, Resources, Search, Un
 use faceclique::confidence::{Confidence, ConfidenceScale};
 use faceclique::face::{Embedding, FaceSet, face_id};
 use faceclique::kernel;
-use planted::{Amount, Image, Planted, plant};
+use planted::{Amount, Planted, plant};
 use published::{PUBLISHED, Published, is_published, known};
 
 const FILES: [&str; 2] = ["lfw_mobilefacenet_y1.npz", "lfw_reid0095.npz"];
