@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use faceclique::cluster::audit::{Audit, Case, Decided, Identities, Kind, Score, Subject, audit};
 use faceclique::cluster::{Clustering, NoShelf, Parameters, Resources, Unwatched, Who, cluster};
 use faceclique::confidence::ConfidenceScale;
-use faceclique::face::{Embedding, FaceSet};
+use faceclique::face::{Embedding, FaceSet, face_id};
 use faceclique::kernel;
 use planted::{Amount, Image, Planted, Random, plant};
 
@@ -128,4 +128,28 @@ fn what_a_person_has_decided_is_not_asked_again() {
     let named = |finding: &faceclique::cluster::audit::Finding| finding.id(faces.ids(), &identities);
     let asked: BTreeSet<String> = before.of(Kind::SamePerson).iter().map(named).collect();
     assert!(after.of(Kind::SamePerson).iter().map(named).all(|id| !asked.contains(&id)));
+}
+
+#[test]
+fn one_pair_of_images_says_of_one_of_them_that_it_is_misfiled_not_of_both() {
+    let axis = |at: usize| {
+        let mut direction = [0.0; 8];
+        direction[at] = 1.0;
+        direction
+    };
+    let near = |at: usize| {
+        let mut direction = axis(at);
+        direction[7] = 0.3;
+        direction
+    };
+    // Either identity has an image of somebody else, and the other two go together.
+    let named = [("ann", "1", axis(0)), ("ann", "2", axis(1)), ("bob", "1", near(0)), ("bob", "2", axis(2))];
+    let faces = FaceSet::new(named.map(|(identity, label, direction)| {
+        (face_id("d", identity, label).unwrap(), Embedding::new(direction).unwrap())
+    }))
+    .unwrap();
+    let (_, audit) = run(&faces, &Decided::default(), 2);
+    let misfiled = audit.of(Kind::Misfiled);
+    let [finding] = misfiled else { panic!("{misfiled:?}") };
+    assert!(finding.score >= Score::LIKELY && [finding.evidence[0].first, finding.evidence[0].second] == [0, 2]);
 }

@@ -110,6 +110,11 @@ impl Faces {
         values
     }
 
+    /// A number for the identity of a face.
+    pub(crate) fn identity(&self, index: usize) -> u64 {
+        self.places[index].centre.0
+    }
+
     /// Calls `each` with every face, in order.
     pub(crate) fn for_each(&self, threads: usize, mut each: impl FnMut(&[f32])) {
         let blocks = self.places.len().div_ceil(BLOCK);

@@ -1,5 +1,6 @@
 //! Images under a wrong identifier: those that fit another identity, those that fit nobody, and those that stand alone.
 
+use std::cmp::Reverse;
 use std::sync::Mutex;
 
 use super::super::watch::Stage;
@@ -86,7 +87,7 @@ fn misfiled(compare: &Compare<'_>, own: Fit, near: &Near, verdicts: &Verdicts, f
         Some(Finding { score, case: Case::Misfiled { face, own, suggested }, evidence })
     });
     let rank = |finding: &Finding| match finding.case {
-        Case::Misfiled { suggested, .. } => (finding.score, suggested.typical, std::cmp::Reverse(suggested.identity)),
+        Case::Misfiled { suggested, .. } => (finding.score, suggested.typical, Reverse(suggested.identity)),
         _ => unreachable!("they are all of one kind"),
     };
     candidates.max_by_key(rank)
@@ -119,6 +120,22 @@ pub(super) fn settle_pairs(findings: &mut Vec<Finding>, identities: &Identities)
     findings.retain(|finding| {
         let Some((own, suggested)) = misfiled(finding) else { return true };
         best[own as usize].is_none_or(|(score, best)| finding.score == score || suggested == best)
+    });
+}
+
+/// Two images of which each is found to belong to the other's identity, by the same pair: one of them may be in the wrong
+/// place, but not both, so the more probable finding stays.
+pub(super) fn settle_exchanges(findings: &mut Vec<Finding>) {
+    let claim = |finding: &Finding| match finding.case {
+        Case::Misfiled { face, .. } => finding.evidence.first().map(|pair| ((pair.first, pair.second), face)),
+        _ => None,
+    };
+    let mut claims: Vec<_> =
+        findings.iter().filter_map(|f| claim(f).map(|(pair, face)| (pair, Reverse(f.score), face))).collect();
+    claims.sort_unstable();
+    claims.dedup_by_key(|(pair, ..)| *pair);
+    findings.retain(|finding| {
+        claim(finding).is_none_or(|(pair, face)| claims.binary_search(&(pair, Reverse(finding.score), face)).is_ok())
     });
 }
 

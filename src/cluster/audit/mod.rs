@@ -121,6 +121,7 @@ pub fn audit(
     let own = own::look(&compare, &cluster_of)?;
     let mut findings = labels::find(&compare, &own, &near, &verdicts)?;
     labels::settle_pairs(&mut findings, &identities);
+    labels::settle_exchanges(&mut findings);
     labels::score_unsupported(&mut findings, own.fits.iter().flatten().count());
     let several = people::several(&compare, &own, &verdicts)?;
     let several = people::several_unless_misfiled(several, &findings);
