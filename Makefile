@@ -139,6 +139,7 @@ soak-train: ## kill the server KILLS=20 times in the middle of its training of p
 DAMAGES ?= 400
 
 soak-damage: ## harm the files of a data directory DAMAGES=400 times and ask everything: a table of what came of it; SEED=n, IMAGES=n
+	PLACES=$(DAMAGES) $(CARGO) test --lib store::salvage -- --nocapture
 	DAMAGES=$(DAMAGES) REPAIRS=$(DAMAGES) $(CARGO) test --test damage -- --nocapture --test-threads=1
 
 soak-full: ## full, broken and slow disks under everything that writes: a table of what is answered (minutes); SCENES=3,14

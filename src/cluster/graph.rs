@@ -24,6 +24,7 @@ use std::path::Path;
 use hnsw_rs::prelude::{AnnT, Distance, Hnsw, HnswIo};
 use thiserror::Error;
 
+use super::watch::Watch;
 use crate::kernel::product;
 
 /// M: links of a face in each layer (twice as many in the lowest).
@@ -73,13 +74,14 @@ pub enum GraphError {
     },
 }
 
-/// Where a graph is kept from one run to the next.
+/// Where a graph is kept from one run to the next. Both take long for a large one, and are given up when the run is to stop;
+/// the crate's own reading and writing of the files is one call each, though, in which nobody is asked.
 pub trait Shelf {
     /// The graph that was kept last, if there is one and it is whole.
-    fn take(&self) -> Option<Graph>;
+    fn take(&self, watch: &dyn Watch) -> Option<Graph>;
 
     /// Keeps this graph in place of the last one. It is a matter of time only, so that failing is not the run's error.
-    fn put(&self, graph: &Graph);
+    fn put(&self, graph: &Graph, watch: &dyn Watch);
 }
 
 /// Nothing is kept.
@@ -87,11 +89,11 @@ pub trait Shelf {
 pub struct NoShelf;
 
 impl Shelf for NoShelf {
-    fn take(&self) -> Option<Graph> {
+    fn take(&self, _: &dyn Watch) -> Option<Graph> {
         None
     }
 
-    fn put(&self, _: &Graph) {}
+    fn put(&self, _: &Graph, _: &dyn Watch) {}
 }
 
 impl Graph {

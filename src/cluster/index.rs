@@ -72,7 +72,7 @@ impl<'a> Index<'a> {
         if groups.is_empty() {
             return Ok(Self { run, groups, graph: Graph::new(0), group_of: Vec::new() });
         }
-        let kept = shelf.take().filter(|graph| graph.dimension() == run.faces.dimension());
+        let kept = shelf.take(run.watch).filter(|graph| graph.dimension() == run.faces.dimension());
         let (mut graph, mut group_of) = match kept {
             Some(graph) => {
                 let group_of = group_of_points(run, &groups, &graph)?;
@@ -85,7 +85,7 @@ impl<'a> Index<'a> {
             None => (Graph::new(groups.len()), Vec::new()),
         };
         if insert(run, &groups, &mut graph, &mut group_of)? {
-            shelf.put(&graph);
+            shelf.put(&graph, run.watch);
         }
         Ok(Self { run, groups, graph, group_of })
     }

@@ -28,7 +28,7 @@ use tracing::{info, warn};
 
 use super::Engine;
 use super::files::{clear_folder, sync};
-use crate::cluster::{Graph, GraphError, Shelf};
+use crate::cluster::{Graph, GraphError, Shelf, Watch};
 use crate::store::{StoreError, decode, encode};
 
 /// The file that names the others.
@@ -73,6 +73,8 @@ enum Unfit {
     Recipe(String),
     #[error("the file {0} is damaged")]
     Damaged(String),
+    #[error("the run is to stop")]
+    Stopped,
 }
 
 /// The folder of one database's graph.
@@ -108,12 +110,12 @@ impl Borrowed {
 }
 
 impl Shelf for BorrowedShelf<'_> {
-    fn take(&self) -> Option<Graph> {
-        self.shelf.take()
+    fn take(&self, watch: &dyn Watch) -> Option<Graph> {
+        self.shelf.take(watch)
     }
 
-    fn put(&self, graph: &Graph) {
-        self.shelf.put(graph);
+    fn put(&self, graph: &Graph, watch: &dyn Watch) {
+        self.shelf.put(graph, watch);
     }
 }
 
@@ -124,12 +126,13 @@ impl Drop for Lease<'_> {
 }
 
 impl Shelf for DatabaseShelf {
-    fn take(&self) -> Option<Graph> {
-        match self.read() {
+    fn take(&self, watch: &dyn Watch) -> Option<Graph> {
+        match self.read(watch) {
             Ok(graph) => {
                 self.taken.set(graph.is_some());
                 graph
             }
+            Err(Unfit::Stopped) => None,
             Err(why) => {
                 warn!(folder = %self.folder.display(), error = &why as &dyn Error, "the kept graph is built anew");
                 None
@@ -137,9 +140,10 @@ impl Shelf for DatabaseShelf {
         }
     }
 
-    fn put(&self, graph: &Graph) {
-        match self.write(graph).and_then(|head| self.publish(&head)) {
+    fn put(&self, graph: &Graph, watch: &dyn Watch) {
+        match self.write(graph, watch).and_then(|head| self.publish(&head)) {
             Ok(()) => info!(folder = %self.folder.display(), points = graph.len(), "the graph is kept"),
+            Err(Unfit::Stopped) => {} // the one before stays
             Err(why) => {
                 warn!(folder = %self.folder.display(), error = &why as &dyn Error, "the graph cannot be kept");
             }
@@ -162,14 +166,14 @@ impl DatabaseShelf {
     }
 
     /// The kept graph, if there is one.
-    fn read(&self) -> Result<Option<Graph>, Unfit> {
+    fn read(&self, watch: &dyn Watch) -> Result<Option<Graph>, Unfit> {
         let Some(head) = self.head()? else { return Ok(None) };
         if head.recipe != Graph::RECIPE {
             return Err(Unfit::Recipe(head.recipe));
         }
         let name = NAMES[usize::from(head.name) % NAMES.len()];
         for (file, expected) in Graph::files(name).into_iter().zip(head.files) {
-            if sum(&self.folder.join(&file))? != expected {
+            if sum(&self.folder.join(&file), watch)? != expected {
                 return Err(Unfit::Damaged(file));
             }
         }
@@ -186,7 +190,8 @@ impl DatabaseShelf {
     }
 
     /// Writes the files of a graph, synced, under the name that the head does not have.
-    fn write(&self, graph: &Graph) -> Result<Head, Unfit> {
+    fn write(&self, graph: &Graph, watch: &dyn Watch) -> Result<Head, Unfit> {
+        go_on(watch)?;
         let name = self.head().ok().flatten().map_or(0, |head| 1 - head.name % 2);
         fs::create_dir_all(&self.folder)?;
         // The folders themselves must be there after a power cut: this one's place is in the next, and so on.
@@ -196,8 +201,9 @@ impl DatabaseShelf {
         let mut files = [Sum { bytes: 0, crc: 0 }; 2];
         for (file, place) in Graph::files(prefix).iter().zip(&mut files) {
             let path = self.folder.join(file);
+            go_on(watch)?;
             sync(&path)?;
-            *place = sum(&path)?;
+            *place = sum(&path, watch)?;
         }
         sync(&self.folder)?;
         let (recipe, founded, points) = (Graph::RECIPE.to_owned(), graph.founded(), graph.len() as u64);
@@ -275,12 +281,18 @@ fn remove(folder: &Path) {
     }
 }
 
+/// An error if the run is to stop.
+fn go_on(watch: &dyn Watch) -> Result<(), Unfit> {
+    if watch.should_stop() { Err(Unfit::Stopped) } else { Ok(()) }
+}
+
 /// Reads a file through.
-fn sum(path: &Path) -> io::Result<Sum> {
+fn sum(path: &Path, watch: &dyn Watch) -> Result<Sum, Unfit> {
     let mut file = File::open(path)?;
     let (mut bytes, mut hasher) = (0, crc32fast::Hasher::new());
     let mut buffer = vec![0; 1 << 20];
     loop {
+        go_on(watch)?;
         match file.read(&mut buffer)? {
             0 => return Ok(Sum { bytes, crc: hasher.finalize() }),
             n => {

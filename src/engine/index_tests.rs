@@ -8,7 +8,9 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
-use crate::cluster::{Clustering, NoShelf, Parameters, Past, Resources, Search, Unwatched, cluster, cluster_with};
+use crate::cluster::{
+    ClusterError, Clustering, NoShelf, Parameters, Past, Resources, Search, Stage, Unwatched, cluster, cluster_with,
+};
 use crate::confidence::ConfidenceScale;
 use crate::engine::{Settings, SystemClock};
 use crate::face::{DatabaseName, Embedding, FaceSet, face_id};
@@ -80,7 +82,7 @@ fn a_kept_graph_gives_the_same_answer() {
     let head = fs::read(shelf(&data).folder.join(HEAD)).unwrap();
     assert_eq!(run(&faces, &shelf(&data)), first);
     assert_eq!(fs::read(shelf(&data).folder.join(HEAD)).unwrap(), head, "nothing new, nothing written");
-    assert_eq!(shelf(&data).read().unwrap().unwrap().len(), 400);
+    assert_eq!(shelf(&data).read(&Unwatched).unwrap().unwrap().len(), 400);
 }
 
 #[test]
@@ -102,15 +104,15 @@ fn what_is_damaged_is_built_anew() {
             let mut bytes = fs::read(&path).unwrap();
             damage(&mut bytes);
             fs::write(&path, bytes).unwrap();
-            assert!(shelf(&data).read().is_err(), "{}", path.display());
+            assert!(shelf(&data).read(&Unwatched).is_err(), "{}", path.display());
             assert_eq!(run(&faces, &shelf(&data)), whole);
-            assert_eq!(shelf(&data).read().unwrap().unwrap().len(), 60, "and there is a whole one again");
+            assert_eq!(shelf(&data).read(&Unwatched).unwrap().unwrap().len(), 60, "and there is a whole one again");
         }
     }
     fs::remove_file(shelf(&data).folder.join("b.hnsw.data"))
         .or_else(|_| fs::remove_file(shelf(&data).folder.join("a.hnsw.data")))
         .unwrap();
-    assert!(shelf(&data).take().is_none());
+    assert!(shelf(&data).take(&Unwatched).is_none());
     fs::write(shelf(&data).folder.join(HEAD), head).unwrap();
     assert_eq!(run(&faces, &shelf(&data)), whole);
 }
@@ -121,15 +123,18 @@ fn a_graph_of_another_recipe_is_not_loaded() {
     run(&crowd(0..30), &shelf(&data));
     let head = shelf(&data).head().unwrap().unwrap();
     shelf(&data).publish(&Head { recipe: "another crate".to_owned(), ..head.clone() }).unwrap();
-    assert!(matches!(shelf(&data).read(), Err(Unfit::Recipe(_))));
+    assert!(matches!(shelf(&data).read(&Unwatched), Err(Unfit::Recipe(_))));
     // Files that are whole and yet not what the head says.
     shelf(&data).publish(&Head { points: 31, ..head.clone() }).unwrap();
-    assert!(matches!(shelf(&data).read(), Err(Unfit::Graph(GraphError::Other { found: 30, dimension: DIMENSION }))));
+    assert!(matches!(
+        shelf(&data).read(&Unwatched),
+        Err(Unfit::Graph(GraphError::Other { found: 30, dimension: DIMENSION }))
+    ));
     let files = Graph::files(NAMES[usize::from(head.name)]);
     fs::write(shelf(&data).folder.join(&files[0]), b"nonsense of some length, with a sum that is right").unwrap();
-    let files = files.map(|file| sum(&shelf(&data).folder.join(file)).unwrap());
+    let files = files.map(|file| sum(&shelf(&data).folder.join(file), &Unwatched).unwrap());
     shelf(&data).publish(&Head { files, ..head }).unwrap();
-    assert!(matches!(shelf(&data).read(), Err(Unfit::Graph(GraphError::Crate(..)))));
+    assert!(matches!(shelf(&data).read(&Unwatched), Err(Unfit::Graph(GraphError::Crate(..)))));
 }
 
 #[test]
@@ -142,7 +147,7 @@ fn faces_that_come_and_go_are_followed_and_recall_stays() {
         let kept = run(&faces, &shelf(&data));
         let (kept, fresh) = (recall(&faces, &kept), recall(&faces, &run(&faces, &NoShelf)));
         assert!(kept > 0.98 && kept > fresh - 0.01, "step {step}: {kept} of the matches, {fresh} with a new graph");
-        let graph = shelf(&data).read().unwrap().unwrap();
+        let graph = shelf(&data).read(&Unwatched).unwrap().unwrap();
         assert!(graph.len() >= faces.len() && graph.len() <= 2 * graph.founded() as usize, "{graph:?}");
         assert!(graph.len() * 2 <= faces.len() * 3, "a third of {graph:?} is gone at most");
     }
@@ -155,7 +160,7 @@ fn one_face_at_a_time_is_inserted_and_the_graph_is_built_anew_when_it_has_double
     for n in 5..=45 {
         let faces = crowd(0..n);
         assert!(recall(&faces, &run(&faces, &shelf(&data))) > 0.99);
-        let graph = shelf(&data).read().unwrap().unwrap();
+        let graph = shelf(&data).read(&Unwatched).unwrap().unwrap();
         assert_eq!(graph.len() as u64, n);
         founded.push(graph.founded());
     }
@@ -170,20 +175,20 @@ fn a_death_between_writing_and_renaming_leaves_the_old_graph() {
     let old = names(&shelf(&data));
     let larger = TempDir::new().unwrap();
     run(&crowd(0..60), &shelf(&larger));
-    let graph = shelf(&larger).read().unwrap().unwrap();
-    shelf(&data).write(&graph).unwrap(); // and here it dies
+    let graph = shelf(&larger).read(&Unwatched).unwrap().unwrap();
+    shelf(&data).write(&graph, &Unwatched).unwrap(); // and here it dies
     fs::write(shelf(&data).folder.join(NEW_HEAD), b"half").unwrap();
-    assert_eq!(shelf(&data).read().unwrap().unwrap().len(), 50);
+    assert_eq!(shelf(&data).read(&Unwatched).unwrap().unwrap().len(), 50);
     let mut settings = Settings::new(data.path());
     settings.threads = NonZeroUsize::MIN;
     Engine::with(Arc::new(Memory::default()), Arc::new(SystemClock), settings).unwrap();
     // The start has swept it all away, for the store knows no such database.
-    assert!(shelf(&data).take().is_none());
-    shelf(&data).write(&graph).unwrap();
-    assert!(shelf(&data).take().is_none(), "no head, no graph");
-    shelf(&data).put(&graph);
-    assert_eq!(shelf(&data).read().unwrap().unwrap().len(), 60);
-    shelf(&data).write(&graph).unwrap();
+    assert!(shelf(&data).take(&Unwatched).is_none());
+    shelf(&data).write(&graph, &Unwatched).unwrap();
+    assert!(shelf(&data).take(&Unwatched).is_none(), "no head, no graph");
+    shelf(&data).put(&graph, &Unwatched);
+    assert_eq!(shelf(&data).read(&Unwatched).unwrap().unwrap().len(), 60);
+    shelf(&data).write(&graph, &Unwatched).unwrap();
     shelf(&data).sweep().unwrap();
     assert_eq!(names(&shelf(&data)), old, "only what the head names is left");
 }
@@ -199,13 +204,13 @@ fn a_graph_goes_with_its_database_and_with_a_run_that_panics_over_it() {
     run(&faces, &engine.shelf(number));
     drop(engine);
     let engine = Engine::open(Settings::new(data.path())).unwrap();
-    assert!(engine.shelf(number).take().is_some(), "a start leaves it");
+    assert!(engine.shelf(number).take(&Unwatched).is_some(), "a start leaves it");
     let panicked = std::panic::catch_unwind(|| {
         let shelf = DatabaseShelf::at(data.path().join("index").join(number.to_string()));
-        assert!(shelf.take().is_none(), "a panic with a graph at work");
+        assert!(shelf.take(&Unwatched).is_none(), "a panic with a graph at work");
     });
     assert!(panicked.is_err());
-    assert!(engine.shelf(number).take().is_none());
+    assert!(engine.shelf(number).take(&Unwatched).is_none());
     run(&faces, &engine.shelf(number));
     engine.remove_database(&people).unwrap();
     assert!(!engine.shelf(number).folder.exists());
@@ -220,4 +225,45 @@ fn r67_of_two_runs_on_one_database_only_one_has_its_graph() {
     assert!(engine.borrow_shelf(8).is_some());
     drop(first);
     assert!(engine.borrow_shelf(7).is_some());
+}
+
+/// A run that is to stop when it has asked so often.
+struct Stopping(std::sync::atomic::AtomicUsize);
+
+impl Stopping {
+    fn at(n: usize) -> Self {
+        Self(n.into())
+    }
+}
+
+impl Watch for Stopping {
+    fn should_stop(&self) -> bool {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err()
+    }
+
+    fn report(&self, _: Stage, _: u64, _: u64) {}
+}
+
+#[test]
+fn a_run_that_is_to_stop_neither_reads_a_graph_on_nor_keeps_another() {
+    let data = TempDir::new().unwrap();
+    run(&crowd(0..60), &shelf(&data));
+    let head = fs::read(shelf(&data).folder.join(HEAD)).unwrap();
+    let graph = shelf(&data).read(&Unwatched).unwrap().unwrap();
+    let mut n_read = 0;
+    while shelf(&data).take(&Stopping::at(n_read)).is_none() {
+        n_read += 1;
+    }
+    assert!(n_read >= 4, "each of the files is asked for at its beginning and its end: {n_read}");
+    for n in 0..6 {
+        shelf(&data).put(&graph, &Stopping::at(n));
+        assert_eq!(fs::read(shelf(&data).folder.join(HEAD)).unwrap(), head, "{n}");
+    }
+    assert_eq!(shelf(&data).take(&Unwatched).unwrap().len(), 60, "the one before is still there");
+    let (scale, parameters) = (ConfidenceScale::cosine(), parameters(Search::Hnsw));
+    let (faces, own) = (crowd(0..60), shelf(&data));
+    let past = Past { shelf: &own, ..Past::NONE };
+    let stopped = cluster_with(&faces, &scale, &parameters, &Resources::default(), &Stopping::at(0), past);
+    assert!(matches!(stopped, Err(ClusterError::Stopped)));
 }

@@ -27,6 +27,7 @@ use tracing::{error, info, warn};
 use super::doubt::Doubt;
 use super::generation::{self, Generation};
 use super::group::Group;
+use super::log::Log;
 use super::witness::{self, Testimony, Witness};
 use super::{
     Batch, Entry, FORMAT_VERSION, Failure, Scan, Store, StoreError, Tidied, decode, encode, files, keys, rewrite,
@@ -88,6 +89,7 @@ impl Disk {
             return Err(StoreError::HalfRepaired);
         }
         let doubt = dispel_doubt(folder)?;
+        examine(folder)?;
         let current = Generation::current(folder, cache)?;
         let n_syncs = n_syncs(&current.tree)?;
         let disk = Self {
@@ -224,6 +226,18 @@ fn dispel_doubt(data: &Path) -> Result<Doubt, StoreError> {
         info!(bytes, "a write or sync of the store had failed: its files are written again");
     }
     Ok(doubt)
+}
+
+/// Refuses a store whose log is damaged before its end: sled would leave out a part of it and not say so.
+fn examine(data: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::File { what: "cannot read the log of the store".to_owned(), source };
+    let Testimony::Synced(synced) = witness::hear(&data.join("witness")).map_err(failed)? else { return Ok(()) };
+    let Ok(name) = generation::folder_that_counts(data) else { return Ok(()) }; // whoever opens it says what is wrong
+    let log = Log::open(&data.join(name)).map_err(failed)?;
+    match log.map(|log| log.first_damage(synced)).transpose().map_err(failed)?.flatten() {
+        Some(at) => Err(StoreError::Unreadable(format!(" at {at} of its log"))),
+        None => Ok(()),
+    }
 }
 
 /// Opens the witness of a store, unless it says that the store has lost something.

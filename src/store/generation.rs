@@ -13,7 +13,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
@@ -110,7 +111,9 @@ impl Generation {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(failed("cannot remove what is left of an earlier rewriting")(error))
             }
-            _ => Self::open(data, next, cache),
+            _ => Self::open(data, next, cache).inspect_err(|_| {
+                let _ = fs::remove_dir_all(data.join(name(next))); // the failure itself is told
+            }),
         }
     }
 
@@ -161,6 +164,44 @@ impl Generation {
         self.files.sync_blobs().map_err(failed)?; // first what the log refers to
         self.tree.flush()?;
         self.files.sync().map_err(failed)
+    }
+
+    /// The same of one that is being written, perhaps on a disk that is full by now, and synced so seldom that a thread more
+    /// does not matter.
+    pub(super) fn sync_awake(&self) -> Result<(), StoreError> {
+        let _waker = Waker::of(&self.tree);
+        self.sync()
+    }
+}
+
+/// Flushes a database of sled's from time to time, longer and longer, until this is dropped.
+///
+/// A thread of sled's that cannot write notes that and wakes nobody, so that who began to wait for it a moment before waits
+/// for ever. Who comes later finds the note, and wakes all.
+struct Waker(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
+
+impl Drop for Waker {
+    fn drop(&mut self) {
+        if let Some((done, thread)) = self.0.take() {
+            drop(done);
+            let _ = thread.join(); // it has let go of the database then
+        }
+    }
+}
+
+impl Waker {
+    fn of(tree: &sled::Db) -> Self {
+        let (done, is_done) = mpsc::channel::<()>();
+        let tree = tree.clone();
+        let thread = thread::spawn(move || {
+            let mut pause = Duration::from_secs(1);
+            while is_done.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let tree = tree.clone();
+                thread::spawn(move || guarded(|| Ok(tree.flush()?))); // its error is that of all
+                pause *= 2;
+            }
+        });
+        Self(Some((done, thread)))
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod files;
 mod generation;
 mod group;
 pub mod keys;
+mod log;
 mod memory;
 mod repair;
 mod rewrite;

@@ -10,6 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::witness::{self, Testimony, Witness};
 use super::{Batch, Disk, Entry, Scan, Store, StoreError, keys};
 
 const SECTOR: usize = 512;
@@ -30,8 +31,9 @@ pub(crate) struct Filmed {
 
 /// What was seen.
 struct Film {
-    /// The files at the last sync.
+    /// The files at the last sync, and the number of that.
     synced: Files,
+    n_syncs: u64,
     /// What the store held then, and behind every batch since.
     states: Vec<Map>,
     random: u64,
@@ -51,16 +53,17 @@ pub(crate) struct Report {
 impl Filmed {
     /// Opens a data directory. Of `skipped + 1` syncs one is looked at.
     pub(crate) fn open(folder: &Path, skipped: u64) -> Self {
-        let before = files(&folder.join("db"));
+        let (before, n_before) = (files(&folder.join("db")), n_syncs(folder));
         let disk = Disk::open(folder, CACHE).unwrap();
         let states = vec![content(&disk).unwrap()];
         disk.sync().unwrap();
-        let synced = files(&folder.join("db"));
-        let mut film = Film { synced, states, random: 1, skipped, report: Report::default() };
+        let (synced, n_syncs) = (files(&folder.join("db")), n_syncs(folder));
+        let mut film = Film { synced, n_syncs: n_before, states, random: 1, skipped, report: Report::default() };
         if !before.is_empty() {
             let now = std::mem::replace(&mut film.synced, before);
-            film.examine(now); // the opening itself may lose power
+            film.examine(now, n_syncs); // the opening itself may lose power
         }
+        film.n_syncs = n_syncs;
         Self { disk, folder: folder.to_owned(), film: Mutex::new(film) }
     }
 
@@ -74,8 +77,9 @@ impl Filmed {
 }
 
 impl Film {
-    /// Opens the disks that may be there if power goes between the last sync and this one, which left the files `now`.
-    fn examine(&mut self, now: Files) {
+    /// Opens the disks that may be there if power goes between the last sync and this one, which left the files `now`. The
+    /// witness is as exact as it can be.
+    fn examine(&mut self, now: Files, n_syncs: u64) {
         self.report.syncs += 1;
         if self.report.syncs.is_multiple_of(self.skipped + 1) {
             let changed = changed(&self.synced, &now);
@@ -83,7 +87,7 @@ impl Film {
                 let there: Vec<_> =
                     changed.iter().zip(&choice).filter_map(|(s, is_there)| is_there.then_some(s)).collect();
                 self.report.disks += 1;
-                let fault = match opened(&torn(&self.synced, &now, &there)) {
+                let fault = match opened(&torn(&self.synced, &now, &there), self.n_syncs) {
                     Ok(map) if self.states.contains(&map) => continue,
                     Ok(map) => format!("{} records, and those of no moment", map.len()),
                     Err(error) => error,
@@ -93,7 +97,7 @@ impl Film {
                 self.report.faults.push(fault);
             }
         }
-        self.synced = now;
+        (self.synced, self.n_syncs) = (now, n_syncs);
         self.states.drain(..self.states.len() - 1);
     }
 
@@ -191,9 +195,18 @@ fn content(store: &dyn Store) -> Result<Map, StoreError> {
     store.scan(&[]).filter(is_counted).collect::<Result<_, _>>()
 }
 
-/// What a store of these files holds.
-fn opened(files: &Files) -> Result<Map, String> {
+/// What the witness says.
+fn n_syncs(folder: &Path) -> u64 {
+    match witness::hear(&folder.join("witness")).unwrap() {
+        Testimony::Synced(number) => number,
+        Testimony::Missing | Testimony::Damaged => 0,
+    }
+}
+
+/// What a store of these files holds, of which so many syncs were made.
+fn opened(files: &Files, n_syncs: u64) -> Result<Map, String> {
     let folder = scratch();
+    drop(Witness::open(&folder.path().join("witness"), n_syncs).unwrap());
     for (path, bytes) in files {
         let path = folder.path().join("db").join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -233,7 +246,7 @@ impl Store for Filmed {
     fn sync(&self) -> Result<(), StoreError> {
         let mut film = self.film();
         self.disk.sync()?;
-        film.examine(files(&self.folder.join("db")));
+        film.examine(files(&self.folder.join("db")), n_syncs(&self.folder));
         Ok(())
     }
 

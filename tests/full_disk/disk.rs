@@ -20,6 +20,15 @@ fn library() -> Option<&'static Path> {
     BUILT.get_or_init(build).as_deref()
 }
 
+/// The library; none, said loudly, where it cannot be built.
+pub(crate) fn library_or_skip() -> Option<&'static Path> {
+    let library = library();
+    if library.is_none() {
+        skipped("no C compiler builds what makes a disk fail");
+    }
+    library
+}
+
 /// Says on the terminal itself that a test could not run.
 pub(crate) fn skipped(why: &str) {
     use std::io::Write as _;
@@ -39,10 +48,7 @@ pub(crate) struct World {
 impl World {
     /// With a database `a`; none, said loudly, where no library can be built.
     pub(crate) fn new(more: &str) -> Option<Self> {
-        if library().is_none() {
-            skipped("no C compiler builds what makes a disk fail");
-            return None;
-        }
+        library_or_skip()?;
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("out")).unwrap();
         let pack = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/packs/tiny");

@@ -8,6 +8,7 @@
 mod disk;
 #[path = "../support/drawn.rs"]
 mod drawn;
+mod inside;
 #[path = "../support/server.rs"]
 mod server;
 mod tmpfs;
@@ -198,4 +199,22 @@ fn a_sync_that_hangs_holds_up_nobody_who_asks_after_a_job() {
     };
     let ended = world.polled_during(&target, submit);
     assert!(ended.contains("<status>Finished<"), "{ended}");
+}
+
+#[test]
+fn a_backup_on_a_full_disk_is_an_error_and_leaves_nothing_and_the_engine_goes_on() {
+    if let Some(folder) = inside::folder() {
+        return inside::backups(&folder);
+    }
+    let Some(library) = disk::library_or_skip() else { return };
+    inside::run(library, "a_backup_on_a_full_disk_is_an_error_and_leaves_nothing_and_the_engine_goes_on");
+}
+
+#[test]
+fn a_store_that_is_written_anew_on_a_full_disk_is_the_old_one_and_goes_on() {
+    if let Some(folder) = inside::folder() {
+        return inside::rewrites(&folder);
+    }
+    let Some(library) = disk::library_or_skip() else { return };
+    inside::run(library, "a_store_that_is_written_anew_on_a_full_disk_is_the_old_one_and_goes_on");
 }

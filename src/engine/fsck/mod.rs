@@ -190,6 +190,11 @@ fn of_store(salvage: &Salvage, report: &mut Report) {
     for name in &salvage.left_out {
         report.find(format!("db/{name}"), "it is damaged; the store opens without it", "it is made anew");
     }
+    if let [first, others @ ..] = &salvage.damages[..] {
+        let more = if others.is_empty() { String::new() } else { format!(" and {} more places", others.len()) };
+        let why = format!("a checksum does not match at {first}{more}; what is lost by that is said besides");
+        report.find("the log of the store", why, "what can be proven to be whole is kept");
+    }
     if let Some(lost) = salvage.synced.and_then(|synced| synced.checked_sub(salvage.found)).filter(|&lost| lost > 0) {
         let why = format!(
             "what its last {lost} syncs of {} made durable is lost: it ends at the damage, or is an older copy",
