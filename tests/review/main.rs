@@ -8,6 +8,7 @@
 
 mod audit;
 mod browser;
+mod other;
 #[path = "../support/server.rs"]
 mod server;
 

@@ -34,7 +34,9 @@ mod training;
 pub mod reference {}
 
 pub use clustering::{Page, write_clusters};
-pub use desk::{Change, Cluster, DatabaseFigures, Desk, Difference, Fate, Fit, Job, NotShown, Order, Sheet, Show};
+pub use desk::{
+    Agreement, Change, Cluster, DatabaseFigures, Desk, Difference, Fate, Fit, Job, NotShown, Obeyed, Order, Sheet, Show,
+};
 pub use help::{page, shown, summary};
 pub use server::Facts;
 pub use service_port::{ServicePort, Setting};
