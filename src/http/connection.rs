@@ -48,7 +48,17 @@ impl Shared {
         let places = Places::new(settings.max_connections, settings.max_connections_per_address);
         let turns = Turns::new(settings.request_threads);
         let guard = Guard::new(scheme);
-        Self { service, settings, limits, trust, places, turns, guard, held: Held::default(), handshakes_failed: AtomicU64::new(0) }
+        Self {
+            service,
+            settings,
+            limits,
+            trust,
+            places,
+            turns,
+            guard,
+            held: Held::default(),
+            handshakes_failed: AtomicU64::new(0),
+        }
     }
 
     /// The figures so far.

@@ -3,7 +3,8 @@
 use super::frame::View;
 use super::made::{HTML, JSON, Made, Oops};
 use super::{
-    Asked, Held, act, assets, audit, cluster, compare, done, export, home, job, picture, report, result, sweep, threshold,
+    Asked, Held, act, assets, audit, cluster, compare, done, export, home, job, picture, report, result, sweep,
+    threshold,
 };
 use crate::aci::Service;
 use hyper::{Method, StatusCode};
