@@ -166,7 +166,7 @@ def look(pages, job, before):
     pages.note("threshold, slider higher", f"{result}/threshold.json?at=80")
     pages.note("threshold, slider lower", f"{result}/threshold.json?at=70.5")
     pages.note("sweep", f"{result}/sweep")
-    pages.note("sweep, 201 thresholds", f"{result}/sweep?from=70&to=90&step=0.1")
+    pages.note("sweep, 101 thresholds", f"{result}/sweep?from=70&to=90&step=0.2")
     pages.note("sweep of another, first", f"/review/result/{before}/sweep", rounds=1)
     pages.note("changes, first", f"{result}/changes", rounds=1)
     pages.note("changes", f"{result}/changes")

@@ -100,7 +100,7 @@ fn a_sweep_has_the_figures_of_runs_and_leads_to_a_new_one() {
     let (_, low) = world.get(&format!("{sweep}?from=10&to=60&step=5"));
     assert!(low.contains("Thresholds from 52.00 on") && self::rows(&low)[0][0] == "52.00", "{low}");
     for (query, says) in
-        [("from=80&to=60", "no range"), ("step=0", "step=0"), ("step=0.01", "at most 201"), ("to=x", "to=x")]
+        [("from=80&to=60", "no range"), ("step=0", "step=0"), ("step=0.01", "at most 101"), ("to=x", "to=x")]
     {
         let (head, text) = world.get(&format!("{sweep}?{query}"));
         assert!(head.starts_with("HTTP/1.1 400 ") && text.contains(says), "{query}: {head}{text}");

@@ -15,7 +15,7 @@ use crate::aci::{Job, Sheet};
 use crate::face::{FaceId, face_id};
 
 /// Findings on a page, and images of each side.
-const FINDINGS: usize = 20;
+const FINDINGS: usize = 10;
 const IMAGES: usize = 6;
 const PAIRS: usize = 5;
 

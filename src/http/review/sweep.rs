@@ -17,7 +17,7 @@ use crate::aci::{Agreement, Job, Sheet};
 use crate::confidence::Confidence;
 
 /// The most thresholds that are shown, and about how many if nobody asks for others.
-const MOST: u16 = 201;
+const MOST: u16 = 101;
 const USUAL: u16 = 25;
 
 /// Distances of two thresholds that are chosen from, in hundredths.
@@ -220,7 +220,7 @@ mod tests {
             (Some("x"), None, None, "'from=x' is no confidence"),
             (None, Some("101"), None, "'to=101' is no confidence"),
             (None, None, Some("0"), "'step=0'"),
-            (None, None, Some("0.01"), "5001 thresholds, at most 201"),
+            (None, None, Some("0.01"), "5001 thresholds, at most 101"),
         ] {
             let error = range(from, to, step).unwrap_err();
             assert!(error.text().contains(words), "{}", error.text());
