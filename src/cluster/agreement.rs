@@ -77,6 +77,13 @@ struct Cluster {
     parts: Vec<(u32, u64)>,
 }
 
+/// Whether a cluster comes or goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
+}
+
 /// The figures of a partition, kept up while its clusters are merged.
 #[derive(Debug)]
 struct Count {
@@ -120,15 +127,19 @@ impl Count {
             numbers.sort_unstable();
             let parts = numbers.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u64)).collect();
             let cluster = Cluster { n: members.len() as u64, parts };
-            count.weigh(&cluster, 1);
+            count.weigh(&cluster, Way::In);
             count.clusters.push(cluster);
         }
         count
     }
 
-    /// Adds a cluster to the figures, or takes it from them (-1).
-    fn weigh(&mut self, Cluster { n, parts }: &Cluster, sign: i64) {
-        let add = |to: &mut u64, what: u64| *to = to.wrapping_add_signed(sign * what as i64);
+    /// Adds a cluster to the figures, or takes it from them.
+    fn weigh(&mut self, Cluster { n, parts }: &Cluster, way: Way) {
+        let add = |to: &mut u64, what: u64| match way {
+            Way::In => *to += what,
+            Way::Out => *to -= what,
+        };
+        let sign = if way == Way::In { 1.0 } else { -1.0 };
         add(&mut self.n_clusters, 1);
         add(&mut self.singletons, u64::from(*n == 1));
         add(&mut self.mixed, u64::from(parts.len() > 1));
@@ -137,10 +148,9 @@ impl Count {
             let (images, clusters) = &mut self.identities[identity as usize];
             let was_split = *clusters > 1;
             add(clusters, 1);
-            let change = i64::from(*clusters > 1) - i64::from(was_split);
-            self.split = self.split.wrapping_add_signed(change);
+            add(&mut self.split, u64::from((*clusters > 1) != was_split));
             add(&mut self.together, pairs_of(part));
-            let square = (part * part) as f64 * sign as f64;
+            let square = (part * part) as f64 * sign;
             self.precision += square / *n as f64;
             self.recall += square / *images as f64;
         }
@@ -150,8 +160,8 @@ impl Count {
     /// Merges the second into the first.
     fn merge(&mut self, kept: usize, gone: usize) {
         let [one, other] = [kept, gone].map(|at| std::mem::take(&mut self.clusters[at]));
-        self.weigh(&one, -1);
-        self.weigh(&other, -1);
+        self.weigh(&one, Way::Out);
+        self.weigh(&other, Way::Out);
         let n = one.n + other.n;
         let mut parts = one.parts;
         parts.extend(other.parts);
@@ -164,7 +174,7 @@ impl Count {
             is_same
         });
         let cluster = Cluster { n, parts };
-        self.weigh(&cluster, 1);
+        self.weigh(&cluster, Way::In);
         self.clusters[kept] = cluster;
     }
 

@@ -124,7 +124,9 @@ impl Merges {
             clusters[kept as usize].extend(moved);
         }
         clusters.retain(|members| !members.is_empty());
-        clusters.iter_mut().for_each(|members| members.sort_unstable());
+        for members in &mut clusters {
+            members.sort_unstable();
+        }
         clusters.sort_by_key(|members| Reverse(members.len())); // stable: equal ones stay in the order of first faces
         clusters
     }
