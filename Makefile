@@ -9,7 +9,7 @@ export PROPTEST_RNG_SEED ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-page page-tools picture check fmt core doc bench bench-pairs bench-peers bench-million bench-kill \
-	bench-hard bench-load bench-submit bench-idle bench-photos bench-cancel bench-audit appliance photos photos-http photos-reference \
+	bench-hard bench-load bench-submit bench-page bench-idle bench-photos bench-cancel bench-audit appliance photos photos-http photos-reference \
 	soak soak-train soak-damage soak-full soak-crash crash-table soak-years fuzz fixtures clean
 
 help: ## print the targets
@@ -105,6 +105,10 @@ bench-submit: ## durable jobs accepted a second from 1, 16 and 256 clients, besi
 
 bench-audit: ## errors planted in LFW and what the identity audit finds of them and of the published ones, time and memory (minutes)
 	$(PYTHON) tests/bench/audit.py $(ARGS)
+
+bench-page: ## the review page over 100,000 x 128 faces: first byte, last byte and size of every kind of page (some minutes)
+	$(CARGO) build --release
+	$(PYTHON) tests/bench/page.py target/release/faceclique $(ARGS)
 
 bench-idle: ## memory, threads and wake-ups of an idle server, and its start with 100,000 faces and 10,000 jobs (some minutes)
 	$(CARGO) build --release

@@ -44,6 +44,8 @@ impl TryFrom<u16> for Confidence {
 pub struct ConfidenceError(u16);
 
 impl Confidence {
+    /// 0.00, the least there is.
+    pub const MIN: Self = Self(0);
     /// 100.00, the confidence of equal embeddings.
     pub const MAX: Self = Self(10_000);
 

@@ -29,7 +29,7 @@ mod values;
 
 pub use self::access::Role;
 pub use self::actions::{
-    Change, Cluster, DatabaseFigures, Desk, Difference, Fate, Fit, Job, NotShown, Order, Sheet, Show,
+    Agreement, Change, Cluster, DatabaseFigures, Desk, Difference, Fate, Fit, Job, NotShown, Obeyed, Order, Sheet, Show,
 };
 pub use self::base64::{Alphabet, Base64};
 pub use answer::{Answer, Envelope, ResponseFormat};

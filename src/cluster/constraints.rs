@@ -24,6 +24,7 @@ use super::{ClusterError, Run, workers};
 
 /// One face, or those of an identity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub enum Who {
     /// A face, by its index.
     Face(u32),
@@ -33,6 +34,7 @@ pub enum Who {
 
 /// What was decided of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub enum Bond {
     /// They are not the same person.
     Apart,
@@ -61,9 +63,9 @@ pub struct Constraints {
 
 impl Who {
     /// Its faces.
-    pub(super) fn faces(&self) -> Range<u32> {
+    pub fn faces(&self) -> Range<u32> {
         match *self {
-            Self::Face(face) => face..face + 1,
+            Self::Face(face) => face..face.saturating_add(1),
             Self::Identity(first, behind) => first..behind,
         }
     }
@@ -174,6 +176,18 @@ impl Constraints {
         bond
     }
 
+    /// Whether no more than so many pairs of faces count as linked.
+    pub fn link_at_most(&self, most: usize) -> bool {
+        let mut left = Some(most);
+        for face in (0..self.ends.len() as u32).filter(|&face| self.concern(face)) {
+            left = left.and_then(|left| left.checked_sub(self.linked_behind(face).len()));
+            if left.is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// The faces behind `face` that count as linked with it, in their order.
     pub(super) fn linked_behind(&self, face: u32) -> Vec<u32> {
         let mut linked = Vec::new();
@@ -238,6 +252,7 @@ mod tests {
         assert_eq!(constraints.bond(0, 1), None, "one of them may be misfiled");
         assert_eq!(constraints.linked_behind(0), [2, 3, 4]);
         assert_eq!(constraints.linked_behind(3), [4, 5]);
+        assert!(constraints.link_at_most(11) && !constraints.link_at_most(10), "3 times 4, and one that is apart");
         let chain = [(Bond::Together, Who::Face(0), Who::Face(3)), (Bond::Together, Who::Face(3), Who::Face(1))];
         assert_eq!(Constraints::new(6, chain).bond(0, 1), Some(Bond::Together));
     }

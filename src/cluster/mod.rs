@@ -19,6 +19,7 @@
 //! every pair inside a cluster reaches the threshold (contract R110), and the highest link is merged first (R111). What
 //! people have decided of faces comes before that, if the parameters say so (`constraints`).
 
+mod agreement;
 pub mod audit;
 mod census;
 mod clustering;
@@ -54,6 +55,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use agreement::Agreement;
 pub use clustering::Clustering;
 pub use constraints::{Bond, Constraints, Who};
 pub use estimate::Estimate;
@@ -62,8 +64,8 @@ pub use ledger::{Forgetful, Known, Ledger, Pair, Plan, RECIPE};
 pub use matches::{Match, Matches};
 pub use method::{Choice, Method, Reason};
 pub use recall::RecallAudit;
-pub use relink::relink;
-pub use sweep::{Agreement, Partition, sweep};
+pub use relink::{Merges, relink};
+pub use sweep::{Partition, sweep};
 pub use violation::Violation;
 pub use watch::{Stage, Unwatched, Watch};
 

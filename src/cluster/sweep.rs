@@ -7,13 +7,11 @@
 //! none across them reaches even the lower threshold. So all that the higher thresholds need are the pairs inside the
 //! clusters of the lowest, which are few; they are linked anew for each.
 
-use std::collections::BTreeMap;
-
 use super::gather::{EDGE_BYTES, Edges};
 use super::verify::{Candidate, Edge, keep};
 use super::{ClusterError, Forgetful, Method, Parameters, Resources, Run, Search, Watch, cluster, link};
 use crate::confidence::{Confidence, ConfidenceScale, Threshold};
-use crate::face::{FaceSet, Identifier};
+use crate::face::FaceSet;
 
 /// Clusters in the order of output, each with its faces in image order.
 pub type Partition = Vec<Vec<u32>>;
@@ -77,77 +75,6 @@ fn inside(
     Ok(edges)
 }
 
-fn pairs_of(n: u64) -> u64 {
+pub(super) fn pairs_of(n: u64) -> u64 {
     n * n.saturating_sub(1) / 2
-}
-
-/// How a partition agrees with the identities that images are filed under.
-///
-/// Precision and recall are BCubed (Bagga, Baldwin 1998; Amigo, Gonzalo, Artiles, Verdejo 2009): of an image's cluster
-/// the part with its identity, of its identity the part in its cluster, averaged over all images.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Agreement {
-    /// Clusters.
-    pub clusters: u64,
-    /// Those of one image.
-    pub singletons: u64,
-    /// Images in the largest.
-    pub largest: u64,
-    /// Clusters that hold several identities.
-    pub mixed: u64,
-    /// Identities that are in several clusters.
-    pub split: u64,
-    /// Pairs within a cluster of two identities.
-    pub cross_pairs: u64,
-    /// Pairs of one identity that are not within a cluster.
-    pub missed_pairs: u64,
-    /// BCubed precision, 0 to 1.
-    pub precision: f64,
-    /// BCubed recall, 0 to 1.
-    pub recall: f64,
-}
-
-impl Agreement {
-    /// Of clusters of `faces`, each face in exactly one.
-    pub fn of(faces: &FaceSet, clusters: &[Vec<u32>]) -> Self {
-        let mut images: BTreeMap<&Identifier, (u64, u64)> = BTreeMap::new(); // and clusters
-        for id in faces.ids() {
-            images.entry(&id.identifier).or_default().0 += 1;
-        }
-        let mut parts = Vec::new();
-        let mut mixed = 0;
-        for members in clusters {
-            let mut part: BTreeMap<&Identifier, u64> = BTreeMap::new();
-            for &face in members {
-                *part.entry(&faces.id(face as usize).identifier).or_default() += 1;
-            }
-            mixed += u64::from(part.len() > 1);
-            parts.extend(part.into_iter().map(|(identity, n)| (identity, n, members.len() as u64)));
-        }
-        let (mut together, mut precision, mut recall) = (0, 0.0, 0.0);
-        for &(identity, n, size) in &parts {
-            let of_identity = images.entry(identity).or_default();
-            of_identity.1 += 1;
-            together += pairs_of(n);
-            precision += (n * n) as f64 / size as f64;
-            recall += (n * n) as f64 / of_identity.0 as f64;
-        }
-        let n = faces.len().max(1) as f64;
-        Self {
-            clusters: clusters.len() as u64,
-            singletons: clusters.iter().filter(|members| members.len() == 1).count() as u64,
-            largest: clusters.iter().map(Vec::len).max().unwrap_or(0) as u64,
-            mixed,
-            split: images.values().filter(|(_, clusters)| *clusters > 1).count() as u64,
-            cross_pairs: clusters.iter().map(|members| pairs_of(members.len() as u64)).sum::<u64>() - together,
-            missed_pairs: images.values().map(|&(n, _)| pairs_of(n)).sum::<u64>() - together,
-            precision: precision / n,
-            recall: recall / n,
-        }
-    }
-
-    /// The harmonic mean of precision and recall.
-    pub fn f(&self) -> f64 {
-        2.0 * self.precision * self.recall / (self.precision + self.recall).max(f64::MIN_POSITIVE)
-    }
 }

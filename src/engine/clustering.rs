@@ -10,10 +10,13 @@ use super::images::embedding;
 use super::ledger::{Earlier, JobLedger};
 use super::progress::Control;
 use super::records::{ClusterTask, ClusteringOutcome, DatabaseRecord, ImageRecord, JobResult, ModelRecord};
+use super::result::Kept;
 use super::worker::Unfinished;
 use super::{COSINE, Engine};
 use crate::cluster::audit::{Audit, Decided, Subject, audit};
-use crate::cluster::{self, Choice, ClusterError, Clustering, Constraints, NoShelf, Parameters, Resources, Shelf};
+use crate::cluster::{
+    self, Bond, Choice, ClusterError, Clustering, Constraints, NoShelf, Parameters, Resources, Shelf, Who,
+};
 use crate::confidence::ConfidenceScale;
 use crate::face::{DatabaseName, Embedding, FaceId, FaceSet, ImageStatus};
 use crate::job::{Event, State, Timestamp, Token};
@@ -30,8 +33,9 @@ struct Snapshot {
     database: Option<u64>,
     /// The oldest synchronisation seen.
     synced: Timestamp,
-    /// What is decided of the faces.
-    constraints: Option<Constraints>,
+    /// What is decided of the faces, and what that means, if the clustering obeys it.
+    bonds: Option<Vec<(Bond, Who, Who)>>,
+    constraints: Constraints,
     /// The same for the audit, if there is to be one.
     decided: Option<Decided>,
 }
@@ -45,7 +49,7 @@ impl Snapshot {
             max_matches: task.max_results.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             scope: task.scope,
             search: task.search.unwrap_or_default(),
-            constraints: self.constraints.clone().unwrap_or_default(),
+            constraints: self.constraints.clone(),
         }
     }
 }
@@ -69,7 +73,8 @@ impl Engine {
         let (units, took) = control.compared();
         self.pace.note(ledger.n_compared(units), took);
         let audit = self.audited(task, &snapshot, &clustering, control)?;
-        let written = self.keep_result(token, &snapshot.faces, &clustering, audit.as_ref(), control)?;
+        let kept = Kept { clustering: &clustering, bonds: snapshot.bonds.as_deref(), audit: audit.as_ref() };
+        let written = self.keep_result(token, &snapshot.faces, &kept, control)?;
         let outcome = ClusteringOutcome {
             n_faces: snapshot.faces.len() as u64,
             n_clusters: clustering.clusters().len() as u64,
@@ -81,8 +86,8 @@ impl Engine {
         let Choice { method, reason } = outcome.choice;
         info!(%token, faces = outcome.n_faces, clusters = outcome.n_clusters, method = method.name(), %reason, "clustering done");
         let mut with = Batch::new();
-        if let Some(constraints) = &snapshot.constraints {
-            with.record(&keys::respect(token), &RespectRecord { respected: Some(constraints.len() as u64) });
+        if snapshot.bonds.is_some() {
+            with.record(&keys::respect(token), &RespectRecord { respected: Some(snapshot.constraints.len() as u64) });
         }
         if audits {
             with.record(&keys::audit(token), &AuditRecord { kept: written.audit });
@@ -198,9 +203,10 @@ impl Engine {
             faces.book.of_faces(&names, set.ids())
         });
         let decided = of_faces.as_ref().filter(|_| audits).map(OfFaces::decided);
-        let constraints = of_faces.filter(|_| respects_decisions).map(|of| of.constraints(&set));
+        let bonds = of_faces.filter(|_| respects_decisions).map(|of| of.bonds(&set));
+        let constraints = Constraints::new(set.len(), bonds.iter().flatten().cloned());
         let bytes = self.settings.memory - left;
-        Ok(Snapshot { faces: set, scale, bytes, database: number, synced, constraints, decided })
+        Ok(Snapshot { faces: set, scale, bytes, database: number, synced, bonds, constraints, decided })
     }
 
     /// Counts an image against the memory of a job.

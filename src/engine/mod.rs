@@ -88,7 +88,7 @@ pub use built::{BuiltFace, BuiltReader};
 pub use bundle::Bundle;
 pub use changes::{Applied, ChangeInfo, ChangeKind, MovedImage};
 pub use databases::DatabaseInfo;
-pub use decisions::{Decided, DecisionInfo, DecisionOn, NewDecision, Subject, Verdict};
+pub use decisions::{Decided, DecisionInfo, DecisionOn, NewDecision, Sequence, Subject, Verdict, Wanted};
 pub use error::{EngineError, ErrorKind};
 pub use everyone::Everyone;
 pub use export::{Contents, ExportRequest};

@@ -1,7 +1,8 @@
 //! Clusterings on the disk: compact, in chunks, written once and read as a stream.
 //!
 //! First the names of all images that took part (contract R120), then the images cluster by cluster with their matches,
-//! which speak of the names by number. A reader keeps the names in memory and nothing else.
+//! which speak of the names by number; then what was decided of images, if the clustering obeyed it. A reader keeps the
+//! names in memory, and these decisions.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,8 @@ use super::error::{EngineError, ErrorKind};
 use super::progress::{Control, Stage};
 use super::records::ClusteringOutcome;
 use super::worker::Unfinished;
-use crate::cluster::Clustering;
 use crate::cluster::audit::{Audit, Finding};
+use crate::cluster::{Bond, Clustering, Who};
 use crate::confidence::Confidence;
 use crate::face::{FaceId, FaceSet, face_id};
 use crate::job::Token;
@@ -29,6 +30,8 @@ pub(super) enum Chunk {
     Images(Vec<Image>),
     /// What the audit found, in its order.
     Findings(Vec<Finding>),
+    /// What the clustering obeyed.
+    Bonds(Vec<(Bond, Who, Who)>),
 }
 
 /// Whether the value of a chunk is what was written.
@@ -103,6 +106,14 @@ impl ChunkWriter<'_> {
     }
 }
 
+/// What is kept of a clustering.
+pub(super) struct Kept<'a> {
+    pub(super) clustering: &'a Clustering,
+    /// What it obeyed, if it was asked to.
+    pub(super) bonds: Option<&'a [(Bond, Who, Who)]>,
+    pub(super) audit: Option<&'a Audit>,
+}
+
 /// What was written.
 pub(super) struct Written {
     /// How many chunks there are.
@@ -117,10 +128,10 @@ impl Engine {
         &self,
         token: Token,
         faces: &FaceSet,
-        clustering: &Clustering,
-        audit: Option<&Audit>,
+        kept: &Kept<'_>,
         control: &Control,
     ) -> Result<Written, Unfinished> {
+        let Kept { clustering, bonds, audit } = *kept;
         self.clear_rows(&[keys::result(token)])?; // of an earlier run
         let mut writer = ChunkWriter { engine: self, token, n_chunks: 0, n_bytes: 0 };
         for ids in faces.ids().chunks(ITEMS_PER_CHUNK) {
@@ -148,6 +159,9 @@ impl Engine {
         if !images.is_empty() {
             writer.write(&Chunk::Images(images))?;
         }
+        for bonds in bonds.unwrap_or_default().chunks(ITEMS_PER_CHUNK) {
+            writer.write(&Chunk::Bonds(bonds.to_vec()))?;
+        }
         let audit = audit.map(|audit| writer.write_audit(audit)).transpose()?;
         control.keeps(writer.n_bytes);
         Ok(Written { n_chunks: writer.n_chunks, audit })
@@ -160,8 +174,10 @@ impl Engine {
         let mut reader = ResultReader {
             chunks: self.store.scan(&keys::result(token)),
             n_left: outcome.n_chunks,
+            n_names: 0,
             names: Vec::new(),
             images: Vec::new().into_iter(),
+            bonds: Vec::new(),
         };
         reader.images = loop {
             match reader.next_chunk()? {
@@ -169,9 +185,10 @@ impl Engine {
                     for name in names {
                         reader.names.push(named(&name)?);
                     }
+                    reader.n_names = reader.names.len() as u32;
                 }
                 Some(Chunk::Images(images)) => break images.into_iter(),
-                Some(Chunk::Findings(_)) | None => break Vec::new().into_iter(),
+                Some(Chunk::Findings(_) | Chunk::Bonds(_)) | None => break Vec::new().into_iter(),
             }
         };
         Ok(reader)
@@ -188,8 +205,10 @@ pub struct ResultReader<'a> {
     chunks: Scan<'a>,
     /// Chunks that are still to come.
     n_left: u32,
+    n_names: u32,
     names: Vec<FaceId>,
     images: std::vec::IntoIter<Image>,
+    bonds: Vec<(Bond, Who, Who)>,
 }
 
 impl std::fmt::Debug for ResultReader<'_> {
@@ -202,6 +221,21 @@ impl ResultReader<'_> {
     /// The names of all images that took part, in image order; empty when they were taken before.
     pub fn take_names(&mut self) -> Vec<FaceId> {
         std::mem::take(&mut self.names)
+    }
+
+    /// What was decided of these images and obeyed, once the last image was read. A clustering of an earlier version of
+    /// this program has kept nothing of it.
+    pub fn take_bonds(&mut self) -> Vec<(Bond, Who, Who)> {
+        std::mem::take(&mut self.bonds)
+    }
+
+    fn add_bonds(&mut self, bonds: Vec<(Bond, Who, Who)>) -> Result<(), EngineError> {
+        let is_there = |who: &Who| who.faces().end <= self.n_names;
+        if !bonds.iter().all(|(_, a, b)| is_there(a) && is_there(b)) {
+            return Err(EngineError::new(ErrorKind::Storage, "a decision in the result is about no image of it"));
+        }
+        self.bonds.extend(bonds);
+        Ok(())
     }
 
     fn next_chunk(&mut self) -> Result<Option<Chunk>, EngineError> {
@@ -230,6 +264,7 @@ impl ResultReader<'_> {
                 Some(Chunk::Names(_)) => {
                     return Err(EngineError::new(ErrorKind::Storage, "the chunks of the result are out of order"));
                 }
+                Some(Chunk::Bonds(bonds)) => self.add_bonds(bonds)?,
                 Some(Chunk::Findings(_)) => {} // they are read by themselves
                 None => return Ok(None),
             }

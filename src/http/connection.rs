@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::origin::{Scheme, Trust};
 use super::places::Places;
-use super::review::Guard;
+use super::review::{Guard, Held};
 use super::turns::Turns;
 use super::wire::{Overdue, Pulse, Wire};
 use super::{Settings, Tls};
@@ -36,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) places: Arc<Places>,
     pub(crate) turns: Arc<Turns>,
     pub(crate) guard: Guard,
+    pub(crate) held: Held,
     handshakes_failed: AtomicU64,
 }
 
@@ -47,7 +48,17 @@ impl Shared {
         let places = Places::new(settings.max_connections, settings.max_connections_per_address);
         let turns = Turns::new(settings.request_threads);
         let guard = Guard::new(scheme);
-        Self { service, settings, limits, trust, places, turns, guard, handshakes_failed: AtomicU64::new(0) }
+        Self {
+            service,
+            settings,
+            limits,
+            trust,
+            places,
+            turns,
+            guard,
+            held: Held::default(),
+            handshakes_failed: AtomicU64::new(0),
+        }
     }
 
     /// The figures so far.

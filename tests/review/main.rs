@@ -10,6 +10,7 @@ mod browser;
 mod canned;
 mod drawn;
 mod forms;
+mod other;
 mod photos;
 #[path = "../support/server.rs"]
 mod server;

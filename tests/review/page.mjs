@@ -58,9 +58,18 @@ const jobs = async () => {
   for (let i = 0; i < 30; i++) await page.keyboard.press("ArrowRight");
   await until(page, (then) => document.querySelector("[data-figures] .figures").textContent !== then, before);
   must(page.errors.length === 0, page.errors.join("; "));
-  for (const [path, name] of [["", "result"], ["/cluster/1", "cluster"], ["/threshold", "threshold"], ["/changes", "changes"], ["/audit", "no-audit"]]) {
+  for (const [path, name] of [["", "result"], ["/cluster/1", "cluster"], ["/threshold", "threshold"], ["/sweep", "sweep"], ["/changes", "changes"], ["/audit", "no-audit"]]) {
     await everyLook(result + path, name);
   }
+
+  // A row of the sweep leads to the form for a new run.
+  await page.goto(address + result + "/sweep");
+  const row = page.locator("table.sweep tbody tr").nth(2);
+  const threshold = (await row.locator("th").textContent()).split(" ")[0];
+  await row.locator("a").click();
+  await page.waitForURL(/#new$/);
+  must(await page.inputValue("input[name=clusterthreshold]") === threshold, "the threshold of the sweep is taken over");
+  must((await page.inputValue("select[name=database]")).length > 0, "and its database");
 
   // Hostile names.
   await page.goto(address + "/review");
@@ -88,7 +97,7 @@ const jobs = async () => {
 
   // Without the script everything can be read.
   const plain = await open("light", { javaScriptEnabled: false });
-  for (const path of ["/review", result, result + "/cluster/1", result + "/threshold?at=90"]) {
+  for (const path of ["/review", result, result + "/cluster/1", result + "/threshold?at=90", result + "/sweep"]) {
     const answer = await plain.goto(address + path);
     must(answer.status() === 200 && (await plain.textContent("main")).length > 100, path + " without the script");
   }

@@ -5,7 +5,7 @@ use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Prepare, Write, cut, fault, nothing};
 use crate::aci::parameter::{depending, optional, required};
 use crate::aci::{Answer, Code, Fault, Form, Parameters, Role};
-use crate::engine::{DecisionInfo, NewDecision, Subject, Verdict};
+use crate::engine::{DecisionInfo, NewDecision, Sequence, Subject, Verdict, Wanted};
 use crate::face::{DatabaseName, Identifier, ImageLabel};
 
 /// Decisions read at a time while a list is written.
@@ -39,12 +39,15 @@ pub(super) const ACTIONS: &[Action] = &[
     },
     Action {
         name: "ListDecisions",
-        about: "Lists decisions, in the order in which they were made.",
+        about: "Lists decisions, in the order in which they were made or the last first.",
         needs: Needs::Role(Role::Admin),
         way: Way::AtOnce,
         parameters: &[
             optional("database", Form::Name, "all", "Only those about this database."),
+            optional("identifier", Form::Name, "all", "Only those about this face of the database and its images."),
             optional("after", Form::Integer(0, u64::MAX), "0", "Only those with higher numbers than this."),
+            optional("before", Form::Integer(1, u64::MAX), "all", "Only those with lower numbers than this."),
+            optional("lastfirst", Form::Boolean, "false", "The last first."),
             optional("maxresults", Form::Integer(0, u64::MAX), "all", "At most so many."),
         ],
         answer: "decision with, for each: id, time, kind, database, identifier, (imagelabel), (otherdatabase, otheridentifier, (otherimagelabel)), (comment)",
@@ -120,22 +123,33 @@ pub(super) fn id(p: &Parameters) -> Result<u64, Fault> {
 }
 
 fn list_decisions<'a>(actions: &'a Actions, _: &Caller, parameters: &mut Parameters) -> Result<Write<'a>, Fault> {
-    let (database, after, max) = parameters.read(|p| {
-        let database = p.name("database", DatabaseName::new)?;
+    let (names, mut range, order, max) = parameters.read(|p| {
+        let names = (p.name("database", DatabaseName::new)?, p.name("identifier", Identifier::new)?);
+        if let (None, Some(_)) = names {
+            return Err(Fault::missing("database"));
+        }
         let after = p.integer("after", 0..=u64::MAX)?.unwrap_or(0);
-        Ok((database, after, p.integer("maxresults", 0..=u64::MAX)?.unwrap_or(u64::MAX)))
+        let range = (after, p.integer("before", 1..=u64::MAX)?);
+        let is_last_first = p.boolean("lastfirst")?.unwrap_or(false);
+        let order = if is_last_first { Sequence::LastToFirst } else { Sequence::FirstToLast };
+        Ok((names, range, order, p.integer("maxresults", 0..=u64::MAX)?.unwrap_or(u64::MAX)))
     })?;
-    let page = move |after, max: u64| {
+    let page = move |(after, before), max: u64| {
         let limit = PER_PAGE.min(usize::try_from(max).unwrap_or(usize::MAX));
-        actions.engine.list_decisions(database.as_ref(), after, limit)
+        let wanted = Wanted { database: names.0.as_ref(), identifier: names.1.as_ref(), after, before, order };
+        actions.engine.list_decisions(&wanted, limit)
     };
-    let mut shown = page(after, max).map_err(|error| fault(&error))?;
+    let mut shown = page(range, max).map_err(|error| fault(&error))?;
     Ok(Box::new(move |answer| {
         let mut left = max;
         while let Some(last) = shown.last().map(|info| info.id) {
             shown.iter().try_for_each(|info| write_decision(actions, answer, info))?;
             left -= shown.len() as u64;
-            shown = page(last, left).map_err(cut)?;
+            match order {
+                Sequence::FirstToLast => range.0 = last,
+                Sequence::LastToFirst => range.1 = Some(last),
+            }
+            shown = page(range, left).map_err(cut)?;
         }
         Ok(())
     }))

@@ -37,7 +37,9 @@ pub mod reference {}
 
 pub use audit::{About, Answered, Listed, write_audit};
 pub use clustering::{Page, write_clusters};
-pub use desk::{Change, Cluster, DatabaseFigures, Desk, Difference, Fate, Fit, Job, NotShown, Order, Sheet, Show};
+pub use desk::{
+    Agreement, Change, Cluster, DatabaseFigures, Desk, Difference, Fate, Fit, Job, NotShown, Obeyed, Order, Sheet, Show,
+};
 pub use help::{page, shown, summary};
 pub use offered::{offered, offered_on_service_port};
 pub use server::Facts;

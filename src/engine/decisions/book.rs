@@ -99,8 +99,27 @@ impl Book {
 
     /// Those with numbers above `after`, in their order.
     pub(in crate::engine) fn behind(&self, after: u64) -> impl Iterator<Item = (u64, &DecisionRecord)> {
-        let from = after.checked_add(1);
-        from.into_iter().flat_map(|from| self.records.range(from..)).map(|(&id, record)| (id, record))
+        self.between(after, None)
+    }
+
+    /// Those of them with numbers below `before`.
+    pub(in crate::engine) fn between(
+        &self,
+        after: u64,
+        before: Option<u64>,
+    ) -> impl DoubleEndedIterator<Item = (u64, &DecisionRecord)> {
+        let (from, behind) = (after.checked_add(1), before.unwrap_or(u64::MAX));
+        let from = from.filter(|&from| from <= behind);
+        from.into_iter().flat_map(move |from| self.records.range(from..behind)).map(|(&id, record)| (id, record))
+    }
+
+    /// The decisions about a face and its images.
+    pub(in crate::engine) fn about(
+        &self,
+        number: u64,
+        identifier: &Identifier,
+    ) -> impl DoubleEndedIterator<Item = u64> {
+        self.about.get(&(number, identifier.as_str().to_owned())).into_iter().flatten().copied()
     }
 
     /// The decision on the same two, or on the same label.

@@ -12,7 +12,7 @@ use super::super::Engine;
 use super::super::error::EngineError;
 use super::{Book, DecisionRecord, Place, Verdict};
 use crate::cluster::audit::Decided;
-use crate::cluster::{Bond, Constraints, Who};
+use crate::cluster::{Bond, Who};
 use crate::face::{DatabaseName, FaceId, FaceSet};
 use crate::job::Token;
 use crate::store::{decode, keys};
@@ -87,14 +87,14 @@ impl OfFaces {
     }
 
     /// What a clustering makes of it. Two images of one identity whose labels are right show one person.
-    pub(in crate::engine) fn constraints(mut self, faces: &FaceSet) -> Constraints {
+    pub(in crate::engine) fn bonds(mut self, faces: &FaceSet) -> Vec<(Bond, Who, Who)> {
         let identity = |face: u32| {
             let id = faces.id(face as usize);
             (&id.database, &id.identifier)
         };
         let right = self.right.windows(2).filter(|two| identity(two[0]) == identity(two[1]));
         self.pairs.extend(right.map(|two| (Bond::Together, Who::Face(two[0]), Who::Face(two[1]))));
-        Constraints::new(faces.len(), self.pairs)
+        self.pairs
     }
 }
 

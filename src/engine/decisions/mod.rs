@@ -84,6 +84,31 @@ pub struct DecisionInfo {
     pub at: Timestamp,
 }
 
+/// In which order decisions are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sequence {
+    /// As they were made.
+    #[default]
+    FirstToLast,
+    /// The last first.
+    LastToFirst,
+}
+
+/// Which decisions are listed; by default all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Those about this database.
+    pub database: Option<&'a DatabaseName>,
+    /// Those about this face of it and its images; nothing without a database.
+    pub identifier: Option<&'a Identifier>,
+    /// Those with higher numbers.
+    pub after: u64,
+    /// Those with lower numbers.
+    pub before: Option<u64>,
+    /// In which order.
+    pub order: Sequence,
+}
+
 /// What became of a decision that was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decided {
@@ -192,16 +217,10 @@ impl Engine {
         self.change(faces, change)
     }
 
-    /// At most `limit` decisions with numbers above `after`, those of one database or all, in the order in which they
-    /// were made.
-    pub fn list_decisions(
-        &self,
-        database: Option<&DatabaseName>,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<DecisionInfo>, EngineError> {
+    /// At most `limit` of the decisions that are wanted.
+    pub fn list_decisions(&self, wanted: &Wanted<'_>, limit: usize) -> Result<Vec<DecisionInfo>, EngineError> {
         let faces = self.read_faces();
-        let number = database.map(|name| self.database(name).map(|record| record.number)).transpose()?;
+        let number = wanted.database.map(|name| self.database(name).map(|record| record.number)).transpose()?;
         let names = self.databases()?;
         let name_of = |number: u64| names.iter().find(|(_, record)| record.number == number).map(|(name, _)| name);
         let subject = |place: &Place| {
@@ -215,7 +234,7 @@ impl Engine {
             let places = [Some(&record.first), record.second.as_ref()];
             number.is_none_or(|number| places.into_iter().flatten().any(|place| place.number == number))
         };
-        let listed = faces.book.behind(after).filter(|(_, record)| is_of(record)).filter_map(|(id, record)| {
+        let listed = |(id, record): (u64, &DecisionRecord)| {
             let first = subject(&record.first)?;
             let second = match &record.second {
                 Some(place) => Some(subject(place)?),
@@ -223,8 +242,20 @@ impl Engine {
             };
             let decision = NewDecision { verdict: record.verdict, first, second, comment: record.comment.clone() };
             Some(DecisionInfo { id, decision, at: Timestamp(record.at) })
-        });
-        Ok(listed.take(limit).collect())
+        };
+        let Wanted { identifier, after, before, order, .. } = *wanted;
+        let mut about = number.zip(identifier).map(|(number, identifier)| faces.book.about(number, identifier));
+        let is_asked = |id: u64| id > after && before.is_none_or(|before| id < before);
+        let mut all: Box<dyn DoubleEndedIterator<Item = (u64, &DecisionRecord)>> = match &mut about {
+            Some(ids) => Box::new(ids.filter_map(|id| Some((id, faces.book.get(id)?)))),
+            None => Box::new(faces.book.between(after, before)),
+        };
+        let next = || match order {
+            Sequence::FirstToLast => all.next(),
+            Sequence::LastToFirst => all.next_back(),
+        };
+        let wanted = std::iter::from_fn(next).filter(|(id, record)| is_asked(*id) && is_of(record));
+        Ok(wanted.filter_map(listed).take(limit).collect())
     }
 
     /// Where a subject is, which must be there.

@@ -1,7 +1,7 @@
 //! Decisions and changes: what they follow, what they refuse, and that undoing restores all of it.
 
 use super::*;
-use crate::engine::{ChangeKind, NewDecision, Subject, Verdict};
+use crate::engine::{ChangeKind, NewDecision, Sequence, Subject, Verdict, Wanted};
 
 fn subject(identifier: &str, label: Option<&str>) -> Subject {
     Subject { database: name("a"), identifier: self::identifier(identifier), label: label.map(self::label) }
@@ -41,7 +41,7 @@ pub(super) fn decisions(engine: &Engine) -> String {
         let label = subject.label.as_ref().map_or_else(String::new, |label| format!("/{label}"));
         format!("{}/{}{label}", subject.database, subject.identifier)
     };
-    let listed = engine.list_decisions(None, 0, usize::MAX).unwrap();
+    let listed = engine.list_decisions(&Wanted::default(), usize::MAX).unwrap();
     let lines = listed.iter().map(|info| {
         let NewDecision { verdict, first, second, .. } = &info.decision;
         let second = second.as_ref().map_or_else(String::new, |second| format!(" {}", shown(second)));
@@ -67,6 +67,28 @@ fn a_decision_is_there_behind_a_restart_and_said_once() {
     assert_eq!(engine.remove_decision(decided.id).unwrap_err().kind(), ErrorKind::UnknownToken);
     let next = not_same(&engine, subject("ann", None), subject("cat", None));
     assert!(next > decided.id, "a number is given once");
+}
+
+#[test]
+fn decisions_are_listed_from_either_end_in_pages_and_by_face() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open_review(&folder);
+    let pairs = [("ann", "bob"), ("bob", "cat"), ("ann", "cat")];
+    let made = pairs.map(|(one, other)| not_same(&engine, subject(one, None), subject(other, None)));
+    let ids = |wanted: Wanted<'_>, limit| -> Vec<u64> {
+        engine.list_decisions(&wanted, limit).unwrap().iter().map(|info| info.id).collect()
+    };
+    let last_first = Wanted { order: Sequence::LastToFirst, ..Wanted::default() };
+    assert_eq!(ids(Wanted::default(), 9), made);
+    assert_eq!(ids(last_first, 2), [made[2], made[1]]);
+    assert_eq!(ids(Wanted { before: Some(made[1]), ..last_first }, 2), [made[0]]);
+    assert_eq!(ids(Wanted { after: made[0], before: Some(made[2]), ..Wanted::default() }, 9), [made[1]]);
+    assert!(ids(Wanted { after: u64::MAX, before: Some(1), ..last_first }, 9).is_empty());
+    let (database, ann, nobody) = (name("a"), identifier("ann"), identifier("nobody"));
+    let about = |face| Wanted { database: Some(&database), identifier: Some(face), ..last_first };
+    assert_eq!(ids(about(&ann), 9), [made[2], made[0]]);
+    assert_eq!(ids(Wanted { after: made[0], ..about(&ann) }, 9), [made[2]]);
+    assert!(ids(about(&nobody), 9).is_empty());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::sides::{pairs, shown_sides};
 use crate::aci::{Job, Sheet};
 
 /// Findings on a page, and images of each side.
-const FINDINGS: usize = 20;
+const FINDINGS: usize = 10;
 pub(super) const IMAGES: usize = 6;
 
 /// What an answer to a card does: the action with its parameters, and the words for it.
@@ -28,14 +28,15 @@ struct Answer {
 pub(super) fn page(view: &View<'_>, token: &str) -> Paged {
     let job = view.desk.job(token)?;
     let sheet = view.desk.sheet(token)?;
-    let found = match findings((view.service, &view.asked.client), &job.token) {
+    let read = || findings((view.service, &view.asked.client), &job.token);
+    let found = match view.held.findings(&job.token, read) {
         Ok(found) => found,
         Err(oops) => return Ok(framed(view, "Audit", &without(view, &job, &sheet, &oops))),
     };
     let kind = view.asked.text("kind").filter(|kind| KINDS.iter().any(|(known, _)| known == kind));
     let shown: Vec<&Finding> = found.iter().filter(|finding| kind.is_none_or(|kind| finding.kind == kind)).collect();
     let paging = Paging::of(shown.len(), FINDINGS, view.asked.number("page"));
-    let done = Done::of(view);
+    let done = Done::of(view, &shown[paging.range.clone()]);
     let base = format!("/review/result/{}/audit", job.token);
     let back = format!("{base}?{}page={}", kind.map_or_else(String::new, |kind| format!("kind={kind}&")), paging.page);
     let content = html! {

@@ -1,6 +1,6 @@
-//! What was decided and changed: as a page, and beside the findings it answers.
+//! What was decided and changed: as a page, the last first, and beside the findings it answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 use serde_json::Value;
@@ -11,8 +11,11 @@ use super::made::Oops;
 use super::parts::{Name, count, hidden};
 use super::route::Paged;
 
-/// So many of each are looked at, the last ones.
-const MOST: &str = "1000";
+/// So many of each are on a page.
+const PAGE: usize = 50;
+
+/// So many changes are looked at beside findings, the last ones; the server forgets older ones unless it is told otherwise.
+const CHANGES: &str = "1000";
 
 /// What was done, in words, and what takes it back: the action and the number.
 #[derive(Debug, Clone)]
@@ -42,13 +45,16 @@ fn pair_key(a: &Who, b: Option<&Who>) -> [[String; 3]; 2] {
 }
 
 impl Done {
-    /// What was done in a database, as far as the client may know; otherwise nothing.
-    pub(super) fn of(view: &View<'_>) -> Self {
+    /// What was done about what these findings name, as far as the client may know; otherwise nothing.
+    pub(super) fn of(view: &View<'_>, findings: &[&Finding]) -> Self {
         let mut done = Self::default();
         if !view.desk.may_change() {
             return done;
         }
-        for change in list(view, "ListChanges", "change").unwrap_or_default() {
+        if findings.is_empty() {
+            return done;
+        }
+        for change in list(view, "change", &[("action", "ListChanges"), ("maxresults", CHANGES)]).unwrap_or_default() {
             let (Some(id), Some(database)) = (text(&change, "id"), text(&change, "database")) else { continue };
             if change["undoneby"].is_string() || change["undoes"].is_string() {
                 continue;
@@ -63,10 +69,14 @@ impl Done {
                 done.changed.insert([database, gone, String::new()], undo);
             }
         }
-        for decision in list(view, "ListDecisions", "decision").unwrap_or_default() {
-            if let (Some(id), Some(first)) = (text(&decision, "id"), who(&decision)) {
-                let undo = Undo { words: kind_of_decision(&decision), action: "RemoveDecision", id };
-                done.decided.insert(pair_key(&first, other(&decision).as_ref()), undo);
+        let faces = findings.iter().flat_map(|finding| finding.named()).map(|who| (&who.database, &who.identifier));
+        for (database, identifier) in faces.collect::<BTreeSet<_>>() {
+            let about = [("action", "ListDecisions"), ("database", database), ("identifier", identifier)];
+            for decision in list(view, "decision", &about).unwrap_or_default() {
+                if let (Some(id), Some(first)) = (text(&decision, "id"), who(&decision)) {
+                    let undo = Undo { words: kind_of_decision(&decision), action: "RemoveDecision", id };
+                    done.decided.insert(pair_key(&first, other(&decision).as_ref()), undo);
+                }
             }
         }
         done
@@ -74,13 +84,13 @@ impl Done {
 
     /// What was done about a finding, and how it is taken back.
     pub(super) fn about(&self, finding: &Finding) -> Option<&Undo> {
-        let named = finding.subject.iter().chain(finding.parts.iter().flatten()).chain(&finding.identities);
+        let named = finding.named();
         let changed = named.clone().find_map(|who| self.changed.get(&key(who)));
         changed.or_else(|| {
-            let all: Vec<&Who> = named.collect();
-            let alone = finding.subject.iter().map(|who| pair_key(who, None));
-            let pairs = all.iter().enumerate().flat_map(|(at, a)| all[at + 1..].iter().map(|b| pair_key(a, Some(b))));
-            alone.chain(pairs).find_map(|key| self.decided.get(&key))
+            let all: BTreeSet<[String; 3]> = named.map(key).collect();
+            let alone = finding.subject.as_ref().and_then(|who| self.decided.get(&pair_key(who, None)));
+            let pair = || self.decided.iter().find(|([a, b], _)| all.contains(a) && all.contains(b));
+            alone.or_else(|| pair().map(|(_, undo)| undo))
         })
     }
 }
@@ -94,8 +104,8 @@ fn other(decision: &Value) -> Option<Who> {
 }
 
 /// The elements of this name in the answer to an action that lists.
-fn list(view: &View<'_>, action: &str, name: &str) -> Result<Vec<Value>, Oops> {
-    let data = ask((view.service, &view.asked.client), &[("action", action), ("maxresults", MOST)])?;
+fn list(view: &View<'_>, name: &str, action: &[(&str, &str)]) -> Result<Vec<Value>, Oops> {
+    let data = ask((view.service, &view.asked.client), action)?;
     Ok(many(&data[name]).filter(|element| element.is_object()).cloned().collect())
 }
 
@@ -110,21 +120,65 @@ pub(super) fn undo_form(view: &View<'_>, undo: &Undo, back: &str) -> Markup {
     }
 }
 
+/// A list with its last entries first, of which a page begins below a number.
+struct List {
+    /// The parameter of the page that has this number.
+    name: &'static str,
+    before: Option<String>,
+    entries: Vec<Value>,
+    /// Where the next page begins.
+    next: Option<String>,
+}
+
+impl List {
+    fn of(view: &View<'_>, name: &'static str, element: &str, action: &[(&str, &str)]) -> Result<Self, Oops> {
+        let before = view.asked.text(name).filter(|id| id.parse::<u64>().is_ok_and(|id| id > 0)).map(str::to_owned);
+        let most = (PAGE + 1).to_string();
+        let mut asked = [action, &[("maxresults", &most)]].concat();
+        asked.extend(before.as_deref().map(|before| ("before", before)));
+        let mut entries = list(view, element, &asked)?;
+        let is_last = entries.len() <= PAGE;
+        entries.truncate(PAGE);
+        let next = entries.last().filter(|_| !is_last).and_then(|last| text(last, "id"));
+        Ok(Self { name, before, entries, next })
+    }
+
+    /// Links to the pages of this list that leave the other where it is.
+    fn links(&self, other: &Self) -> Markup {
+        let place = |own: Option<&str>| {
+            let both = [(self.name, own), (other.name, other.before.as_deref())];
+            let query: Vec<String> = both.iter().filter_map(|(name, id)| Some(format!("{name}={}", (*id)?))).collect();
+            format!("/review/decisions?{}#{}", query.join("&"), self.name)
+        };
+        html! {
+            @if self.before.is_some() || self.next.is_some() {
+                nav.pages aria-label=(format!("Pages of {}", self.name)) {
+                    @if self.before.is_some() { a rel="prev" href=(place(None)) { "Latest" } }
+                    @if let Some(next) = &self.next { a rel="next" href=(place(Some(next))) { "Earlier" } }
+                }
+            }
+        }
+    }
+}
+
 /// All that was decided and changed, each to be taken back.
 pub(super) fn page(view: &View<'_>) -> Paged {
-    let (changes, decisions) = (list(view, "ListChanges", "change")?, list(view, "ListDecisions", "decision")?);
+    let changes = List::of(view, "changes", "change", &[("action", "ListChanges")])?;
+    let decisions = List::of(view, "decisions", "decision", &[("action", "ListDecisions"), ("lastfirst", "true")])?;
     let content = html! {
         p.path { a href="/review" { "Databases and jobs" } }
         h1 { "What was decided and changed" }
         section aria-labelledby="changes" {
-            h2 #changes { "Changes" @if !changes.is_empty() { span.n { (changes.len()) } } }
-            @if changes.is_empty() { p.empty { "Nothing was changed that could be undone." } }
-            ul.jobs { @for change in &changes { li { (changed(view, change)) } } }
+            h2 #changes { "Changes" }
+            @if changes.entries.is_empty() { p.empty { "Nothing was changed that could be undone." } }
+            ul.jobs { @for change in &changes.entries { li { (changed(view, change)) } } }
+            (changes.links(&decisions))
         }
         section aria-labelledby="decisions" {
-            h2 #decisions { "Decisions" @if !decisions.is_empty() { span.n { (decisions.len()) } } }
-            @if decisions.is_empty() { p.empty { "Nothing was decided." } }
-            ul.jobs { @for decision in decisions.iter().rev() { li { (decided(view, decision)) } } }
+            h2 #decisions { "Decisions" }
+            @if decisions.entries.is_empty() { p.empty { "Nothing was decided." } }
+            ul.jobs { @for decision in &decisions.entries { li { (decided(view, decision)) } } }
+            (decisions.links(&changes))
         }
     };
     Ok(framed(view, "Decisions and changes", &content))

@@ -53,6 +53,13 @@ pub(super) struct Finding {
     pub(super) pairs: Vec<Pair>,
 }
 
+impl Finding {
+    /// The images and identities it is about.
+    pub(super) fn named(&self) -> impl Iterator<Item = &Who> + Clone {
+        self.subject.iter().chain(self.parts.iter().flatten()).chain(&self.identities)
+    }
+}
+
 /// Asks for an action and gives what stands in `responsedata`, or what the action says against it.
 pub(super) fn ask((service, client): (&dyn Service, &Client), parameters: &[(&str, &str)]) -> Result<Value, Oops> {
     let simple = ("responseformat", "simplejson");

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::Asked;
+use super::{Asked, Held};
 use crate::aci::{Desk, Service};
 
 /// What a page is made of.
@@ -12,6 +12,8 @@ pub(super) struct View<'a> {
     pub(super) asked: &'a Asked,
     /// Whom it asks for actions.
     pub(super) service: &'a dyn Service,
+    /// What was read for it before.
+    pub(super) held: &'a Held,
 }
 
 /// A page for who may look.

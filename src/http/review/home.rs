@@ -23,7 +23,7 @@ pub(super) fn page(view: &View<'_>) -> Paged {
         }
         @if view.desk.may_change() && !databases.is_empty() { (form(view, &databases)) }
         section aria-labelledby="jobs" {
-            @if view.desk.may_change() && view.desk.offers("ListChanges") { p.aside { a href="/review/decisions" { "Decisions and changes" } } }
+            @if view.desk.may_change() { p.aside { a href="/review/decisions" { "Decisions and changes" } } }
             h2 #jobs { "Clusterings" @if !jobs.is_empty() { span.n { (thousands(n_jobs as u64)) } } }
             @if jobs.is_empty() {
                 p.empty { "No clustering yet." @if view.desk.may_change() && !databases.is_empty() { " Start one above." } }
@@ -105,6 +105,8 @@ fn bar(shares: [u64; 3]) -> Markup {
 }
 
 fn form(view: &View<'_>, databases: &[DatabaseFigures]) -> Markup {
+    let wanted = view.asked.text("database");
+    let threshold = |name| view.asked.text(name).filter(|text| text.trim().parse::<f64>().is_ok()).unwrap_or("50");
     let n_trained: u64 = databases.iter().map(|database| database.trained).sum();
     html! {
         section.panel aria-labelledby="new" {
@@ -114,20 +116,20 @@ fn form(view: &View<'_>, databases: &[DatabaseFigures]) -> Markup {
                 label { span { "Database" }
                     select name="database" {
                         @for database in databases {
-                            option value=(database.name.as_str()) {
+                            option value=(database.name.as_str()) selected[wanted == Some(database.name.as_str())] {
                                 (database.name.as_str()) " (" (count(database.trained as usize, "image", "images")) ")"
                             }
                         }
-                        @if databases.len() > 1 { option value="" { "All together (" (thousands(n_trained)) " images)" } }
+                        @if databases.len() > 1 { option value="" selected[wanted == Some("")] { "All together (" (thousands(n_trained)) " images)" } }
                     }
                 }
                 label { span { "Cluster threshold" }
-                    input name="clusterthreshold" type="number" min="0" max="100" step="0.01" value="50" inputmode="decimal";
+                    input name="clusterthreshold" type="number" min="0" max="100" step="0.01" value=(threshold("clusterthreshold")) inputmode="decimal";
                 }
                 label { span { "Keep matches from" }
-                    input name="outputthreshold" type="number" min="0" max="100" step="0.01" value="50" inputmode="decimal";
+                    input name="outputthreshold" type="number" min="0" max="100" step="0.01" value=(threshold("outputthreshold")) inputmode="decimal";
                 }
-                @if view.desk.offers("GetIdentityAudit") { label.check { input name="audit" type="checkbox" value="true" checked; span { "Audit the identities" } } }
+                label.check { input name="audit" type="checkbox" value="true" checked; span { "Audit the identities" } }
                 button.primary type="submit" { "Start" }
             }
         }

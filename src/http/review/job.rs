@@ -112,7 +112,13 @@ pub(super) fn page(view: &View<'_>, token: &str) -> Paged {
         article.job.large data-job=(job.token) data-ended[job.has_ended] data-follow=(format!("/review/result/{}", job.token)) {
             div.line { (status(&job)) }
             (state(&job))
-            @if job.outcome.is_some() { p { a.button.primary href=(format!("/review/result/{}", job.token)) { "Look at the result" } } }
+            @if job.outcome.is_some() {
+                p {
+                    a.button.primary href=(format!("/review/result/{}", job.token)) { "Look at the result" }
+                    " "
+                    a.button href=(format!("/review/result/{}/sweep", job.token)) { "Other thresholds" }
+                }
+            }
             (steer(view, &job, &here))
         }
         section aria-labelledby="facts" {

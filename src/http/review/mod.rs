@@ -19,15 +19,18 @@ mod export;
 mod finding;
 mod frame;
 mod guard;
+mod held;
 mod home;
 mod job;
 mod made;
 mod parts;
 mod picture;
+mod plot;
 mod report;
 mod result;
 mod route;
 mod sides;
+mod sweep;
 mod threshold;
 
 use std::io::{self, Write as _};
@@ -42,6 +45,7 @@ use hyper::http::request;
 use tokio::sync::oneshot;
 
 pub(crate) use guard::Guard;
+pub(crate) use held::Held;
 pub use report::{ReportLimits, report};
 
 use super::body::BodyError;
@@ -152,5 +156,5 @@ fn make(head: &request::Parts, request: Result<Request, Refused>, client: Client
         is_script: header(&head.headers, &ACCEPT).is_some_and(|types| types.starts_with("application/json")),
         known: header(&head.headers, &IF_NONE_MATCH),
     };
-    route::make(asked, shared.service.as_ref())
+    route::make(asked, shared.service.as_ref(), &shared.held)
 }

@@ -140,6 +140,12 @@ pub(super) fn hidden(view: &View<'_>, action: &str, back: &str) -> Markup {
     }
 }
 
+/// A text as it stands in an address.
+pub(super) fn encoded(text: &str) -> String {
+    let bytes: Vec<String> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    bytes.concat()
+}
+
 /// A page of a list: which of its items are shown.
 pub(super) struct Paging {
     /// From 1.

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::frame::{View, page as framed};
 use super::made::Oops;
-use super::parts::{Name, Paging, chip, confidence, count, database_of, face, thousands};
+use super::parts::{Name, Paging, chip, confidence, count, database_of, encoded, face, thousands};
 use super::route::Paged;
 use crate::aci::{Cluster, Job, Order, Sheet, Show};
 
@@ -22,6 +22,7 @@ pub(super) enum Tab {
     Clusters,
     Audit,
     Threshold,
+    Sweep,
     Changes,
 }
 
@@ -48,6 +49,7 @@ pub(super) fn heading(view: &View<'_>, job: &Job, sheet: &Sheet, tab: Tab) -> Ma
         (Tab::Clusters, "", "Clusters"),
         (Tab::Audit, "/audit", "Audit"),
         (Tab::Threshold, "/threshold", "Threshold"),
+        (Tab::Sweep, "/sweep", "Sweep"),
         (Tab::Changes, "/changes", "Changes"),
     ];
     html! {
@@ -55,7 +57,7 @@ pub(super) fn heading(view: &View<'_>, job: &Job, sheet: &Sheet, tab: Tab) -> Ma
         h1 { "Clustering of " (database_of(job)) }
         (figures(sheet))
         nav.tabs aria-label="Views of this result" {
-            @for (own, path, word) in tabs.into_iter().filter(|&(own, ..)| own != Tab::Audit || own == tab || view.desk.offers("GetIdentityAudit")) {
+            @for (own, path, word) in tabs {
                 a href={ (base) (path) } aria-current=[(own == tab).then_some("page")] { (word) }
             }
         }
@@ -140,10 +142,7 @@ fn nothing(show: Show, is_searched: bool) -> &'static str {
 
 /// The query of what is shown now, without the page, ready for more.
 pub(super) fn query(view: &View<'_>, show: &str, order: &str) -> String {
-    let find = view.asked.text("find").map_or_else(String::new, |find| {
-        let encoded: Vec<String> = find.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        format!("find={}&", encoded.concat())
-    });
+    let find = view.asked.text("find").map_or_else(String::new, |find| format!("find={}&", encoded(find)));
     format!("show={show}&order={order}&{find}")
 }
 

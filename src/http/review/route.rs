@@ -2,7 +2,10 @@
 
 use super::frame::View;
 use super::made::{HTML, JSON, Made, Oops};
-use super::{Asked, act, assets, audit, cluster, compare, done, export, home, job, picture, report, result, threshold};
+use super::{
+    Asked, Held, act, assets, audit, cluster, compare, done, export, home, job, picture, report, result, sweep,
+    threshold,
+};
 use crate::aci::Service;
 use hyper::{Method, StatusCode};
 use maud::Markup;
@@ -11,7 +14,7 @@ use maud::Markup;
 pub(super) type Paged = Result<Markup, Oops>;
 
 /// Makes what is asked for.
-pub(super) fn make(mut asked: Asked, service: &dyn Service) -> Made {
+pub(super) fn make(mut asked: Asked, service: &dyn Service, held: &Held) -> Made {
     let path = std::mem::take(&mut asked.path);
     let steps: Vec<&str> = path.split('/').filter(|step| !step.is_empty()).collect();
     if let [name] = steps[..]
@@ -30,7 +33,7 @@ pub(super) fn make(mut asked: Asked, service: &dyn Service) -> Made {
         let done = if steps == ["act"] { act::act(asked, service, may_change) } else { Err(no_form()) };
         return done.unwrap_or_else(|oops| if is_script { oops.json() } else { oops.page(None).cookie(cookie) });
     }
-    let view = View { desk, asked: &asked, service };
+    let view = View { desk, asked: &asked, service, held };
     let made = match steps[..] {
         ["jobs.json"] => Ok(Made::new(JSON, job::live(&view))),
         ["image", token, face] => picture::picture(&view, token, face),
@@ -52,6 +55,7 @@ fn page(view: &View<'_>, steps: &[&str]) -> Paged {
         ["result", token, "cluster", number] => cluster::page(view, token, number),
         ["result", token, "audit"] => audit::page(view, token),
         ["result", token, "threshold"] => threshold::page(view, token),
+        ["result", token, "sweep"] => sweep::page(view, token),
         ["result", token, "changes"] => compare::page(view, token),
         _ => Err(Oops::not_found("The address leads nowhere; it may be mistyped, or of another version.")),
     }

@@ -12,20 +12,15 @@ use super::made::{JSON, Made, Oops};
 use super::parts::{Name, count, face, hundredths, thousands};
 use super::result::{Tab, heading};
 use super::route::Paged;
-use crate::aci::Sheet;
+use crate::aci::{Agreement, Obeyed, Sheet};
 use crate::confidence::Confidence;
 
 /// The largest clusters that are shown, and images of each.
 const CLUSTERS: usize = 8;
 const IMAGES: usize = 8;
 
-/// Points of the plot; fewer where each takes its time.
+/// Points of the plot.
 const POINTS: usize = 21;
-const FEW_POINTS: usize = 9;
-
-/// Matches of a result that are many, and too many for it.
-const MANY: usize = 500_000;
-const TOO_MANY: usize = 2_000_000;
 
 /// What there is at a threshold.
 struct Figures {
@@ -117,7 +112,7 @@ fn n_identities(sheet: &Sheet, members: &[u32]) -> usize {
 }
 
 /// From what it is computed.
-fn basis(sheet: &Sheet) -> Markup {
+pub(super) fn basis(sheet: &Sheet) -> Markup {
     html! {
         section.note aria-label="What this is computed from" {
             p {
@@ -130,43 +125,51 @@ fn basis(sheet: &Sheet) -> Markup {
                 },
                 Some(_) => p { "From " (hundredths(sheet.output_threshold)) " on the result has every pair; below, it can say nothing." },
                 None => p {
-                    "The result does not have every pair (there were too many, their number was limited, or an index may have \
-                     missed some): clusters may come out smaller than in a run."
+                    "From " (hundredths(sheet.output_threshold)) " on. The result does not have every pair (there were too many, their \
+                     number was limited, or an index may have missed some): clusters may come out smaller than in a run."
                 },
+            }
+            @match sheet.obeyed {
+                Obeyed::Nothing => {},
+                Obeyed::Too(n) => p { "What was decided of its images counts here as it did in the run (" (of_decisions(n)) ")." },
+                Obeyed::NotKept(n) => p { strong {
+                    "The run obeyed " (of_decisions(n)) ", of which an earlier version of this program has kept nothing: other \
+                     thresholds do not obey them. Cluster again to see them."
+                } },
+                Obeyed::TooMany(n) => p { strong {
+                    "The run obeyed " (of_decisions(n)) ", which link more pairs than are held here: other thresholds do not obey them."
+                } },
             }
         }
     }
 }
 
+fn of_decisions(n: u64) -> String {
+    count(usize::try_from(n).unwrap_or(usize::MAX), "decision", "decisions")
+}
+
 /// A line of the plot: its class, its words, its values.
-type Line = (&'static str, &'static str, fn(&Figures) -> usize);
+type Line = (&'static str, &'static str, fn(&Agreement) -> u64);
 
 /// Clusters over thresholds.
 fn plot(sheet: &Sheet, now: Confidence) -> Markup {
-    let n_points = match sheet.n_matches() {
-        0..MANY => POINTS,
-        MANY..TOO_MANY => FEW_POINTS,
-        _ => {
-            return html! { p.note { "The result has too many matches to draw clusters over all thresholds at once." } };
-        }
-    };
     let from = sheet.answers_from().hundredths();
-    let step = |i: usize| from + ((10_000 - usize::from(from)) * i / (n_points - 1)) as u16;
-    let points: Vec<Figures> =
-        (0..n_points).filter_map(|i| Confidence::from_hundredths(step(i))).map(|at| Figures::at(sheet, at)).collect();
-    let most = points.iter().map(|point| point.clusters.len()).max().unwrap_or(0).max(1);
+    let step = |i: usize| from + ((10_000 - usize::from(from)) * i / (POINTS - 1)) as u16;
+    let thresholds: Vec<Confidence> = (0..POINTS).filter_map(|i| Confidence::from_hundredths(step(i))).collect();
+    let mut points = sheet.sweep(&thresholds);
+    points.reverse();
+    let most = points.iter().map(|(_, point)| point.clusters).max().unwrap_or(0).max(1);
     let x = |at: Confidence| f64::from(at.hundredths() - from) / f64::from((10_000 - from).max(1)) * 300.0 + 4.0;
-    let line = |value: fn(&Figures) -> usize| -> String {
-        let places: Vec<String> = points
-            .iter()
-            .map(|p| format!("{:.1},{:.1} ", x(p.threshold), 104.0 - value(p) as f64 / most as f64 * 100.0))
-            .collect();
-        places.concat()
+    let line = |value: fn(&Agreement) -> u64| -> String {
+        let place = |(at, point): &(Confidence, Agreement)| {
+            format!("{:.1},{:.1} ", x(*at), 104.0 - value(point) as f64 / most as f64 * 100.0)
+        };
+        points.iter().map(place).collect()
     };
     let lines: [Line; 3] = [
-        ("clusters", "clusters", |p| p.clusters.len()),
-        ("single", "single images", |p| p.n_single),
-        ("mixed", "with several identities", |p| p.n_mixed),
+        ("clusters", "clusters", |p| p.clusters),
+        ("single", "single images", |p| p.singletons),
+        ("mixed", "with several identities", |p| p.mixed),
     ];
     html! {
         section aria-labelledby="plot" {
@@ -179,9 +182,9 @@ fn plot(sheet: &Sheet, now: Confidence) -> Markup {
             details { summary { "As numbers" }
                 div.scroll tabindex="0" role="region" aria-label="Numbers of the plot" { table {
                     thead { tr { th scope="col" { "Threshold" } @for (_, word, _) in lines { th.number scope="col" { (word) } } } }
-                    tbody { @for point in &points { tr {
-                        th scope="row" { (point.threshold) }
-                        @for (_, _, value) in lines { td.number { (thousands(value(point) as u64)) } }
+                    tbody { @for (threshold, point) in &points { tr {
+                        th scope="row" { (threshold) }
+                        @for (_, _, value) in lines { td.number { (thousands(value(point))) } }
                     } } }
                 } }
             }

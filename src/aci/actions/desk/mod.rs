@@ -7,11 +7,13 @@
 
 mod compare;
 mod moves;
+mod other;
 mod read;
 mod sheet;
 
 pub use compare::{Change, Difference, Fate};
 use moves::Moves;
+pub use other::Obeyed;
 pub use sheet::{Cluster, Fit, Order, Sheet, Show};
 
 use std::ops::Range;
@@ -20,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Actions, address, fault};
 use crate::aci::access::Roles;
 use crate::aci::{Client, Code, Fault, Role};
+pub use crate::cluster::Agreement;
 pub use crate::engine::DatabaseFigures;
 use crate::engine::{ClusterTask, Engine, EngineError, ErrorKind, JobResult, JobView, Task};
 use crate::face::FaceId;
@@ -130,11 +133,6 @@ impl Desk<'_> {
     /// Whether the client may change anything.
     pub fn may_change(&self) -> bool {
         self.roles.contains(Role::Admin)
-    }
-
-    /// Whether the server has this action, which not every version does.
-    pub fn offers(&self, action: &str) -> bool {
-        super::offered().any(|offered| offered.name == action)
     }
 
     /// The databases, in name order.

@@ -2,6 +2,7 @@
 //!
 //! **Promises.** What is left out is the lowest: from some confidence on all matches of the result are there.
 
+use crate::cluster::{Bond, Who};
 use crate::confidence::Confidence;
 use crate::engine::{ClusteringOutcome, Engine, EngineError};
 use crate::face::FaceId;
@@ -18,6 +19,8 @@ pub(super) struct Read {
     pub(super) cluster_of: Vec<u32>,
     /// The matches of each image.
     pub(super) lists: Vec<Vec<(u32, Confidence)>>,
+    /// What it has obeyed, as far as that was kept.
+    pub(super) bonds: Vec<(Bond, Who, Who)>,
     /// Matches below so many hundredths were left out, because there are too many; beyond the highest confidence: all were.
     pub(super) kept_from: u16,
 }
@@ -43,6 +46,7 @@ impl Read {
                 n_held = read.leave_out();
             }
         }
+        read.bonds = reader.take_bonds();
         Ok(read)
     }
 

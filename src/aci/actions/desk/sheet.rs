@@ -6,8 +6,9 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
+use super::other::{Obeyed, Others};
 use super::read::Read;
-use crate::cluster::{MatchScope, Method, Partition, relink};
+use crate::cluster::{MatchScope, Method};
 use crate::confidence::Confidence;
 use crate::engine::{ClusterTask, ClusteringOutcome, Engine, EngineError};
 use crate::face::{DatabaseName, FaceId, Identifier, face_id};
@@ -88,14 +89,18 @@ pub struct Sheet {
     /// The images that took part, in image order.
     pub names: Vec<FaceId>,
     /// The number of the identity of each, in image order.
-    identities: Vec<u32>,
+    pub(super) identities: Vec<u32>,
     /// The clusters, in output order.
     pub clusters: Vec<Cluster>,
     members: Vec<u32>,
-    cluster_of: Vec<u32>,
+    pub(super) cluster_of: Vec<u32>,
     /// Where the matches of each image are; one more than images.
     firsts: Vec<usize>,
     matches: Vec<(u32, Confidence)>,
+    /// Whether it obeyed decisions, and whether other thresholds can.
+    pub obeyed: Obeyed,
+    /// What it would be at other thresholds.
+    pub(super) others: Others,
 }
 
 impl Sheet {
@@ -106,7 +111,8 @@ impl Sheet {
         task: &ClusterTask,
         outcome: &ClusteringOutcome,
     ) -> Result<Self, EngineError> {
-        let Read { names, members, cluster_of, lists, kept_from } = Read::all(engine, token, outcome)?;
+        let Read { names, members, cluster_of, lists, bonds, kept_from } = Read::all(engine, token, outcome)?;
+        let (obeyed, others) = Others::of(names.len(), engine.respected(token)?, bonds);
         let mut sheet = Self {
             token,
             cluster_threshold: task.cluster_threshold,
@@ -125,6 +131,8 @@ impl Sheet {
                 }))
                 .collect(),
             matches: lists.into_iter().flatten().collect(),
+            obeyed,
+            others,
         };
         sheet.clusters = sheet.found();
         Ok(sheet)
@@ -144,7 +152,7 @@ impl Sheet {
             .collect()
     }
 
-    fn n_identities(&self, faces: &[u32]) -> u32 {
+    pub(super) fn n_identities(&self, faces: &[u32]) -> u32 {
         let mut identities: Vec<u32> = faces.iter().map(|&face| self.identities[face as usize]).collect();
         identities.sort_unstable();
         identities.dedup();
@@ -164,17 +172,6 @@ impl Sheet {
     /// The matches of an image, best first.
     pub fn matches_of(&self, face: u32) -> &[(u32, Confidence)] {
         &self.matches[self.firsts[face as usize]..self.firsts[face as usize + 1]]
-    }
-
-    /// The lowest threshold that can be answered: from it on all pairs are held that the result has.
-    pub fn answers_from(&self) -> Confidence {
-        let output = Confidence::from_hundredths(self.output_threshold).unwrap_or(Confidence::MAX);
-        self.complete_from.map_or(output, |from| from.max(output))
-    }
-
-    /// How many matches are held.
-    pub fn n_matches(&self) -> usize {
-        self.matches.len()
     }
 
     /// The confidence of two images, if that was kept.
@@ -260,30 +257,6 @@ impl Sheet {
         }
         shown
     }
-
-    /// The clusters at another threshold, from the pairs that are held.
-    pub fn at(&self, threshold: Confidence) -> Partition {
-        let is_higher = threshold.hundredths() >= self.cluster_threshold;
-        let faces = 0..self.names.len() as u32;
-        let groups: Partition = if is_higher {
-            faces.clone().map(|face| vec![face]).collect()
-        } else {
-            self.clusters.iter().map(|cluster| self.members(cluster).to_vec()).collect()
-        };
-        // at a higher threshold clusters lie within these; at a lower one these are parts of clusters
-        let is_wanted = |a: u32, b: u32| is_higher == (self.cluster_of[a as usize] == self.cluster_of[b as usize]);
-        let pairs = faces.flat_map(|face| {
-            let reach = self.matches_of(face).iter().take_while(|&&(_, confidence)| confidence >= threshold);
-            reach.filter(move |&&(other, _)| is_wanted(face, other)).map(move |&(other, c)| (face, other, c))
-        });
-        relink(&groups, pairs)
-    }
-
-    /// How many of these clusters hold several identities, and how many identities are in several of them.
-    pub fn mixed_and_split(&self, clusters: &Partition) -> (usize, usize) {
-        let n_mixed = clusters.iter().filter(|members| self.n_identities(members) > 1).count();
-        (n_mixed, n_split(&self.identities, clusters.iter().map(Vec::as_slice)))
-    }
 }
 
 /// From which confidence on the result has every pair.
@@ -309,7 +282,7 @@ fn numbered(names: &[FaceId]) -> Vec<u32> {
     numbers
 }
 
-fn n_split<'a>(identities: &[u32], clusters: impl Iterator<Item = &'a [u32]>) -> usize {
+pub(super) fn n_split<'a>(identities: &[u32], clusters: impl Iterator<Item = &'a [u32]>) -> usize {
     let n = identities.last().map_or(0, |last| *last as usize + 1);
     let (mut last, mut is_split) = (vec![None; n], vec![false; n]);
     for (number, members) in clusters.enumerate() {
@@ -344,6 +317,8 @@ impl Sheet {
             members: clusters.concat(),
             cluster_of,
             matches: Vec::new(),
+            obeyed: Obeyed::Nothing,
+            others: Others::default(),
         };
         sheet.clusters = sheet.found();
         sheet

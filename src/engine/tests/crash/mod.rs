@@ -17,6 +17,7 @@ use std::io::Write as _;
 
 use super::training::told;
 use super::*;
+use crate::engine::Wanted;
 use crate::store::keys;
 use crate::store::torn::Filmed;
 use lives::{LIVES, Life, Step};
@@ -128,7 +129,8 @@ fn swept(engine: &Engine, map: &Map, folder: &TempDir, order: Order) {
     let numbers: BTreeSet<u64> = engine.databases().unwrap().into_iter().map(|(_, record)| record.number).collect();
     let changes = engine.list_changes(None, u64::MAX, usize::MAX).unwrap().into_iter().map(|change| change.id);
     let changes: BTreeSet<u64> = changes.collect();
-    let decided = engine.list_decisions(None, 0, usize::MAX).unwrap().into_iter().map(|decision| decision.id);
+    let decided =
+        engine.list_decisions(&Wanted::default(), usize::MAX).unwrap().into_iter().map(|decision| decision.id);
     let reviewed: BTreeSet<u64> = decided.chain(changes.iter().copied()).collect();
     for (key, value) in map {
         let is_needed = match key[0] {
