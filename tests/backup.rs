@@ -73,7 +73,10 @@ fn how_many_records_and_files_there_are_is_known_from_the_first() {
     fsck(&data, Mending::Tell, &mut |done| looked.push((done.n, done.total.unwrap()))).unwrap();
     for (what, told) in [("backup", records), ("fsck", looked)] {
         let first = told.first().unwrap().1;
-        assert!(first > overview.faces && first <= n_records, "{what}: of {first}, {n_records} it became");
+        assert!(
+            first > overview.contents.unwrap().faces && first <= n_records,
+            "{what}: of {first}, {n_records} it became"
+        );
         assert!(first * 2 > n_records, "{what}: of {first}, {n_records} it became");
         assert!(told.iter().zip(1..).all(|(&(n, total), expected)| n == expected && n <= total), "{what}: {told:?}");
     }

@@ -234,6 +234,8 @@ mod tests {
     use super::super::runtime::{Lanes, Network};
     use super::*;
 
+    /// As the parts of a graph are called: each has a name or none.
+    #[allow(clippy::unnecessary_wraps, reason = "it fills fields that may be empty")]
     fn name(name: &str) -> Option<String> {
         Some(name.to_owned())
     }

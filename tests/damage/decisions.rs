@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use faceclique::engine::{Engine, NewDecision, Settings, Subject, Verdict};
+use faceclique::engine::{Engine, NewDecision, Settings, Subject, Verdict, Wanted};
 use faceclique::face::{DatabaseName, Embedding, Identifier, ImageLabel};
 use faceclique::store::{Batch, Disk, Store as _, keys};
 
@@ -18,7 +18,7 @@ fn subject(identifier: &str, label: Option<&str>) -> Subject {
 /// The decisions of a data directory.
 fn ids(data: &Path) -> Vec<u64> {
     let engine = Engine::open(Settings::new(data)).unwrap();
-    engine.list_decisions(None, 0, usize::MAX).unwrap().iter().map(|decision| decision.id).collect()
+    engine.list_decisions(&Wanted::default(), usize::MAX).unwrap().iter().map(|decision| decision.id).collect()
 }
 
 /// A database of four faces of two images with decisions of every kind, the first of them the decision 1.
@@ -92,7 +92,7 @@ fn decisions_of_a_database_whose_record_is_lost_stay_with_its_images() {
     let (code, said) = super::fsck(folder.path(), &["--repair"]);
     assert!(code == 0 && said.contains("here 'recovered-1'"), "{said}");
     let engine = Engine::open(Settings::new(folder.path())).unwrap();
-    let listed = engine.list_decisions(None, 0, usize::MAX).unwrap();
+    let listed = engine.list_decisions(&Wanted::default(), usize::MAX).unwrap();
     assert_eq!(listed.len(), 6, "{said}");
     assert!(listed.iter().all(|info| info.decision.first.database.as_str() == "recovered-1"), "{listed:?}");
     drop(engine);

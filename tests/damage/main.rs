@@ -314,7 +314,7 @@ fn a_damaged_record_of_a_job_or_a_count_holds_up_no_start_and_is_told() {
     drop(appliance);
     let engine = open();
     assert_eq!(engine.list_databases().unwrap().iter().map(|database| database.n_faces).sum::<u64>(), 8 + 2);
-    assert_eq!(engine.overview().unwrap().faces, 8 + 2, "the rows were counted");
+    assert_eq!(engine.overview().unwrap().contents.unwrap().faces, 8 + 2, "the rows were counted");
     drop(engine);
     let (code, said) = fsck(folder.path(), &["--repair"]);
     assert!(code == 0 && said.contains("\"what\": \"job "), "{said}");
