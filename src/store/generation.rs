@@ -42,6 +42,16 @@ pub(super) struct Generation {
     files: Files,
 }
 
+impl Drop for Generation {
+    /// sled waits, as it closes, for what is not on the disk yet. Of one that is given up on a full disk that is waited for
+    /// here, where somebody asks now and then; when it has failed, sled knows and does not wait again.
+    fn drop(&mut self) {
+        if self.folder.is_superseded.load(Ordering::Relaxed) {
+            let _ = guarded(|| self.sync_awake()); // nobody needs it any more
+        }
+    }
+}
+
 /// A folder that goes when it is nobody's any more.
 #[derive(Debug)]
 struct Folder {
