@@ -13,8 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tracing::warn;
@@ -40,16 +39,6 @@ pub(super) struct Generation {
     folder: Folder,
     pub(super) number: u64,
     files: Files,
-}
-
-impl Drop for Generation {
-    /// sled waits, as it closes, for what is not on the disk yet. Of one that is given up on a full disk that is waited for
-    /// here, where somebody asks now and then; when it has failed, sled knows and does not wait again.
-    fn drop(&mut self) {
-        if self.folder.is_superseded.load(Ordering::Relaxed) {
-            let _ = guarded(|| self.sync_awake()); // nobody needs it any more
-        }
-    }
 }
 
 /// A folder that goes when it is nobody's any more.
@@ -174,44 +163,6 @@ impl Generation {
         self.files.sync_blobs().map_err(failed)?; // first what the log refers to
         self.tree.flush()?;
         self.files.sync().map_err(failed)
-    }
-
-    /// The same of one that is being written, perhaps on a disk that is full by now, and synced so seldom that a thread more
-    /// does not matter.
-    pub(super) fn sync_awake(&self) -> Result<(), StoreError> {
-        let _waker = Waker::of(&self.tree);
-        self.sync()
-    }
-}
-
-/// Flushes a database of sled's from time to time, longer and longer, until this is dropped.
-///
-/// A thread of sled's that cannot write notes that and wakes nobody, so that who began to wait for it a moment before waits
-/// for ever. Who comes later finds the note, and wakes all.
-struct Waker(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
-
-impl Drop for Waker {
-    fn drop(&mut self) {
-        if let Some((done, thread)) = self.0.take() {
-            drop(done);
-            let _ = thread.join(); // it has let go of the database then
-        }
-    }
-}
-
-impl Waker {
-    fn of(tree: &sled::Db) -> Self {
-        let (done, is_done) = mpsc::channel::<()>();
-        let tree = tree.clone();
-        let thread = thread::spawn(move || {
-            let mut pause = Duration::from_secs(1);
-            while is_done.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let tree = tree.clone();
-                thread::spawn(move || guarded(|| Ok(tree.flush()?))); // its error is that of all
-                pause *= 2;
-            }
-        });
-        Self(Some((done, thread)))
     }
 }
 

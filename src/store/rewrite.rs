@@ -65,7 +65,7 @@ impl<'a> Copy<'a> {
         self.unsynced += std::mem::take(&mut self.in_batch);
         if self.unsynced >= BYTES_PER_SYNC {
             self.unsynced = 0;
-            self.to.sync_awake()?;
+            self.to.sync()?;
         }
         Ok(())
     }
@@ -149,7 +149,7 @@ impl Disk {
         }
         copy.write()?;
         for _ in 0..ROUNDS {
-            new.sync_awake()?;
+            new.sync()?;
             let changed = match &mut *self.lock_changed() {
                 Some(changed) if changed.len() <= FEW => break,
                 Some(changed) => std::mem::take(changed),
@@ -167,7 +167,7 @@ impl Disk {
         let Some(keys) = changed.take() else { return Ok(None) };
         self.check()?;
         copy_keys(&keys, old, &new)?;
-        new.sync_awake()?;
+        new.sync()?;
         new.be_ready_to_count(&self.folder)?;
         new.keep(); // from here on the disk may name it
         // A failure leaves open which of the two the disk names, so neither may be written to.

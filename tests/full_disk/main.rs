@@ -209,12 +209,3 @@ fn a_backup_on_a_full_disk_is_an_error_and_leaves_nothing_and_the_engine_goes_on
     let Some(library) = disk::library_or_skip() else { return };
     inside::run(library, "a_backup_on_a_full_disk_is_an_error_and_leaves_nothing_and_the_engine_goes_on");
 }
-
-#[test]
-fn a_store_that_is_written_anew_on_a_full_disk_is_the_old_one_and_goes_on() {
-    if let Some(folder) = inside::folder() {
-        return inside::rewrites(&folder);
-    }
-    let Some(library) = disk::library_or_skip() else { return };
-    inside::run(library, "a_store_that_is_written_anew_on_a_full_disk_is_the_old_one_and_goes_on");
-}
