@@ -15,6 +15,7 @@ use super::{Failure, terminal};
 use crate::cluster::{self, MatchScope, Parameters, Resources, Search};
 use crate::confidence::{ConfidenceScale, Threshold};
 use crate::engine::Settings;
+use crate::face::FaceSet;
 
 /// Cluster a file of faces, without a server or a database.
 #[derive(Debug, clap::Args)]
@@ -100,6 +101,17 @@ pub(super) fn scale(text: &str) -> Result<ConfidenceScale, String> {
     ConfidenceScale::new(knots).map_err(|error| error.to_string())
 }
 
+/// What a run over these faces may use: what is given, or what a server would take.
+pub(super) fn resources(faces: &FaceSet, threads: Option<NonZeroUsize>, memory: Option<u64>) -> Resources {
+    let defaults = Settings::new("");
+    Resources {
+        threads: threads.unwrap_or(defaults.threads),
+        max_bytes: memory.unwrap_or(defaults.memory).saturating_sub(size_of_val(faces.values()) as u64),
+        auto_exact: defaults.auto_exact,
+        ..Resources::default()
+    }
+}
+
 impl Cluster {
     pub(super) fn run(self) -> Result<(), Failure> {
         let output = self.out.as_deref().map(|path| Ok::<_, Failure>((path, Output::of(path)?))).transpose()?;
@@ -115,13 +127,7 @@ impl Cluster {
             search: self.search,
             ..Parameters::default()
         };
-        let defaults = Settings::new("");
-        let resources = Resources {
-            threads: self.threads.unwrap_or(defaults.threads),
-            max_bytes: self.memory.unwrap_or(defaults.memory).saturating_sub(size_of_val(faces.values()) as u64),
-            auto_exact: defaults.auto_exact,
-            ..Resources::default()
-        };
+        let resources = resources(&faces, self.threads, self.memory);
         let begun = Instant::now();
         let bar = Stages::new("clustering", faces.len());
         let clustering = cluster::cluster(&faces, &scale, &parameters, &resources, &bar)?;

@@ -6,7 +6,7 @@
 
 mod write;
 
-pub use write::{About, Answered, Listed, write_audit};
+pub use write::{About, Answered, Listed, element, write_audit};
 
 use super::table::{Action, Needs, Way, example};
 use super::{Actions, Caller, Prepare, Write, cut, fault};

@@ -35,7 +35,7 @@ mod training;
 #[doc = include_str!("reference.md")]
 pub mod reference {}
 
-pub use audit::{About, Answered, Listed, write_audit};
+pub use audit::{About, Answered, Listed, element, write_audit};
 pub use clustering::{Page, write_clusters};
 pub use desk::{
     Agreement, Change, Cluster, DatabaseFigures, Desk, Difference, Fate, Fit, Job, NotShown, Obeyed, Order, Sheet, Show,

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::aci::actions::element;
 use crate::cluster::audit::{Kind, Score};
 
 /// What was found.
@@ -87,17 +88,6 @@ impl Found {
             lists.insert(kind.name().to_owned(), list);
         }
         json!({ "identityaudit": lists })
-    }
-}
-
-/// The element of a finding in the list of its kind.
-fn element(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Misfiled | Kind::Nobody | Kind::Unsupported => "image",
-        Kind::SamePerson => "pair",
-        Kind::SeveralPersons => "identity",
-        Kind::Duplicates => "group",
-        Kind::Fragments => "person",
     }
 }
 

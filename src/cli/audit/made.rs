@@ -6,16 +6,15 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::super::client::answered;
-use super::super::cluster::{scale, search};
+use super::super::cluster::{resources, scale, search};
 use super::super::labelled::LabelledFaces;
 use super::super::progress::Stages;
 use super::super::{Failure, bytes};
 use crate::aci::actions::{About, Listed, write_audit};
 use crate::aci::{Answer, ResponseFormat};
 use crate::cluster::audit::{Audit, Identities, Subject, audit};
-use crate::cluster::{self, NoShelf, Parameters, Resources, Search};
+use crate::cluster::{self, NoShelf, Parameters, Search};
 use crate::confidence::{ConfidenceScale, Threshold};
-use crate::engine::Settings;
 
 /// How faces are clustered and audited.
 #[derive(Debug, clap::Args)]
@@ -69,13 +68,7 @@ impl Making {
             search: self.search.unwrap_or_default(),
             ..Parameters::default()
         };
-        let defaults = Settings::new("");
-        let resources = Resources {
-            threads: self.threads.unwrap_or(defaults.threads),
-            max_bytes: self.memory.unwrap_or(defaults.memory).saturating_sub(size_of_val(faces.values()) as u64),
-            auto_exact: defaults.auto_exact,
-            ..Resources::default()
-        };
+        let resources = resources(faces, self.threads, self.memory);
         let begun = Instant::now();
         let bar = Stages::new("auditing", faces.len());
         let clustering = cluster::cluster(faces, scale, &parameters, &resources, &bar)?;

@@ -113,7 +113,7 @@ pub fn write_audit(
 }
 
 /// The element of a finding in the list of its kind.
-fn element(kind: Kind) -> &'static str {
+pub fn element(kind: Kind) -> &'static str {
     match kind {
         Kind::Misfiled | Kind::Nobody | Kind::Unsupported => "image",
         Kind::SamePerson => "pair",
