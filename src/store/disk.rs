@@ -17,7 +17,7 @@ use std::io::{Read as _, Write as _};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,6 +44,8 @@ pub struct Disk {
     changed: Mutex<Option<BTreeSet<Vec<u8>>>>,
     /// What the records took when they were last measured; held while the store is written anew.
     pub(super) measured: Mutex<u64>,
+    /// Copies of the store that failed and are in memory still.
+    pub(super) n_left_behind: AtomicUsize,
     pub(super) folder: PathBuf,
     pub(super) cache: u64,
     group: Group,
@@ -96,6 +98,7 @@ impl Disk {
             current: RwLock::new(Arc::new(current)),
             changed: Mutex::default(),
             measured: Mutex::default(),
+            n_left_behind: AtomicUsize::new(0),
             folder: folder.to_owned(),
             cache,
             group: Group::default(),

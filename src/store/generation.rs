@@ -9,10 +9,11 @@
 //! not sync the names of the files that it makes, nor the one that holds its settings; that is done before the first record.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -133,6 +134,11 @@ impl Generation {
         self.folder.is_superseded.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it does.
+    pub(super) fn is_superseded(&self) -> bool {
+        self.folder.is_superseded.load(Ordering::Relaxed)
+    }
+
     /// Its folder stays.
     pub(super) fn keep(&self) {
         self.folder.is_superseded.store(false, Ordering::Relaxed);
@@ -163,6 +169,43 @@ impl Generation {
         self.files.sync_blobs().map_err(failed)?; // first what the log refers to
         self.tree.flush()?;
         self.files.sync().map_err(failed)
+    }
+
+    /// The same of one that is being written, on a disk that may be full by now.
+    ///
+    /// A thread of sled's that fails to write may note that and wake nobody, so that who began to wait for it a moment before
+    /// waits for ever. Whoever flushes later finds the note and wakes all: here one does so now and then.
+    pub(super) fn sync_of_a_copy(&self) -> Result<(), StoreError> {
+        let (done, is_done) = mpsc::channel::<()>();
+        let ask_now_and_then = move || {
+            let mut pause = Duration::from_secs(1);
+            while is_done.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                let tree = self.tree.clone();
+                thread::spawn(move || guarded(|| Ok(tree.flush()?))); // its error is that of all
+                pause *= 2;
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(ask_now_and_then);
+            let _until_here = done;
+            self.sync()
+        })
+    }
+
+    /// Removes its folder without closing it: its memory and its handle of an empty file stay until the process ends.
+    ///
+    /// When the disk has no room for a blob, sled's writer has entered a buffer of the log and does not leave it. Closing the
+    /// database waits for that buffer, for ever, and holds a lock that batches of every database in the process wait for.
+    pub(super) fn leave_behind(self) {
+        let removed = OpenOptions::new()
+            .write(true)
+            .open(self.folder.path.join("db"))
+            .and_then(|log| log.set_len(0)) // what is open keeps its room
+            .and_then(|()| fs::remove_dir_all(&self.folder.path));
+        if let Err(error) = removed {
+            warn!(folder = %self.folder.path.display(), %error, "what was written anew in vain is removed at the next start");
+        }
+        std::mem::forget(self);
     }
 }
 

@@ -8,12 +8,13 @@
 //! any moment leaves one of the two whole (design.md, C30 to C32). Where there is no room for both nothing is tried.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use super::disk::Disk;
+use super::disk::{Disk, guarded};
 use super::generation::Generation;
 use super::{StoreError, Tidied};
 
@@ -37,6 +38,9 @@ const ROUNDS: usize = 10;
 
 /// When so many records change while the store is copied, it is left for a quieter time.
 pub(super) const MANY: usize = 500_000;
+
+/// So many copies that failed may be left in memory, each with a page cache of its own.
+const MOST_LEFT_BEHIND: usize = 3;
 
 /// What the copying of records needs to know from one batch to the next.
 struct Copy<'a> {
@@ -65,7 +69,7 @@ impl<'a> Copy<'a> {
         self.unsynced += std::mem::take(&mut self.in_batch);
         if self.unsynced >= BYTES_PER_SYNC {
             self.unsynced = 0;
-            self.to.sync()?;
+            self.to.sync_of_a_copy()?;
         }
         Ok(())
     }
@@ -123,17 +127,29 @@ impl Disk {
     }
 
     /// Copies everything into the next generation and lets that count; says how long writers waited. None if too much
-    /// was changed meanwhile, or it is not wanted any more.
+    /// was changed meanwhile, it is not wanted any more, or it has failed too often.
     pub(super) fn rewrite(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<Duration>, StoreError> {
+        if self.n_left_behind.load(Ordering::Relaxed) >= MOST_LEFT_BEHIND {
+            warn!(
+                "writing the store anew has failed {MOST_LEFT_BEHIND} times: it is left until the program is started again"
+            );
+            return Ok(None);
+        }
         let old = self.generation();
-        let new = old.next(&self.folder, self.cache)?;
+        let new = Arc::new(old.next(&self.folder, self.cache)?);
         new.supersede(); // it goes with whatever ends this early
         *self.lock_changed() = Some(BTreeSet::new()); // from here on it is noted what changes
-        let outcome = match self.copy(&old, &new, is_wanted) {
-            Ok(true) => self.switch(&old, new),
-            other => other.map(|_| None),
-        };
+        let outcome = guarded(|| match self.copy(&old, &new, is_wanted)? {
+            true => self.switch(&old, &new),
+            false => Ok(None),
+        });
         *self.lock_changed() = None;
+        if outcome.is_err()
+            && let Some(new) = Arc::into_inner(new).filter(Generation::is_superseded)
+        {
+            self.n_left_behind.fetch_add(1, Ordering::Relaxed);
+            new.leave_behind();
+        }
         outcome
     }
 
@@ -149,7 +165,7 @@ impl Disk {
         }
         copy.write()?;
         for _ in 0..ROUNDS {
-            new.sync()?;
+            new.sync_of_a_copy()?;
             let changed = match &mut *self.lock_changed() {
                 Some(changed) if changed.len() <= FEW => break,
                 Some(changed) => std::mem::take(changed),
@@ -161,18 +177,18 @@ impl Disk {
         Ok(self.lock_changed().as_ref().is_some_and(|changed| changed.len() <= 10 * FEW))
     }
 
-    fn switch(&self, old: &Generation, new: Generation) -> Result<Option<Duration>, StoreError> {
+    fn switch(&self, old: &Generation, new: &Arc<Generation>) -> Result<Option<Duration>, StoreError> {
         let begun = Instant::now();
         let mut changed = self.lock_changed(); // writers wait
         let Some(keys) = changed.take() else { return Ok(None) };
         self.check()?;
-        copy_keys(&keys, old, &new)?;
-        new.sync()?;
+        copy_keys(&keys, old, new)?;
+        new.sync_of_a_copy()?;
         new.be_ready_to_count(&self.folder)?;
         new.keep(); // from here on the disk may name it
         // A failure leaves open which of the two the disk names, so neither may be written to.
         Generation::ready_one_counts(&self.folder).inspect_err(|error| self.lose(error))?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(new);
         old.supersede();
         Ok(Some(begun.elapsed()))
     }

@@ -226,11 +226,29 @@ fn a_store_that_changes_too_much_meanwhile_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let disk = Disk::open(folder.path(), CACHE).unwrap();
     put(&disk, "key", b"value");
-    let (old, new) = (disk.generation(), disk.generation().next(folder.path(), CACHE).unwrap());
+    let (old, new) = (disk.generation(), Arc::new(disk.generation().next(folder.path(), CACHE).unwrap()));
     new.supersede();
     assert!(!disk.copy(&old, &new, ALWAYS).unwrap(), "what changed is not noted any more");
-    assert_eq!(disk.switch(&old, new).unwrap(), None);
+    assert_eq!(disk.switch(&old, &new).unwrap(), None);
+    drop(new);
     assert_eq!(disk.rewrite(&|| false).unwrap(), None);
     assert_eq!(names(folder.path()), ["db", "doubt", "lock", "witness"]);
     assert_eq!(disk.get(b"key").unwrap(), Some(b"value".to_vec()));
+}
+
+#[test]
+fn a_store_whose_copies_have_failed_several_times_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Disk::open(folder.path(), CACHE).unwrap();
+    put(&disk, "key", b"value");
+    for n in 1..=MOST_LEFT_BEHIND {
+        // the number is written into a file of this name
+        fs::create_dir(folder.path().join("generation.new")).unwrap();
+        assert!(matches!(disk.rewrite(ALWAYS), Err(StoreError::File { .. })));
+        fs::remove_dir(folder.path().join("generation.new")).unwrap();
+        assert_eq!(names(folder.path()), ["db", "doubt", "lock", "witness"], "{n}");
+    }
+    assert_eq!(disk.rewrite(ALWAYS).unwrap(), None);
+    put(&disk, "more", b"x");
+    assert_eq!(all(&disk).len(), 4, "the two, the format and the number of the last sync");
 }

@@ -73,7 +73,7 @@ impl World {
         self.path("out").display().to_string()
     }
 
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let log = self.path("server.log");
         let [data, config] = ["data", "faceclique.toml"].map(|name| self.path(name).display().to_string());
         let mut command = program(&["serve", "--data", &data, "--config", &config, "--listen", "127.0.0.1:0"]);
@@ -141,6 +141,11 @@ impl World {
     pub(crate) fn kill_and_start(&mut self) {
         self.server.take().unwrap().kill();
         self.start();
+    }
+
+    /// The exit code of a server that ends by itself.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.server.take().unwrap().exit().code()
     }
 
     /// Everything that was acknowledged is there; jobs come to an end.

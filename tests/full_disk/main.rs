@@ -209,3 +209,29 @@ fn a_backup_on_a_full_disk_is_an_error_and_leaves_nothing_and_the_engine_goes_on
     let Some(library) = disk::library_or_skip() else { return };
     inside::run(library, "a_backup_on_a_full_disk_is_an_error_and_leaves_nothing_and_the_engine_goes_on");
 }
+
+#[test]
+fn a_store_that_is_written_anew_on_a_full_disk_is_the_old_one_and_goes_on() {
+    if let Some(folder) = inside::folder() {
+        return inside::rewrites(&folder);
+    }
+    let Some(library) = disk::library_or_skip() else { return };
+    inside::run(library, "a_store_that_is_written_anew_on_a_full_disk_is_the_old_one_and_goes_on");
+}
+
+#[test]
+fn a_store_that_cannot_be_closed_ends_the_process_and_the_next_start_goes_on() {
+    let Some(mut world) = World::new("") else { return };
+    world.server().import("people", &faces(4_000));
+    world.audit("before");
+    // large pages of a result, which sled writes as files of their own
+    world.fail("grow ENOSPC 0 /db/blobs/");
+    let answer =
+        world.get("/action=FaceClustering&database=people&clusterthreshold=90&outputthreshold=0&maxresults=100");
+    assert!(world.note_job("FaceClustering", &answer).is_some(), "{answer}");
+    assert_eq!(world.exit_code(), Some(75));
+    world.fail("");
+    world.start();
+    world.audit("behind the next start");
+    assert!(world.new_face("after"));
+}

@@ -120,6 +120,11 @@ impl Server {
         self.child.kill();
     }
 
+    /// Waits until it has ended by itself.
+    pub(crate) fn exit(self) -> ExitStatus {
+        self.child.ended()
+    }
+
     /// Asks the process to end, and waits for it.
     pub(crate) fn terminate(self) -> ExitStatus {
         self.child.signal("-TERM");
