@@ -87,7 +87,7 @@ pub(super) async fn close(engine: Arc<Engine>) -> bool {
         Ok(Ok(Ok(()))) => {}
         Ok(_) => warn!("the store was closed with a panic: what was acknowledged had been synced before"),
         Err(_) => {
-            warn!("the store is not closed after {} s: what was acknowledged had been synced before", LATE.as_secs())
+            warn!("the store is not closed after {} s: what was acknowledged had been synced before", LATE.as_secs());
         }
     }
     closed.is_ok()

@@ -139,9 +139,9 @@ impl Disk {
         let new = Arc::new(old.next(&self.folder, self.cache)?);
         new.supersede(); // it goes with whatever ends this early
         *self.lock_changed() = Some(BTreeSet::new()); // from here on it is noted what changes
-        let outcome = guarded(|| match self.copy(&old, &new, is_wanted)? {
-            true => self.switch(&old, &new),
-            false => Ok(None),
+        let outcome = guarded(|| {
+            let is_whole = self.copy(&old, &new, is_wanted)?;
+            if is_whole { self.switch(&old, &new) } else { Ok(None) }
         });
         *self.lock_changed() = None;
         if outcome.is_err()
