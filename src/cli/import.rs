@@ -91,7 +91,9 @@ impl Import {
             }
             if !photos.is_empty() {
                 outcome = photos::import(&engine, &database, &photos).await;
-                outcome = outcome.and_then(|()| photos::report_strays(&self.from, &photos));
+                if outcome.is_ok() {
+                    photos::report_strays(&self.from, &photos);
+                }
             }
             for (path, format) in files {
                 outcome = self.import(&engine, &database, &path, format).await;

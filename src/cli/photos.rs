@@ -62,15 +62,23 @@ pub(super) fn find(from: &Path) -> Result<Photos, Failure> {
     Ok(photos)
 }
 
-/// Says which pictures below the folder are not those of an identity: beside the folders, or in folders in them.
-pub(super) fn report_strays(from: &Path, photos: &Photos) -> Result<(), Failure> {
+/// Says which pictures below the folder are not those of an identity: beside the folders, or in folders in them. That is no
+/// part of the import: where it cannot be seen that is said instead.
+pub(super) fn report_strays(from: &Path, photos: &Photos) {
     let taken: BTreeSet<&PathBuf> = photos.values().flatten().map(|(_, path)| path).collect();
-    let mut strays = everyone::pictures_below(from)?;
+    let mut strays = match everyone::pictures_below(from) {
+        Ok(pictures) => pictures,
+        Err(error) => return told(&format!("not looked for pictures that were left out: {error}")),
+    };
     strays.retain(|path| !taken.contains(path));
-    let Some(first) = strays.iter().min() else { return Ok(()) };
+    let Some(first) = strays.iter().min() else { return };
     let (pictures, lie) = (counted(strays.len(), "picture"), if strays.len() == 1 { "is" } else { "are" });
     let text = "not directly in the folder of an identity, the first is";
-    Ok(writeln!(io::stdout().lock(), "left out: {pictures} that {lie} {text} {}", first.display())?)
+    told(&format!("left out: {pictures} that {lie} {text} {}", first.display()));
+}
+
+fn told(text: &str) {
+    let _ = writeln!(io::stdout().lock(), "{text}"); // whoever has closed it does not want to know
 }
 
 pub(super) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, Failure> {

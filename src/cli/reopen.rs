@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::serve::{LATE, Signals};
 use super::{Failure, serve};
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 
 /// How long is waited before the disk is tried the first time, and at most between two trials.
 const SOON: Duration = Duration::from_millis(500);
@@ -96,7 +96,7 @@ pub(super) async fn close(engine: Arc<Engine>) -> bool {
 /// The same of one that has failed; returns when nobody has it any more.
 pub(super) async fn close_surely(engine: Arc<Engine>) -> Result<(), Failure> {
     let held = Arc::downgrade(&engine);
-    if close(engine).await && is_let_go(&held).await { Ok(()) } else { Err(StillHeld.into()) }
+    if close(engine).await && is_let_go(&held).await && !engine::is_left_open() { Ok(()) } else { Err(StillHeld.into()) }
 }
 
 /// Waits for threads that are about to end.
@@ -126,6 +126,10 @@ pub(super) async fn open(
             }
             Err(error) => error,
         };
+        if engine::is_left_open() {
+            warn!(%error, "the store cannot be opened");
+            return Err(StillHeld.into());
+        }
         if !error.downcast_ref().is_some_and(|serve::CannotOpen { is_full, .. }| *is_full) {
             return Err(error);
         }
@@ -139,6 +143,18 @@ pub(super) async fn open(
             }
         }
     }
+}
+
+/// The same behind a failure. A data directory that this process has still is one that it could not let go.
+pub(super) async fn open_again(
+    config: &Config,
+    pauses: &mut Pauses,
+    signals: &mut Signals,
+) -> Result<Option<Arc<Engine>>, Failure> {
+    open(config, pauses, signals).await.map_err(|error| {
+        let is_locked = error.downcast_ref().is_some_and(|serve::CannotOpen { is_locked, .. }| *is_locked);
+        if is_locked { StillHeld.into() } else { error }
+    })
 }
 
 #[cfg(test)]

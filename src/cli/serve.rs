@@ -131,6 +131,8 @@ pub(super) struct CannotOpen {
     text: String,
     /// There is no room on the disk, which may change.
     pub(super) is_full: bool,
+    /// A process has the data directory.
+    pub(super) is_locked: bool,
 }
 
 /// The engine, with what trains pictures.
@@ -143,7 +145,8 @@ pub(super) fn open(config: Config) -> Result<Arc<Engine>, SharedFailure> {
     let settings = engine::Settings { trainer, ..config.engine };
     Engine::open(settings).map_err(|error| {
         let is_full = error.failure().is_some_and(|failure| failure.is_full);
-        CannotOpen { text: with_cause(error).to_string(), is_full }.into()
+        let is_locked = error.is_locked();
+        CannotOpen { text: with_cause(error).to_string(), is_full, is_locked }.into()
     })
 }
 
@@ -194,7 +197,7 @@ async fn serve(
             return Ok(());
         }
         reopen::close_surely(engine).await?;
-        match reopen::open(&server.config, &mut pauses, &mut signals).await? {
+        match reopen::open_again(&server.config, &mut pauses, &mut signals).await? {
             Some(opened) => engine = opened,
             None => return Ok(()),
         }

@@ -43,7 +43,12 @@ impl Agreement {
             numbers.entry(&id.identifier).or_insert(next);
         }
         let identities: Vec<u32> = faces.ids().iter().map(|id| numbers[&id.identifier]).collect();
-        Count::new(&identities, clusters).agreement()
+        Self::of_numbered(&identities, clusters)
+    }
+
+    /// The same, where `identities` are the numbers of the identities of the faces, from 0.
+    pub fn of_numbered(identities: &[u32], clusters: &[Vec<u32>]) -> Self {
+        Count::new(identities, clusters).agreement()
     }
 
     /// The harmonic mean of precision and recall.

@@ -134,6 +134,11 @@ impl EngineError {
         self.cause.as_ref()?.downcast_ref::<StoreError>()?.failure()
     }
 
+    /// Whether a process has the data directory, be it this one.
+    pub fn is_locked(&self) -> bool {
+        matches!(self.cause.as_ref().and_then(|cause| cause.downcast_ref()), Some(StoreError::Locked(_)))
+    }
+
     /// The same, naming the file that is too large.
     pub(super) fn about(self, parameter: &str, path: &str) -> Self {
         match self.kind {

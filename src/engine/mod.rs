@@ -80,7 +80,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
-pub use crate::store::{Failure, is_there};
+pub use crate::store::{Failure, is_left_open, is_there};
 pub use accept::Ticket;
 pub use audit::AuditReader;
 pub use backup::{Manifest, Written, restore_backup, verify_backup};

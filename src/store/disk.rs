@@ -17,7 +17,8 @@ use std::io::{Read as _, Write as _};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,8 +45,8 @@ pub struct Disk {
     changed: Mutex<Option<BTreeSet<Vec<u8>>>>,
     /// What the records took when they were last measured; held while the store is written anew.
     pub(super) measured: Mutex<u64>,
-    /// Copies of the store that failed and are in memory still.
-    pub(super) n_left_behind: AtomicUsize,
+    /// A copy of the store that failed is in memory still.
+    pub(super) has_left_behind: AtomicBool,
     pub(super) folder: PathBuf,
     pub(super) cache: u64,
     group: Group,
@@ -57,7 +58,35 @@ pub struct Disk {
     n_syncs: AtomicU64,
     is_written: AtomicBool,
     witness: Witness,
+    /// Behind `current`: what closes it if it has failed.
+    closing: Closing,
     _lock: File,
+}
+
+/// The database of a store that has failed, which is held to be closed with a deadline.
+///
+/// sled flushes as it closes. Where a writer of its has had no room for a page of more than 128 KiB it waits then for a buffer of
+/// its log that nobody will finish, and so does every batch in the process.
+#[derive(Debug, Default)]
+struct Closing(OnceLock<sled::Db>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let Some(database) = self.0.take() else { return };
+        let close = move || guarded(move || Ok(drop(database)));
+        if within(PATIENCE, close).is_none() {
+            error!("a store that has failed cannot be closed: the program has to be started again");
+            IS_LEFT_OPEN.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A store could not be closed in this process.
+static IS_LEFT_OPEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether a store that has failed could not be closed in this process, so that it cannot be opened again.
+pub fn is_left_open() -> bool {
+    IS_LEFT_OPEN.load(Ordering::Relaxed)
 }
 
 /// Who is told that the store has failed.
@@ -98,7 +127,7 @@ impl Disk {
             current: RwLock::new(Arc::new(current)),
             changed: Mutex::default(),
             measured: Mutex::default(),
-            n_left_behind: AtomicUsize::new(0),
+            has_left_behind: AtomicBool::new(false),
             folder: folder.to_owned(),
             cache,
             group: Group::default(),
@@ -108,6 +137,7 @@ impl Disk {
             n_syncs: AtomicU64::new(n_syncs),
             is_written: AtomicBool::new(false),
             witness: attest(&folder.join("witness"), n_syncs)?,
+            closing: Closing::default(),
             _lock: lock,
         };
         disk.generation().remove_others(folder)?;
@@ -135,6 +165,7 @@ impl Disk {
     pub(super) fn lose(&self, error: &StoreError) {
         let failure = error.failure().unwrap_or_else(|| Failure::of(error.to_string()));
         if self.lost.set(failure).is_ok() {
+            let _ = self.closing.0.set(self.generation().tree.clone()); // it is the first
             error!(%error, "the store takes no more changes until it is opened again");
             if let Err(error) = self.doubt.raise() {
                 warn!(%error, "it cannot be noted that the store is in doubt: whoever opens it after a kill does not know");
@@ -148,8 +179,15 @@ impl Disk {
     /// Reading failed by the disk: perhaps because sled, which writes in threads of its own, had failed to write before, and
     /// tells whoever comes first. Another sync finds out; a place that cannot be read is no reason to give up the others.
     fn suspect(&self, error: &StoreError) {
-        if error.failure().is_some() && self.lost.get().is_none() {
-            let _ = guarded(|| Ok(self.generation().tree.flush()?)).inspect_err(|error| self.lose(error));
+        let Some(failure) = error.failure().filter(|_| self.lost.get().is_none()) else { return };
+        if failure.is_full {
+            return self.lose(error); // whoever reads asks for no room: sled wrote a page in two, and did not come to the end of it
+        }
+        let tree = self.generation().tree.clone();
+        match within(PATIENCE, move || guarded(|| Ok(tree.flush()?))) {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => self.lose(&error),
+            None => self.lose(error),
         }
     }
 
@@ -262,6 +300,17 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result
         let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
         Err(StoreError::Backend(said.unwrap_or("it gave up without a reason").to_owned()))
     })
+}
+
+/// The longest that is waited for sled where it may never answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What `work` comes to, if that takes no longer; else it goes on in a thread of its own.
+pub(super) fn within<T: Send + 'static>(longest: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (tell, told) = mpsc::channel();
+    let work = move || drop(tell.send(work())); // perhaps nobody waits for it any more
+    thread::Builder::new().name("store".to_owned()).spawn(work).ok()?;
+    told.recv_timeout(longest).ok()
 }
 
 /// How long a lock may take to become free: a killed process leaves it a moment later than its socket, and a child

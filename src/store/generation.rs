@@ -13,7 +13,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -169,27 +168,6 @@ impl Generation {
         self.files.sync_blobs().map_err(failed)?; // first what the log refers to
         self.tree.flush()?;
         self.files.sync().map_err(failed)
-    }
-
-    /// The same of one that is being written, on a disk that may be full by now.
-    ///
-    /// A thread of sled's that fails to write may note that and wake nobody, so that who began to wait for it a moment before
-    /// waits for ever. Whoever flushes later finds the note and wakes all: here one does so now and then.
-    pub(super) fn sync_of_a_copy(&self) -> Result<(), StoreError> {
-        let (done, is_done) = mpsc::channel::<()>();
-        let ask_now_and_then = move || {
-            let mut pause = Duration::from_secs(1);
-            while is_done.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-                let tree = self.tree.clone();
-                thread::spawn(move || guarded(|| Ok(tree.flush()?))); // its error is that of all
-                pause *= 2;
-            }
-        };
-        thread::scope(|scope| {
-            scope.spawn(ask_now_and_then);
-            let _until_here = done;
-            self.sync()
-        })
     }
 
     /// Removes its folder without closing it: its memory and its handle of an empty file stay until the process ends.

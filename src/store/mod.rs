@@ -32,7 +32,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 pub use codec::{decode, decode_first, encode, verify};
-pub use disk::Disk;
+pub use disk::{Disk, is_left_open};
 pub use failure::Failure;
 pub(crate) use failure::is_full;
 pub use generation::is_there;

@@ -24,9 +24,6 @@ const LEAST: u64 = 64 << 20;
 /// How many times what the records take the files may take.
 const TIMES: u64 = 3;
 
-/// Records written in one step.
-const BYTES_PER_BATCH: usize = 1 << 20;
-
 /// Bytes written between two syncs, so that the last one is short.
 const BYTES_PER_SYNC: usize = 64 << 20;
 
@@ -39,37 +36,28 @@ const ROUNDS: usize = 10;
 /// When so many records change while the store is copied, it is left for a quieter time.
 pub(super) const MANY: usize = 500_000;
 
-/// So many copies that failed may be left in memory, each with a page cache of its own.
-const MOST_LEFT_BEHIND: usize = 3;
-
-/// What the copying of records needs to know from one batch to the next.
+/// What the copying of records needs to know from one to the next.
 struct Copy<'a> {
     to: &'a Generation,
-    batch: sled::Batch,
-    in_batch: usize,
     unsynced: usize,
 }
 
 impl<'a> Copy<'a> {
     fn new(to: &'a Generation) -> Self {
-        Self { to, batch: sled::Batch::default(), in_batch: 0, unsynced: 0 }
+        Self { to, unsynced: 0 }
     }
 
+    /// Each by itself and not in batches: for one of sled's batches all others in the process wait, and who flushes behind one
+    /// that could not be written may wait for ever.
     fn add(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
-        self.in_batch += key.len() + value.map_or(0, <[u8]>::len);
         match value {
-            Some(value) => self.batch.insert(key, value),
-            None => self.batch.remove(key),
-        }
-        if self.in_batch >= BYTES_PER_BATCH { self.write() } else { Ok(()) }
-    }
-
-    fn write(&mut self) -> Result<(), StoreError> {
-        self.to.tree.apply_batch(std::mem::take(&mut self.batch))?;
-        self.unsynced += std::mem::take(&mut self.in_batch);
+            Some(value) => self.to.tree.insert(key, value)?,
+            None => self.to.tree.remove(key)?,
+        };
+        self.unsynced += key.len() + value.map_or(0, <[u8]>::len);
         if self.unsynced >= BYTES_PER_SYNC {
             self.unsynced = 0;
-            self.to.sync_of_a_copy()?;
+            self.to.sync()?;
         }
         Ok(())
     }
@@ -81,7 +69,7 @@ fn copy_keys(keys: &BTreeSet<Vec<u8>>, from: &Generation, to: &Generation) -> Re
     for key in keys {
         copy.add(key, from.tree.get(key)?.as_deref())?;
     }
-    copy.write()
+    Ok(())
 }
 
 impl Disk {
@@ -127,12 +115,10 @@ impl Disk {
     }
 
     /// Copies everything into the next generation and lets that count; says how long writers waited. None if too much
-    /// was changed meanwhile, it is not wanted any more, or it has failed too often.
+    /// was changed meanwhile, it is not wanted any more, or it has failed before.
     pub(super) fn rewrite(&self, is_wanted: &dyn Fn() -> bool) -> Result<Option<Duration>, StoreError> {
-        if self.n_left_behind.load(Ordering::Relaxed) >= MOST_LEFT_BEHIND {
-            warn!(
-                "writing the store anew has failed {MOST_LEFT_BEHIND} times: it is left until the program is started again"
-            );
+        if self.has_left_behind.load(Ordering::Relaxed) {
+            warn!("writing the store anew has failed before: it is left as it is until it is opened again");
             return Ok(None);
         }
         let old = self.generation();
@@ -147,7 +133,7 @@ impl Disk {
         if outcome.is_err()
             && let Some(new) = Arc::into_inner(new).filter(Generation::is_superseded)
         {
-            self.n_left_behind.fetch_add(1, Ordering::Relaxed);
+            self.has_left_behind.store(true, Ordering::Relaxed);
             new.leave_behind();
         }
         outcome
@@ -163,9 +149,8 @@ impl Disk {
                 return Ok(false);
             }
         }
-        copy.write()?;
         for _ in 0..ROUNDS {
-            new.sync_of_a_copy()?;
+            new.sync()?;
             let changed = match &mut *self.lock_changed() {
                 Some(changed) if changed.len() <= FEW => break,
                 Some(changed) => std::mem::take(changed),
@@ -183,7 +168,7 @@ impl Disk {
         let Some(keys) = changed.take() else { return Ok(None) };
         self.check()?;
         copy_keys(&keys, old, new)?;
-        new.sync_of_a_copy()?;
+        new.sync()?;
         new.be_ready_to_count(&self.folder)?;
         new.keep(); // from here on the disk may name it
         // A failure leaves open which of the two the disk names, so neither may be written to.

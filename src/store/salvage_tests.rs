@@ -10,6 +10,9 @@ use super::*;
 
 const CACHE: u64 = 8 << 20;
 
+/// Bytes of a segment of the log.
+const SEGMENT: usize = 512 << 10;
+
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Chance that is the same in every run.
@@ -31,9 +34,15 @@ enum Harm {
     Sector,
     /// 4 KiB are zeros.
     Page,
+    /// One bit of the header of a segment is another.
+    Header,
+    /// One bit of a file beside the log is another.
+    Blob,
+    /// A file beside the log is gone.
+    Gone,
 }
 
-const HARMS: [Harm; 3] = [Harm::Bit, Harm::Sector, Harm::Page];
+const HARMS: [Harm; 6] = [Harm::Bit, Harm::Sector, Harm::Page, Harm::Header, Harm::Blob, Harm::Gone];
 
 fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
@@ -67,7 +76,13 @@ fn live(data: &Path, n: usize, states: &mut Vec<Map>, chance: &mut Chance) {
 
 /// Harms the log of `data` somewhere where something is written; where.
 fn spoil(data: &Path, harm: Harm, chance: &mut Chance) -> usize {
-    let path = data.join("db/db");
+    let mut path = data.join("db/db");
+    if matches!(harm, Harm::Blob | Harm::Gone) {
+        let mut blobs: Vec<_> =
+            fs::read_dir(data.join("db/blobs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        blobs.sort();
+        path = blobs.swap_remove(chance.below(blobs.len()));
+    }
     let mut log = fs::read(&path).unwrap();
     let filled = log.iter().rposition(|&byte| byte != 0).unwrap() + 1;
     let at = chance.below(filled);
@@ -76,6 +91,12 @@ fn spoil(data: &Path, harm: Harm, chance: &mut Chance) -> usize {
         Harm::Bit => log[at] ^= 1 << chance.below(8),
         Harm::Sector => log[stretch(512)].fill_with(|| chance.below(256) as u8),
         Harm::Page => log[stretch(4_096)].fill(0),
+        Harm::Header => log[at / SEGMENT * SEGMENT + at % 20] ^= 1 << chance.below(8),
+        Harm::Blob => log[at] ^= 1 << chance.below(8),
+        Harm::Gone => {
+            fs::remove_file(path).unwrap();
+            return at;
+        }
     }
     fs::write(path, log).unwrap();
     at

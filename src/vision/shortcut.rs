@@ -96,7 +96,8 @@ impl<'a> Reading<'a> {
                 found = Some((depth, shortcut));
                 depth += 1;
             } else if let Some(shortcut) = self.scaling(node).filter(|shortcut| made.contains(&shortcut.from)) {
-                found = Some((depth - 1, shortcut)); // behind what it goes on from
+                // behind what it goes on from, if the file lists that first
+                found = depth.checked_sub(1).map(|wave| (wave, shortcut));
             }
             if let Some((wave, shortcut)) = found {
                 made.insert(shortcut.to.clone());

@@ -1,4 +1,4 @@
-//! The audit of a job, asked for page by page, so that no answer is too long.
+//! The audit of a job, asked for page by page, so that an answer stays short however much was found.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::cluster::audit::Kind;
 use crate::engine::Done;
 
 /// So many findings of each kind are asked for at a time.
-const PAGE: u64 = 2_000;
+const PAGE: u64 = 500;
 
 /// Asks for an action with these parameters.
 type Ask<'a> = &'a dyn Fn(&str, &[(&str, &str)]) -> Result<Value, Trouble>;

@@ -81,7 +81,7 @@ pub(super) fn text(found: &Found, about: Option<&str>, most: Most, width: Option
         text.push('\n');
         text.push_str(&terminal::table(&COLUMNS, &rows, width));
     }
-    let n_more = found.total() - findings.len() as u64;
+    let n_more = found.total().saturating_sub(findings.len() as u64); // some may be decided between two pages
     if n_more > 0 {
         text.push_str(&format!("… {n_more} more (--max 0 shows all)\n"));
     }

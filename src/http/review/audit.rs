@@ -36,7 +36,7 @@ pub(super) fn page(view: &View<'_>, token: &str) -> Paged {
     let kind = view.asked.text("kind").filter(|kind| KINDS.iter().any(|(known, _)| known == kind));
     let shown: Vec<&Finding> = found.iter().filter(|finding| kind.is_none_or(|kind| finding.kind == kind)).collect();
     let paging = Paging::of(shown.len(), FINDINGS, view.asked.number("page"));
-    let done = Done::of(view, &shown[paging.range.clone()]);
+    let done = Done::of(view, &sheet, &shown[paging.range.clone()]);
     let base = format!("/review/result/{}/audit", job.token);
     let back = format!("{base}?{}page={}", kind.map_or_else(String::new, |kind| format!("kind={kind}&")), paging.page);
     let content = html! {

@@ -10,6 +10,7 @@ use super::frame::{View, page as framed};
 use super::made::Oops;
 use super::parts::{Name, count, hidden};
 use super::route::Paged;
+use crate::aci::Sheet;
 
 /// So many of each are on a page.
 const PAGE: usize = 50;
@@ -45,28 +46,29 @@ fn pair_key(a: &Who, b: Option<&Who>) -> [[String; 3]; 2] {
 }
 
 impl Done {
-    /// What was done about what these findings name, as far as the client may know; otherwise nothing.
-    pub(super) fn of(view: &View<'_>, findings: &[&Finding]) -> Self {
+    /// What was done about what these findings of a result name, as far as the client may know; otherwise nothing. Of changes
+    /// only those since the result: before it, a name may have been another's.
+    pub(super) fn of(view: &View<'_>, sheet: &Sheet, findings: &[&Finding]) -> Self {
         let mut done = Self::default();
-        if !view.desk.may_change() {
+        if !view.desk.may_change() || findings.is_empty() {
             return done;
         }
-        if findings.is_empty() {
-            return done;
-        }
+        let Ok(last_before) = view.desk.last_change_before(sheet) else { return done };
         for change in list(view, "change", &[("action", "ListChanges"), ("maxresults", CHANGES)]).unwrap_or_default() {
             let (Some(id), Some(database)) = (text(&change, "id"), text(&change, "database")) else { continue };
-            if change["undoneby"].is_string() || change["undoes"].is_string() {
+            let is_before = id.parse::<u64>().is_ok_and(|id| id <= last_before);
+            if is_before || change["undoneby"].is_string() || change["undoes"].is_string() {
                 continue;
             }
             let undo = Undo { words: kind_of_change(&change), action: "UndoChange", id };
             for image in many(&change["images"]["image"]) {
                 if let (Some(identifier), Some(label)) = (text(image, "identifier"), text(image, "imagelabel")) {
-                    done.changed.insert([database.clone(), identifier, label], undo.clone());
+                    // the last one is listed first
+                    done.changed.entry([database.clone(), identifier, label]).or_insert_with(|| undo.clone());
                 }
             }
             if let Some(gone) = text(&change, "goneface") {
-                done.changed.insert([database, gone, String::new()], undo);
+                done.changed.entry([database, gone, String::new()]).or_insert(undo);
             }
         }
         let faces = findings.iter().flat_map(|finding| finding.named()).map(|who| (&who.database, &who.identifier));
@@ -87,6 +89,11 @@ impl Done {
         let named = finding.named();
         let changed = named.clone().find_map(|who| self.changed.get(&key(who)));
         changed.or_else(|| {
+            let linked = finding.linked();
+            if !linked.is_empty() {
+                let ends = linked.iter().filter_map(|pair| pair.images.first().zip(pair.images.get(1)));
+                return ends.map(|(a, b)| pair_key(a, Some(b))).find_map(|key| self.decided.get(&key));
+            }
             let all: BTreeSet<[String; 3]> = named.map(key).collect();
             let alone = finding.subject.as_ref().and_then(|who| self.decided.get(&pair_key(who, None)));
             let pair = || self.decided.iter().find(|([a, b], _)| all.contains(a) && all.contains(b));
@@ -247,5 +254,39 @@ fn decided(view: &View<'_>, decision: &Value) -> Markup {
             }
             div.buttons { (undo_form(view, &Undo { words, action: "RemoveDecision", id }, "/review/decisions")) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Pair;
+    use super::*;
+
+    #[test]
+    fn what_rests_on_pairs_alone_is_answered_by_a_decision_on_one_of_them() {
+        let image = |label: &str| Who {
+            database: "people".to_owned(),
+            identifier: "ann".to_owned(),
+            label: Some(label.to_owned()),
+        };
+        let pair = |a, b| Pair { confidence: "71.00".to_owned(), images: vec![image(a), image(b)] };
+        let fragments = Finding {
+            kind: "fragments",
+            id: "1".to_owned(),
+            score: None,
+            reason: None,
+            subject: None,
+            identities: Vec::new(),
+            parts: Vec::new(),
+            clusters: vec![1, 2],
+            pairs: vec![pair("1", "2"), pair("3", "4")],
+        };
+        let decided = |a: &str, b: &str| {
+            let undo = Undo { words: "The same person", action: "RemoveDecision", id: "7".to_owned() };
+            let decided = [(pair_key(&image(a), Some(&image(b))), undo)].into();
+            Done { decided, ..Done::default() }
+        };
+        assert!(decided("4", "3").about(&fragments).is_some());
+        assert!(decided("1", "3").about(&fragments).is_none(), "they are on one side");
     }
 }

@@ -54,9 +54,16 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// The images and identities it is about.
+    /// The images and identities it is about; those of its pairs where it names no others.
     pub(super) fn named(&self) -> impl Iterator<Item = &Who> + Clone {
-        self.subject.iter().chain(self.parts.iter().flatten()).chain(&self.identities)
+        let linked = self.linked().iter().flat_map(|pair| &pair.images);
+        self.subject.iter().chain(self.parts.iter().flatten()).chain(&self.identities).chain(linked)
+    }
+
+    /// Its pairs, if there is nothing else that it is about.
+    pub(super) fn linked(&self) -> &[Pair] {
+        let is_alone = self.subject.is_none() && self.parts.is_empty() && self.identities.is_empty();
+        if is_alone { &self.pairs } else { &[] }
     }
 }
 

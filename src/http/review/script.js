@@ -152,6 +152,9 @@
     else say("That was the last on this page.");
   };
   if (findings) {
+    // What was taken back elsewhere is not answered any more: the server knows of no answer to that card.
+    const isOpen = ({ id, words }) => words !== "Skipped" && cardOf(id) && !one("form[data-key=u]", cardOf(id));
+    remember(remembered().filter((entry) => !isOpen(entry)));
     for (const { id, words } of remembered()) { const card = cardOf(id); if (card) mark(card, words); }
     findings.addEventListener("submit", async (event) => {
       const form = event.target, card = form.closest("[data-finding]");

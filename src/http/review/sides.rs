@@ -36,8 +36,8 @@ impl Finder<'_> {
     /// The place of the best pair with this image, among all that the finding rests on.
     fn pair(&self, image: u32) -> Option<usize> {
         let id = &self.sheet.names[image as usize];
-        let is_it =
-            |who: &Who| who.identifier == id.identifier.as_str() && who.label.as_deref() == Some(id.label.as_str());
+        let names = (id.database.as_str(), id.identifier.as_str(), Some(id.label.as_str()));
+        let is_it = |who: &Who| (&*who.database, &*who.identifier, who.label.as_deref()) == names;
         self.finding.pairs.iter().position(|pair| pair.images.iter().any(is_it))
     }
 

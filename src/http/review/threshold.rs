@@ -121,7 +121,9 @@ pub(super) fn basis(sheet: &Sheet) -> Markup {
             }
             @match sheet.complete_from {
                 Some(from) if from.hundredths() > sheet.output_threshold => p {
-                    "From " (from) " on every pair is at hand; those below were too many to be held here."
+                    "From " (from) " on every pair is at hand; "
+                    @if sheet.is_cut_short { "those below were too many to be held here." }
+                    @else { "below that the run kept matches within clusters only." }
                 },
                 Some(_) => p { "From " (hundredths(sheet.output_threshold)) " on the result has every pair; below, it can say nothing." },
                 None => p {

@@ -8,7 +8,8 @@
 //!
 //! **Why.** sled recovers its log for a crash and not for damage. Behind a damaged message it leaves out the rest of the
 //! segment and goes on with the next one, so that some records are as they were long ago and nobody is told; a damaged node
-//! of its tree hides everything below. Both are seen here: before sled opens ([`Log::first_damage`]), and when what is
+//! of its tree hides everything below. Behind a body in a file of its own that is not whole it reads nothing at all, and takes
+//! a segment without a header for a free one. All of that is seen here: before sled opens ([`Log::first_damage`]), and when what is
 //! left is to be read ([`pages`]).
 //!
 //! **Promises.** Nothing is written, and no bytes make it panic.
@@ -19,14 +20,14 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::{decode, keys};
 pub(super) use pages::{Item, Pages};
 use table::{Place, Table};
-use wire::{Kind, LONGEST_HEADER, Link, Message, SEGMENT, SEGMENT_HEADER, segment_start};
+use wire::{Kind, LONGEST_HEADER, Link, Message, SEGMENT, SEGMENT_HEADER, segment_start, stable_then};
 
 /// The files of a store.
 #[derive(Debug)]
@@ -35,6 +36,10 @@ pub(super) struct Log {
     file: File,
     /// Where each segment is in the file, by the place of its beginning in the order of the log.
     segments: BTreeMap<u64, u64>,
+    /// The beginnings of those whose headers are damaged, which sled takes for free.
+    headless: BTreeSet<u64>,
+    /// From the segment that begins here on, sled takes whatever is not whole for the end of the log.
+    tail: u64,
 }
 
 /// What the log has, in its order.
@@ -51,8 +56,26 @@ struct Damage {
     /// In the file.
     at: u64,
     len: usize,
-    /// What the message was and of which page, if that can be known.
-    guess: Option<(Kind, u64)>,
+    what: What,
+}
+
+/// What is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// A message, of this kind and page if that can be known.
+    Message(Option<(Kind, u64)>),
+    /// The header of a segment.
+    Header,
+    /// The file that has a message's body, of this page; or it is gone.
+    Body { page: u64, is_gone: bool },
+}
+
+/// The file of a message's body.
+#[derive(Debug, PartialEq, Eq)]
+enum Apart {
+    Whole(Vec<u8>),
+    Damaged,
+    Gone,
 }
 
 /// What was found of damage.
@@ -72,18 +95,24 @@ impl Log {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        let mut segments = BTreeMap::new();
+        let (mut segments, mut guessed, mut stable) = (BTreeMap::new(), BTreeMap::new(), 0);
         for at in (0..file.metadata()?.len()).step_by(SEGMENT) {
             let mut header = [0; SEGMENT_HEADER];
             if read_to_end(&file, &mut header, at)? < SEGMENT_HEADER {
                 break;
             }
-            let start = segment_start(&header);
-            if let Some(start) = if start.is_some() { start } else { start_by_messages(&file, at)? } {
+            if let Some(start) = segment_start(&header) {
+                stable = stable.max(stable_then(&header));
                 segments.insert(start, at);
+            } else if let Some(start) = start_by_messages(&file, at)? {
+                guessed.insert(start, at);
             }
         }
-        Ok(Some(Self { folder: folder.to_owned(), file, segments }))
+        guessed.retain(|start, _| !segments.contains_key(start));
+        let headless = guessed.keys().copied().collect();
+        segments.append(&mut guessed);
+        let tail = stable / SEGMENT as u64 * SEGMENT as u64;
+        Ok(Some(Self { folder: folder.to_owned(), file, segments, headless, tail }))
     }
 
     /// The place in the file of the first damage that is no end of the log: behind it something is found that was synced,
@@ -98,20 +127,28 @@ impl Log {
     fn find(&self, from: u64, synced: u64) -> io::Result<Found> {
         let mut found = Found::default();
         self.read(from, |nth, at, piece| {
-            match piece {
+            let (len, what) = match piece {
                 Piece::Message(message) => {
                     found.end = nth + message.len as u64;
                     if is_before_sync(&message, synced) {
                         found.told = nth;
                     }
+                    let is_gone = match message.is_apart().then(|| self.body_apart(message.body)) {
+                        Some(Apart::Damaged) => false,
+                        Some(Apart::Gone) => true,
+                        Some(Apart::Whole(_)) | None => return true,
+                    };
+                    (message.len, What::Body { page: message.page, is_gone })
                 }
-                Piece::Damage(bytes) => {
-                    let guess = Message::guessed(bytes, nth / SEGMENT as u64);
-                    found.damages.push(Damage { nth, at, len: bytes.len(), guess });
-                }
-            }
+                Piece::Damage(bytes) => (bytes.len(), What::Message(Message::guessed(bytes, nth / SEGMENT as u64))),
+            };
+            found.damages.push(Damage { nth, at, len, what });
             true
         })?;
+        let first = from / SEGMENT as u64 * SEGMENT as u64;
+        let header = |&nth: &u64| Damage { nth, at: self.segments[&nth], len: SEGMENT_HEADER, what: What::Header };
+        found.damages.extend(self.headless.range(first..).map(header));
+        found.damages.sort_by_key(|damage| damage.nth);
         let told = found.told;
         if found.damages.iter().any(|damage| damage.nth < told) {
             // a segment of which nothing counts any more may have been about to be used again when the power went
@@ -124,8 +161,17 @@ impl Log {
             })?;
             let segment = |nth: u64| nth / SEGMENT as u64;
             let used: BTreeSet<u64> = table.pages.values().flatten().map(|place| segment(place.nth)).collect();
-            let counts = |damage: &Damage| damage.guess.is_some_and(|(_, page)| table.may_count(page, damage.nth));
-            found.damages.retain(|damage| damage.nth > told || used.contains(&segment(damage.nth)) || counts(damage));
+            let is_of = |page: u64, nth: u64| {
+                table.pages.get(&page).is_some_and(|places| places.iter().any(|place| place.nth == nth))
+            };
+            let is_there = |nth: u64| nth >= self.tail || used.contains(&segment(nth));
+            let counts = |damage: &Damage| match damage.what {
+                What::Message(Some((_, page))) => is_there(damage.nth) || table.may_count(page, damage.nth),
+                What::Message(None) | What::Header => is_there(damage.nth),
+                // sled reads no further than a file that is not whole; that of what counts no more may be gone
+                What::Body { page, is_gone } => !is_gone || is_of(page, damage.nth),
+            };
+            found.damages.retain(|damage| damage.nth > told || counts(damage));
         }
         Ok(found)
     }
@@ -175,13 +221,21 @@ impl Log {
         Ok(())
     }
 
-    /// The body of a message that is in a file of its own, if that is whole.
-    fn body_apart(&self, body: &[u8]) -> Option<Vec<u8>> {
-        let name = i64::from_le_bytes(*body.first_chunk()?);
-        let bytes = fs::read(self.folder.join("blobs").join(name.to_string())).ok()?;
-        let (sum, content) = bytes.split_first_chunk()?;
-        let is_whole = crc32fast::hash(content) == u32::from_le_bytes(*sum);
-        is_whole.then(|| content.get(1..).map(<[u8]>::to_vec)).flatten()
+    /// The body of a message that is in a file of its own.
+    fn body_apart(&self, body: &[u8]) -> Apart {
+        let Some(name) = body.first_chunk() else { return Apart::Damaged };
+        let name = i64::from_le_bytes(*name).to_string();
+        let bytes = match fs::read(self.folder.join("blobs").join(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Apart::Gone,
+            Err(_) => return Apart::Damaged, // a place that cannot be read
+            Ok(bytes) => bytes,
+        };
+        match bytes.split_first_chunk() {
+            Some((sum, [_, content @ ..])) if crc32fast::hash(&bytes[4..]) == u32::from_le_bytes(*sum) => {
+                Apart::Whole(content.to_vec())
+            }
+            _ => Apart::Damaged,
+        }
     }
 }
 
@@ -197,17 +251,29 @@ fn is_before_sync(message: &Message<'_>, synced: u64) -> bool {
     suffix == key && decode::<u64>(&key, value).is_ok_and(|number| number <= synced)
 }
 
-/// Reads what there is, up to the length of `bytes`.
-fn read_to_end(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut n = 0;
+/// Reads what there is, up to the length of `bytes`; zeros for places that the disk cannot read, which are damage then.
+fn read_to_end(file: &impl FileExt, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    let (mut n, mut most) = (0, bytes.len());
     while n < bytes.len() {
-        match file.read_at(&mut bytes[n..], at + n as u64)? {
-            0 => break,
-            more => n += more,
+        let end = bytes.len().min(n + most);
+        match file.read_at(&mut bytes[n..end], at + n as u64) {
+            Ok(0) => break,
+            Ok(more) => n += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.raw_os_error() != Some(rustix::io::Errno::IO.raw_os_error()) => return Err(error),
+            // block by block, to lose no more than those that cannot be read
+            Err(_) if most > BLOCK => most = BLOCK,
+            Err(_) => {
+                bytes[n..end].fill(0);
+                n = end;
+            }
         }
     }
     Ok(n)
 }
+
+/// Bytes that a disk reads together or not at all.
+const BLOCK: usize = 4 << 10;
 
 /// Where a segment with a damaged header begins, by the first whole message in it.
 fn start_by_messages(file: &File, at: u64) -> io::Result<Option<u64>> {
@@ -219,4 +285,42 @@ fn start_by_messages(file: &File, at: u64) -> io::Result<Option<u64>> {
     let message = (SEGMENT_HEADER..n).find_map(|at| Message::whole(&bytes[at..n]));
     let start = message.and_then(|message| message.segment.checked_mul(SEGMENT as u64));
     Ok(start.filter(|start| start >> 62 == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    /// A file of the number 7 of which some bytes cannot be read.
+    struct Worn(std::ops::Range<u64>, u64);
+
+    impl FileExt for Worn {
+        fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+            let end = self.1.min(at + bytes.len() as u64);
+            if at < self.0.end && end > self.0.start {
+                return Err(rustix::io::Errno::IO.into());
+            }
+            let n = end.saturating_sub(at) as usize;
+            bytes[..n].fill(7);
+            Ok(n)
+        }
+
+        fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
+            Err(ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[test]
+    fn of_a_place_that_cannot_be_read_no_more_is_lost_than_its_block() {
+        let size = SEGMENT as u64 + 5_000;
+        let mut bytes = vec![1; SEGMENT];
+        assert_eq!(read_to_end(&Worn(20_000..20_001, size), &mut bytes, 0).unwrap(), SEGMENT);
+        let lost = bytes.iter().position(|&byte| byte == 0).unwrap();
+        assert_eq!(lost, 16_384);
+        assert!(bytes[lost..lost + BLOCK].iter().all(|&byte| byte == 0));
+        assert!(bytes[..lost].iter().chain(&bytes[lost + BLOCK..]).all(|&byte| byte == 7));
+        assert_eq!(read_to_end(&Worn(0..0, size), &mut bytes, SEGMENT as u64).unwrap(), 5_000);
+    }
 }

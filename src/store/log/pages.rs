@@ -16,7 +16,7 @@ use std::path::Path;
 use super::super::{Entry, verify};
 use super::table::{Place, Table};
 use super::wire::{Data, Kind, Link, Message, Node, SEGMENT};
-use super::{Damage, Found, Log, Piece, read_to_end};
+use super::{Apart, Damage, Found, Log, Piece, What, read_to_end};
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -89,7 +89,11 @@ impl Pages {
         let Found { damages, told, mut end } = self.log.find(up_to, synced)?;
         let is_clear = |damage: &Damage| {
             let is_before = damage.nth + damage.len as u64 <= up_to; // the table knows what it was
-            is_before || (damage.guess.is_some() && damage.nth >= up_to)
+            let is_known = match damage.what {
+                What::Message(guess) => guess.is_some() && damage.nth >= up_to,
+                What::Header | What::Body { .. } => true, // the message itself is whole
+            };
+            is_before || is_known
         };
         // behind the last sync that was made a crash may leave anything
         if let Some(cut) = damages.iter().find(|damage| damage.nth > told || !is_clear(damage)) {
@@ -278,7 +282,12 @@ impl Pages {
         let whole = Message::read(&bytes, place.nth / SEGMENT as u64).filter(|message| message.page == page);
         let body = match whole.map(|message| (message.kind, message.body)) {
             Some((Kind::Own, _)) => return Ok((None, true)),
-            Some((Kind::Node { is_apart: true } | Kind::Link { is_apart: true }, name)) => self.log.body_apart(name),
+            Some((Kind::Node { is_apart: true } | Kind::Link { is_apart: true }, name)) => {
+                match self.log.body_apart(name) {
+                    Apart::Whole(body) => Some(body),
+                    Apart::Damaged | Apart::Gone => None,
+                }
+            }
             Some((_, body)) => Some(body.to_vec()),
             None => None,
         };

@@ -58,6 +58,11 @@ pub(super) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// Whether its body is in a file of its own.
+    pub(super) fn is_apart(&self) -> bool {
+        matches!(self.kind, Kind::Node { is_apart: true } | Kind::Link { is_apart: true })
+    }
+
     /// The message that `bytes`, which go to the end of the segment, begin with: by what it says of itself, and its sum.
     fn framed(bytes: &'a [u8]) -> Option<(Self, [u8; 4], u32)> {
         let mut rest = bytes;
@@ -221,6 +226,13 @@ pub(super) fn segment_start(header: &[u8; SEGMENT_HEADER]) -> Option<u64> {
     let start = u64::from_le_bytes(header[4..12].try_into().ok()?) ^ (u64::MAX >> 1);
     let is_whole = sum == crc32fast::hash(&header[4..]) && start % SEGMENT as u64 == 0 && start >> 62 == 0;
     is_whole.then_some(start)
+}
+
+/// Up to where the log was on the disk when the segment of this header was begun, 0 if nothing was.
+pub(super) fn stable_then(header: &[u8; SEGMENT_HEADER]) -> u64 {
+    let [.., a, b, c, d, e, f, g, h] = *header;
+    let stable = u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ (u64::MAX >> 1);
+    if stable >> 62 == 0 { stable } else { 0 }
 }
 
 pub(super) fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {

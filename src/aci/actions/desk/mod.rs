@@ -41,6 +41,8 @@ pub(super) struct Sheets {
     held: Mutex<Vec<Arc<Sheet>>>,
     /// Held while one is read, so that nobody reads the same meanwhile.
     reading: Mutex<()>,
+    /// What was refiled since the job of a result, up to a change.
+    moves: Mutex<Option<(Token, u64, Arc<Moves>)>>,
 }
 
 impl Sheets {
@@ -239,6 +241,26 @@ impl Desk<'_> {
         Ok(Difference::between(earlier, later, &moves.map_err(|error| fault(&error))?))
     }
 
+    /// What was refiled since a result took its images; read once, for all pictures of a page.
+    fn moves_since(&self, sheet: &Sheet) -> Result<Arc<Moves>, EngineError> {
+        let engine = &self.actions.engine;
+        let newest = engine.list_changes(None, u64::MAX, 1)?.first().map_or(0, |change| change.id);
+        let mut held = self.actions.sheets.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((token, up_to, moves)) = &*held
+            && (*token, *up_to) == (sheet.token, newest)
+        {
+            return Ok(Arc::clone(moves));
+        }
+        let moves = Arc::new(Moves::between(engine, self.began(sheet), Timestamp(i64::MAX))?);
+        *held = Some((sheet.token, newest, Arc::clone(&moves)));
+        Ok(moves)
+    }
+
+    /// The number of the last change that was made before a result took its images, 0 if there is none.
+    pub fn last_change_before(&self, sheet: &Sheet) -> Result<u64, Fault> {
+        Moves::last_before(&self.actions.engine, self.began(sheet)).map_err(|error| fault(&error))
+    }
+
     /// When the job of a result took its images.
     fn began(&self, sheet: &Sheet) -> Timestamp {
         let job = self.actions.engine.job(Queue::FaceClustering, sheet.token);
@@ -254,8 +276,7 @@ impl Desk<'_> {
         let (engine, name) = (&self.actions.engine, &sheet.names[face as usize]);
         let is_gone = |error: &EngineError| matches!(error.kind(), ErrorKind::ImageNotFound | ErrorKind::FaceNotFound);
         let shown = small(engine, name).or_else(|error| {
-            let moves = is_gone(&error).then(|| Moves::between(engine, self.began(sheet), Timestamp(i64::MAX)));
-            let moves = moves.and_then(Result::ok);
+            let moves = if is_gone(&error) { self.moves_since(sheet).ok() } else { None };
             moves.as_ref().and_then(|moves| moves.now(name)).map_or(Err(error), |now| small(engine, now))
         });
         shown.map_err(|error| {

@@ -3,7 +3,7 @@
 //! **Not here.** Images that were moved by a change that cannot be undone, or whose change is forgotten: nothing says where
 //! they came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::{ChangeInfo, Engine, EngineError, MovedImage};
 use crate::face::{FaceId, face_id};
@@ -12,12 +12,19 @@ use crate::job::Timestamp;
 /// Changes that are read at once.
 const AT_ONCE: usize = 256;
 
+/// What an image was called at the beginning; none if it was not there.
+type First = Option<FaceId>;
+
 /// Names of images behind some changes, each with the one before these.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
-    before: BTreeMap<FaceId, FaceId>,
+    before: BTreeMap<FaceId, First>,
     /// Of those that are set aside, by the last name they had.
-    aside: BTreeMap<FaceId, FaceId>,
+    aside: BTreeMap<FaceId, First>,
+    /// Names of the beginning whose images are elsewhere: who has one of them now came later.
+    left: BTreeSet<FaceId>,
+    /// The other way round.
+    now: BTreeMap<FaceId, FaceId>,
 }
 
 impl Moves {
@@ -25,18 +32,40 @@ impl Moves {
     pub(super) fn between(engine: &Engine, since: Timestamp, until: Timestamp) -> Result<Self, EngineError> {
         let (mut changes, mut before) = (Vec::new(), u64::MAX);
         loop {
-            let page = engine.list_changes(None, before, AT_ONCE)?;
-            let n_all = page.len();
-            changes.extend(page.into_iter().take_while(|change| change.at >= since));
-            let Some(last) = changes.last().filter(|_| changes.len().is_multiple_of(AT_ONCE) && n_all == AT_ONCE)
-            else {
+            let mut page = engine.list_changes(None, before, AT_ONCE)?;
+            page.truncate(page.iter().position(|change| change.at < since).unwrap_or(AT_ONCE));
+            let is_whole = page.len() == AT_ONCE;
+            before = page.last().map_or(before, |last| last.id);
+            changes.append(&mut page);
+            if !is_whole {
                 break;
-            };
-            before = last.id;
+            }
         }
+        Ok(Self::along(changes.iter().rev().filter(|change| change.at <= until)))
+    }
+
+    /// The number of the last change before a moment, 0 if there is none.
+    pub(super) fn last_before(engine: &Engine, moment: Timestamp) -> Result<u64, EngineError> {
+        let mut before = u64::MAX;
+        loop {
+            let page = engine.list_changes(None, before, AT_ONCE)?;
+            if let Some(found) = page.iter().find(|change| change.at < moment) {
+                return Ok(found.id);
+            }
+            match page.last() {
+                Some(last) => before = last.id,
+                None => return Ok(0),
+            }
+        }
+    }
+
+    /// What these changes did, the first of them first.
+    fn along<'c>(changes: impl Iterator<Item = &'c ChangeInfo>) -> Self {
         let mut moves = Self::default();
-        changes.iter().rev().filter(|change| change.at <= until).for_each(|change| moves.follow(change));
-        Ok(moves)
+        changes.for_each(|change| moves.follow(change));
+        let known = moves.before.iter().filter_map(|(now, first)| Some((first.clone()?, now.clone())));
+        moves.now = known.collect();
+        moves
     }
 
     /// Takes a change in that comes behind all others.
@@ -46,7 +75,7 @@ impl Moves {
             face_id(change.database.as_str(), identifier, label).ok()
         };
         // first all leave, then all come: within a change one may take the place of another
-        let left: Vec<Option<FaceId>> =
+        let left: Vec<Option<First>> =
             change.images.iter().map(|MovedImage { from, .. }| id(from).map(|from| self.leave(from))).collect();
         for (MovedImage { from, to }, first) in change.images.iter().zip(left) {
             match (id(from), id(to), first) {
@@ -62,24 +91,27 @@ impl Moves {
         }
     }
 
-    fn leave(&mut self, name: FaceId) -> FaceId {
-        self.before.remove(&name).unwrap_or(name)
+    fn leave(&mut self, name: FaceId) -> First {
+        let known = self.before.remove(&name);
+        known.unwrap_or_else(|| self.left.insert(name.clone()).then_some(name))
     }
 
-    fn come(&mut self, name: FaceId, first: FaceId) {
-        if name != first {
+    fn come(&mut self, name: FaceId, first: First) {
+        if first.as_ref() == Some(&name) {
+            self.left.remove(&name);
+        } else {
             self.before.insert(name, first);
         }
     }
 
     /// What an image of this name was called, if otherwise.
     pub(super) fn before(&self, now: &FaceId) -> Option<&FaceId> {
-        self.before.get(now)
+        self.before.get(now)?.as_ref()
     }
 
     /// What an image that was called so is called now, if otherwise.
     pub(super) fn now(&self, before: &FaceId) -> Option<&FaceId> {
-        self.before.iter().find(|(_, first)| *first == before).map(|(now, _)| now)
+        self.now.get(before)
     }
 }
 
@@ -97,22 +129,19 @@ pub(super) mod tests {
     /// Follows changes, each a list of names before and behind it; `-` is set aside.
     pub(crate) fn moves(changes: &[&[(&str, &str)]]) -> Moves {
         let place = |name: &str| name.split_once('/').map(|(face, label)| (face.to_owned(), label.to_owned()));
-        let mut moves = Moves::default();
-        for (at, images) in changes.iter().enumerate() {
-            let images = images.iter().map(|(from, to)| MovedImage { from: place(from), to: place(to) }).collect();
-            moves.follow(&ChangeInfo {
-                id: at as u64 + 1,
-                kind: ChangeKind::Move,
-                at: Timestamp(0),
-                database: DatabaseName::new("people").unwrap(),
-                images,
-                made: None,
-                gone: None,
-                undoes: None,
-                undone_by: None,
-            });
-        }
-        moves
+        let change = |(at, images): (usize, &&[(&str, &str)])| ChangeInfo {
+            id: at as u64 + 1,
+            kind: ChangeKind::Move,
+            at: Timestamp(0),
+            database: DatabaseName::new("people").unwrap(),
+            images: images.iter().map(|(from, to)| MovedImage { from: place(from), to: place(to) }).collect(),
+            made: None,
+            gone: None,
+            undoes: None,
+            undone_by: None,
+        };
+        let changes: Vec<ChangeInfo> = changes.iter().enumerate().map(change).collect();
+        Moves::along(changes.iter())
     }
 
     #[test]
@@ -126,6 +155,16 @@ pub(super) mod tests {
         let exchanged = moves(&[&[("ann/1", "bob/1"), ("bob/1", "ann/1")]]);
         assert_eq!(exchanged.before(&id("ann/1")), Some(&id("bob/1")));
         assert_eq!(exchanged.before(&id("bob/1")), Some(&id("ann/1")));
+    }
+
+    #[test]
+    fn who_takes_a_name_that_was_left_came_later() {
+        // between the two somebody imports ann/1 again
+        let again = moves(&[&[("ann/1", "bob/1")], &[("ann/1", "bob/1-2")], &[("bob/1-2", "eve/1")]]);
+        assert_eq!((again.before(&id("bob/1")), again.now(&id("ann/1"))), (Some(&id("ann/1")), Some(&id("bob/1"))));
+        assert_eq!((again.before(&id("bob/1-2")), again.before(&id("eve/1"))), (None, None));
+        let back = moves(&[&[("ann/1", "bob/1")], &[("bob/1", "ann/1")], &[("ann/1", "eve/1")]]);
+        assert_eq!(back.before(&id("eve/1")), Some(&id("ann/1")));
     }
 
     #[test]

@@ -60,8 +60,20 @@ impl Sheet {
         threshold.hundredths() >= self.cluster_threshold
     }
 
-    /// The clusters at another threshold.
+    fn is_own(&self, threshold: Confidence) -> bool {
+        threshold.hundredths() == self.cluster_threshold
+    }
+
+    /// Its own.
+    fn partition(&self) -> Partition {
+        self.clusters.iter().map(|cluster| self.members(cluster).to_vec()).collect()
+    }
+
+    /// The clusters at a threshold; at its own those of the run, whatever was rounded or left out since.
     pub fn at(&self, threshold: Confidence) -> Partition {
+        if self.is_own(threshold) {
+            return self.partition();
+        }
         if self.is_higher(threshold) { self.higher().at(threshold) } else { self.lower().at(threshold) }
     }
 
@@ -82,7 +94,9 @@ impl Sheet {
             _ => merges(self).agreements(&self.identities, falling.iter().copied()),
         };
         let all = agreements(Self::higher, higher).into_iter().chain(agreements(Self::lower, lower));
-        falling.iter().copied().zip(all).collect()
+        let of_run = || Agreement::of_numbered(&self.identities, &self.partition());
+        let at = |(threshold, agreement)| (threshold, if self.is_own(threshold) { of_run() } else { agreement });
+        falling.iter().copied().zip(all).map(at).collect()
     }
 
     /// At a higher threshold clusters lie within those of the result.
@@ -93,8 +107,7 @@ impl Sheet {
 
     /// At a lower one those of the result are parts of clusters.
     fn lower(&self) -> &Merges {
-        let groups = || self.clusters.iter().map(|cluster| self.members(cluster).to_vec()).collect();
-        self.others.lower.get_or_init(|| relink(groups(), self.pairs(false), &self.others.constraints))
+        self.others.lower.get_or_init(|| relink(self.partition(), self.pairs(false), &self.others.constraints))
     }
 
     /// The pairs that are held within clusters, or across them.

@@ -86,6 +86,8 @@ pub struct Sheet {
     pub output_threshold: u16,
     /// The lowest confidence from which on all pairs are held; none if some are missing at any.
     pub complete_from: Option<Confidence>,
+    /// Whether matches were left out, of which there were too many.
+    pub is_cut_short: bool,
     /// The images that took part, in image order.
     pub names: Vec<FaceId>,
     /// The number of the identity of each, in image order.
@@ -119,6 +121,7 @@ impl Sheet {
             output_threshold: task.output_threshold,
             complete_from: complete_from(task, outcome)
                 .and_then(|from| Confidence::from_hundredths(from.hundredths().max(kept_from))),
+            is_cut_short: kept_from > 0,
             identities: numbered(&names),
             names,
             clusters: Vec::new(),
@@ -310,6 +313,7 @@ impl Sheet {
             cluster_threshold: 5_000,
             output_threshold: 5_000,
             complete_from: None,
+            is_cut_short: false,
             identities: numbered(&names),
             firsts: vec![0; names.len() + 1],
             names,
