@@ -96,7 +96,11 @@ pub(super) async fn close(engine: Arc<Engine>) -> bool {
 /// The same of one that has failed; returns when nobody has it any more.
 pub(super) async fn close_surely(engine: Arc<Engine>) -> Result<(), Failure> {
     let held = Arc::downgrade(&engine);
-    if close(engine).await && is_let_go(&held).await && !engine::is_left_open() { Ok(()) } else { Err(StillHeld.into()) }
+    if close(engine).await && is_let_go(&held).await && !engine::is_left_open() {
+        Ok(())
+    } else {
+        Err(StillHeld.into())
+    }
 }
 
 /// Waits for threads that are about to end.
