@@ -73,7 +73,12 @@ struct Closing(OnceLock<sled::Db>);
 impl Drop for Closing {
     fn drop(&mut self) {
         let Some(database) = self.0.take() else { return };
-        let close = move || guarded(move || Ok(drop(database)));
+        let close = move || {
+            guarded(move || {
+                drop(database);
+                Ok(())
+            })
+        };
         if within(PATIENCE, close).is_none() {
             error!("a store that has failed cannot be closed: the program has to be started again");
             IS_LEFT_OPEN.store(true, Ordering::Relaxed);
