@@ -173,7 +173,9 @@ impl Engine {
     pub fn read_result(&self, token: Token, outcome: &ClusteringOutcome) -> Result<ResultReader<'_>, EngineError> {
         let mut reader = ResultReader {
             chunks: self.store.scan(&keys::result(token)),
-            n_left: outcome.n_chunks,
+            token,
+            n_chunks: outcome.n_chunks,
+            n_read: 0,
             n_names: 0,
             names: Vec::new(),
             images: Vec::new().into_iter(),
@@ -203,8 +205,9 @@ pub(super) fn named((database, identifier, label): &(String, String, String)) ->
 /// The images of a result, in output order, read as they are asked for.
 pub struct ResultReader<'a> {
     chunks: Scan<'a>,
-    /// Chunks that are still to come.
-    n_left: u32,
+    token: Token,
+    n_chunks: u32,
+    n_read: u32,
     n_names: u32,
     names: Vec<FaceId>,
     images: std::vec::IntoIter<Image>,
@@ -239,15 +242,19 @@ impl ResultReader<'_> {
     }
 
     fn next_chunk(&mut self) -> Result<Option<Chunk>, EngineError> {
-        match (self.chunks.next(), self.n_left) {
+        let damaged = |why: &str| Err(EngineError::new(ErrorKind::Storage, why));
+        match (self.chunks.next(), self.n_chunks - self.n_read) {
             (None, 0) => Ok(None),
             (Some(entry), 1..) => {
                 let (key, value) = entry?;
-                self.n_left -= 1;
+                if key != keys::result_chunk(self.token, self.n_read) {
+                    return damaged("a part of the result is missing: its job was forgotten, or a repair has lost it");
+                }
+                self.n_read += 1;
                 Ok(Some(decode(&key, &value)?))
             }
-            (None, _) => Err(EngineError::new(ErrorKind::Storage, "the result ends early: its job was forgotten")),
-            (Some(_), 0) => Err(EngineError::new(ErrorKind::Storage, "the result has more chunks than were written")),
+            (None, _) => damaged("the result ends early: its job was forgotten"),
+            (Some(_), 0) => damaged("the result has more chunks than were written"),
         }
     }
 
