@@ -58,8 +58,7 @@
   setTimeout(watch, 500);
 
   // A strip that is wider than the window shows what is chosen.
-  const kind = one(".kinds [aria-current]");
-  if (kind) kind.scrollIntoView({ block: "nearest", inline: "center" });
+  for (const chosen of all(".tabs [aria-current], .kinds [aria-current]")) chosen.scrollIntoView({ block: "nearest", inline: "center" });
 
   // Choices that are shown at once.
   for (const select of all("[data-submit]")) select.addEventListener("change", () => select.form.requestSubmit());

@@ -219,8 +219,7 @@ impl<'a> Link<'a> {
     }
 }
 
-/// The place in the order of the log at which a segment begins, if its header is whole; and up to where sled took it for
-/// stable then.
+/// The place in the order of the log at which a segment begins, if its header is whole.
 pub(super) fn segment_start(header: &[u8; SEGMENT_HEADER]) -> Option<u64> {
     let sum = u32::from_le_bytes(*header.first_chunk()?) ^ u32::MAX;
     let start = u64::from_le_bytes(header[4..12].try_into().ok()?) ^ (u64::MAX >> 1);
