@@ -79,7 +79,7 @@ impl Drop for Closing {
                 Ok(())
             })
         };
-        if within(PATIENCE, close).is_none() {
+        if in_time(close).is_none() {
             error!("a store that has failed cannot be closed: the program has to be started again");
             IS_LEFT_OPEN.store(true, Ordering::Relaxed);
         }
@@ -189,7 +189,7 @@ impl Disk {
             return self.lose(error); // whoever reads asks for no room: sled wrote a page in two, and did not come to the end of it
         }
         let tree = self.generation().tree.clone();
-        match within(PATIENCE, move || guarded(|| Ok(tree.flush()?))) {
+        match in_time(move || guarded(|| Ok(tree.flush()?))) {
             Some(Ok(_)) => {}
             Some(Err(error)) => self.lose(&error),
             None => self.lose(error),
@@ -311,11 +311,11 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What `work` comes to, if that takes no longer; else it goes on in a thread of its own.
-pub(super) fn within<T: Send + 'static>(longest: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (tell, told) = mpsc::channel();
     let work = move || drop(tell.send(work())); // perhaps nobody waits for it any more
     thread::Builder::new().name("store".to_owned()).spawn(work).ok()?;
-    told.recv_timeout(longest).ok()
+    told.recv_timeout(PATIENCE).ok()
 }
 
 /// How long a lock may take to become free: a killed process leaves it a moment later than its socket, and a child

@@ -5,13 +5,11 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
+use super::super::log::SEGMENT;
 use super::super::{Batch, Disk, Store as _, encode};
 use super::*;
 
 const CACHE: u64 = 8 << 20;
-
-/// Bytes of a segment of the log.
-const SEGMENT: usize = 512 << 10;
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 

@@ -27,7 +27,8 @@ use std::path::{Path, PathBuf};
 use super::{decode, keys};
 pub(super) use pages::{Item, Pages};
 use table::{Place, Table};
-use wire::{Kind, LONGEST_HEADER, Link, Message, SEGMENT, SEGMENT_HEADER, segment_start, stable_then};
+pub(super) use wire::SEGMENT;
+use wire::{Kind, LONGEST_HEADER, Link, Message, SEGMENT_HEADER, segment_start, stable_then};
 
 /// The files of a store.
 #[derive(Debug)]

@@ -280,15 +280,13 @@ impl Pages {
         let n = read_to_end(&self.log.file, &mut bytes, place.at)?;
         bytes.truncate(n);
         let whole = Message::read(&bytes, place.nth / SEGMENT as u64).filter(|message| message.page == page);
-        let body = match whole.map(|message| (message.kind, message.body)) {
-            Some((Kind::Own, _)) => return Ok((None, true)),
-            Some((Kind::Node { is_apart: true } | Kind::Link { is_apart: true }, name)) => {
-                match self.log.body_apart(name) {
-                    Apart::Whole(body) => Some(body),
-                    Apart::Damaged | Apart::Gone => None,
-                }
-            }
-            Some((_, body)) => Some(body.to_vec()),
+        let body = match whole {
+            Some(message) if message.kind == Kind::Own => return Ok((None, true)),
+            Some(message) if message.is_apart() => match self.log.body_apart(message.body) {
+                Apart::Whole(body) => Some(body),
+                Apart::Damaged | Apart::Gone => None,
+            },
+            Some(message) => Some(message.body.to_vec()),
             None => None,
         };
         if body.is_none() {

@@ -30,33 +30,13 @@ pub(super) struct Moves {
 impl Moves {
     /// What changed from one moment to another.
     pub(super) fn between(engine: &Engine, since: Timestamp, until: Timestamp) -> Result<Self, EngineError> {
-        let (mut changes, mut before) = (Vec::new(), u64::MAX);
-        loop {
-            let mut page = engine.list_changes(None, before, AT_ONCE)?;
-            page.truncate(page.iter().position(|change| change.at < since).unwrap_or(AT_ONCE));
-            let is_whole = page.len() == AT_ONCE;
-            before = page.last().map_or(before, |last| last.id);
-            changes.append(&mut page);
-            if !is_whole {
-                break;
-            }
-        }
+        let (changes, _) = changes_since(engine, since)?;
         Ok(Self::along(changes.iter().rev().filter(|change| change.at <= until)))
     }
 
     /// The number of the last change before a moment, 0 if there is none.
     pub(super) fn last_before(engine: &Engine, moment: Timestamp) -> Result<u64, EngineError> {
-        let mut before = u64::MAX;
-        loop {
-            let page = engine.list_changes(None, before, AT_ONCE)?;
-            if let Some(found) = page.iter().find(|change| change.at < moment) {
-                return Ok(found.id);
-            }
-            match page.last() {
-                Some(last) => before = last.id,
-                None => return Ok(0),
-            }
-        }
+        changes_since(engine, moment).map(|(_, last_before)| last_before)
     }
 
     /// What these changes did, the first of them first.
@@ -112,6 +92,24 @@ impl Moves {
     /// What an image that was called so is called now, if otherwise.
     pub(super) fn now(&self, before: &FaceId) -> Option<&FaceId> {
         self.now.get(before)
+    }
+}
+
+/// The changes since a moment, the last one first, and the number of the one before them, 0 if there is none.
+fn changes_since(engine: &Engine, moment: Timestamp) -> Result<(Vec<ChangeInfo>, u64), EngineError> {
+    let (mut changes, mut before) = (Vec::new(), u64::MAX);
+    loop {
+        let page = engine.list_changes(None, before, AT_ONCE)?;
+        if page.is_empty() {
+            return Ok((changes, 0));
+        }
+        for change in page {
+            before = change.id;
+            if change.at < moment {
+                return Ok((changes, before));
+            }
+            changes.push(change);
+        }
     }
 }
 
